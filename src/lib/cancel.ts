@@ -1,0 +1,21 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+/** The last options of whatever waits. */
+export type Cancellable = { readonly signal?: AbortSignal | undefined };
+
+/** A signal that aborts with `signal`, or after `timeoutMs`. */
+export function within(timeoutMs: number, { signal }: Cancellable = {}): AbortSignal {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  return signal ? AbortSignal.any([signal, timeout]) : timeout;
+}
+
+/** Waits, unless `signal` aborts first; then throws its reason. */
+export async function sleep(durationMs: number, { signal }: Cancellable = {}): Promise<void> {
+  signal?.throwIfAborted();
+  try {
+    await delay(durationMs, undefined, signal ? { signal } : {});
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
+}

@@ -1,0 +1,57 @@
+import { SyncError } from "../lib/error.ts";
+
+/** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md (platform) */
+export type Platform = { readonly os: string; readonly architecture: string; readonly variant?: string };
+
+/** The values Go knows, which is where the OCI names come from. */
+const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
+  linux: [
+    "386",
+    "amd64",
+    "arm",
+    "arm64",
+    "loong64",
+    "mips",
+    "mips64",
+    "mips64le",
+    "mipsle",
+    "ppc64",
+    "ppc64le",
+    "riscv64",
+    "s390x",
+  ],
+  windows: ["386", "amd64", "arm", "arm64"],
+  darwin: ["amd64", "arm64"],
+  freebsd: ["386", "amd64", "arm", "arm64"],
+  wasip1: ["wasm"],
+};
+
+/**
+ * Reads `os/architecture[/variant]`.
+ *
+ * @throws {SyncError} CONFIG_PLATFORM
+ */
+export function parsePlatform(text: string): Platform {
+  const [os = "", architecture = "", variant, ...rest] = text.split("/");
+  const known = ARCHITECTURES[os]?.includes(architecture) ?? false;
+  if (!known || rest.length > 0 || variant === "" || (variant !== undefined && !/^v\d+$/.test(variant)))
+    throw new SyncError("CONFIG_PLATFORM", `"${text}" is not a platform`, {
+      found: text,
+      allowed: Object.entries(ARCHITECTURES)
+        .flatMap(([system, architectures]) => architectures.map((one) => `${system}/${one}`))
+        .join(", "),
+    });
+  return { os, architecture, ...(variant === undefined ? {} : { variant }) };
+}
+
+export function formatPlatform({ os, architecture, variant }: Platform): string {
+  return [os, architecture, variant].filter((part) => part !== undefined).join("/");
+}
+
+/** Whether `platform` is one that was asked for: without a variant, any is meant; arm64 is arm64/v8. */
+export function matchesPlatform(wanted: Platform, platform: Platform): boolean {
+  if (wanted.os !== platform.os || wanted.architecture !== platform.architecture) return false;
+  const variant = ({ architecture, variant: given }: Platform): string | undefined =>
+    given ?? (architecture === "arm64" ? "v8" : undefined);
+  return wanted.variant === undefined || variant(wanted) === variant(platform);
+}

@@ -1,0 +1,167 @@
+import { SyncError } from "../lib/error.ts";
+import { type Digest, isDigest } from "./digest.ts";
+
+/** One name within a registry. `registry` is the normalised host[:port]: `docker.io` for Docker Hub. */
+export type Repository = { readonly registry: string; readonly repository: string };
+
+/** An image in a repository: by tag, by digest, or both (then the digest wins and is verified). */
+export type Reference = Repository & { readonly tag?: string; readonly digest?: Digest };
+
+/** Where images can be read or written: a repository, or an OCI image layout in a directory. */
+export type Place =
+  | ({ readonly kind: "registry" } & Repository)
+  | { readonly kind: "layout"; readonly directory: string };
+
+export const DOCKER_HUB = "docker.io";
+const DOCKER_HUB_ALIASES = new Set([
+  "docker.io",
+  "index.docker.io",
+  "registry-1.docker.io",
+  "registry.hub.docker.com",
+]);
+
+/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
+const REPOSITORY = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
+const HOST =
+  /^(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)(?::(\d{1,5}))?$/;
+
+export function isTag(text: string): boolean {
+  return TAG.test(text);
+}
+
+export function isRepositoryName(text: string): boolean {
+  return text.length <= 255 && REPOSITORY.test(text);
+}
+
+/** @throws {SyncError} CONFIG_TAG */
+export function parseTag(text: string): string {
+  if (isTag(text)) return text;
+  throw new SyncError("CONFIG_TAG", `"${text}" is not a tag`, {
+    found: text,
+    allowed: "letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`, at most 128",
+  });
+}
+
+/**
+ * `Host[:port]` in the form everything else compares: lower case, Docker Hub under one name, `:443` left out.
+ *
+ * @throws {SyncError} CONFIG_REGISTRY, CONFIG_PORT
+ */
+export function parseRegistry(text: string): string {
+  const bad = (why: string, allowed = "host or host:port, such as harbor.corp.example:8443"): SyncError =>
+    new SyncError("CONFIG_REGISTRY", `"${text}" is not a registry: ${why}`, { found: text, allowed });
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw bad("it has a scheme");
+  if (text.includes("@")) throw bad("it has a user");
+  if (/[?#]/.test(text)) throw bad("it has a query");
+  if (/[/\\]/.test(text)) throw bad("it has a path");
+  // oxlint-disable-next-line no-control-regex -- anything beyond ASCII
+  if (/[^\u0000-\u007f]/.test(text)) {
+    const ascii = URL.parse(`http://${text}`)?.host;
+    throw bad("it is not ASCII", ascii ? `its ASCII form: ${ascii}` : undefined);
+  }
+  if (!text.startsWith("[") && text.split(":").length > 2)
+    throw bad("an IPv6 address needs brackets", `[${text}]`);
+  if (/:(?:$|[^\]]*[^\d\].:][^\]]*$)/.test(text) || text.endsWith(":"))
+    throw new SyncError("CONFIG_PORT", `"${text}" has no port after its colon`, {
+      found: text,
+      allowed: "1 to 65535",
+    });
+  const match = HOST.exec(text);
+  if (!match) throw bad("this is no host name");
+  const port = match[1];
+  if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535))
+    throw new SyncError("CONFIG_PORT", `"${text}": port ${port} does not exist`, {
+      found: port,
+      allowed: "1 to 65535",
+    });
+  const host = text.toLowerCase().replace(/:443$/, "");
+  return DOCKER_HUB_ALIASES.has(host) ? DOCKER_HUB : host;
+}
+
+/** Whether the first component of a name is a host, by Docker's rule. */
+function isHost(component: string): boolean {
+  return /[.:]/.test(component) || component === "localhost" || component !== component.toLowerCase();
+}
+
+/**
+ * Reads `[registry/]repository[:tag][@digest]`. Docker Hub is the default registry and `library/` its default namespace.
+ *
+ * @throws {SyncError} REFERENCE_INVALID, CONFIG_REGISTRY, CONFIG_PORT, CONFIG_REPOSITORY, CONFIG_TAG, CONFIG_DIGEST
+ */
+export function parseReference(text: string): Reference {
+  if (text.trim() !== text || text === "")
+    throw new SyncError("REFERENCE_INVALID", `"${text}" is not an image reference`, { found: text });
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) parseRegistry(text);
+  const at = text.indexOf("@");
+  const slash = text.indexOf("/");
+  // a user before the host (user:password@host/…) is no digest
+  if (at !== -1 && slash !== -1 && at < slash) parseRegistry(text.slice(0, slash));
+  const named = at === -1 ? text : text.slice(0, at);
+  const digest = at === -1 ? undefined : text.slice(at + 1);
+  if (digest !== undefined && !isDigest(digest))
+    throw new SyncError("CONFIG_DIGEST", `"${text}": "${digest}" is not a digest`, {
+      found: digest,
+      allowed: "sha256: and 64, or sha512: and 128 lower-case hexadecimal digits",
+    });
+  const colon = named.indexOf(":", named.lastIndexOf("/") + 1);
+  const tag = colon === -1 ? undefined : named.slice(colon + 1);
+  const name = colon === -1 ? named : named.slice(0, colon);
+  if (tag !== undefined) parseTag(tag);
+  return {
+    ...parseRepositoryName(name, text),
+    ...(tag === undefined ? {} : { tag }),
+    ...(digest === undefined ? {} : { digest }),
+  };
+}
+
+/** @throws {SyncError} as parseReference; also when a tag or digest is given */
+export function parseRepository(text: string): Repository {
+  const { tag, digest, ...repository } = parseReference(text);
+  if (tag !== undefined)
+    throw new SyncError("CONFIG_REPOSITORY", `"${text}" has a tag where a repository is meant`, {
+      found: `:${tag}`,
+      allowed: "registry/repository",
+      next: "Put tags under `tags:`.",
+    });
+  if (digest !== undefined)
+    throw new SyncError("CONFIG_REPOSITORY", `"${text}" has a digest where a repository is meant`, {
+      found: `@${digest}`,
+      allowed: "registry/repository",
+    });
+  return repository;
+}
+
+function parseRepositoryName(name: string, text: string): Repository {
+  const slash = name.indexOf("/");
+  const first = slash === -1 ? "" : name.slice(0, slash);
+  const hosted = slash !== -1 && isHost(first);
+  const registry = hosted ? parseRegistry(first) : DOCKER_HUB;
+  const path = hosted ? name.slice(slash + 1) : name;
+  const repository = registry === DOCKER_HUB && path !== "" && !path.includes("/") ? `library/${path}` : path;
+  if (isRepositoryName(repository)) return { registry, repository };
+  const lower = path.toLowerCase();
+  throw new SyncError("CONFIG_REPOSITORY", `"${text}": "${path}" is not a repository name`, {
+    found: path,
+    allowed: isRepositoryName(lower)
+      ? `lower case: ${lower}`
+      : "lower-case letters and digits with `.`, `_`, `__`, `-` or `/` between them, at most 255",
+  });
+}
+
+export function formatRepository({ registry, repository }: Repository): string {
+  return `${registry}/${repository}`;
+}
+
+export function formatReference({ tag, digest, ...repository }: Reference): string {
+  return `${formatRepository(repository)}${tag === undefined ? "" : `:${tag}`}${digest === undefined ? "" : `@${digest}`}`;
+}
+
+/** `oci:DIR` or `registry/repository`, as the command line and the configuration write it. */
+export function formatPlace(place: Place): string {
+  return place.kind === "layout" ? `oci:${place.directory}` : formatRepository(place);
+}
+
+export function sameRepository(one: Repository, other: Repository): boolean {
+  return one.registry === other.registry && one.repository === other.repository;
+}

@@ -1,0 +1,107 @@
+import type { Cancellable } from "../lib/cancel.ts";
+import type { Descriptor } from "./descriptor.ts";
+import type { Digest } from "./digest.ts";
+import type { Manifest } from "./manifest.ts";
+
+/**
+ * Bytes of a blob. A chunk is valid until the next one is asked for (its memory is used again); who keeps one copies it.
+ */
+export type Content = AsyncIterable<Uint8Array>;
+
+/** Where images are read: one repository of a registry, or one OCI image layout. */
+export interface ImageSource {
+  /** For messages: `registry/repository` or `oci:DIR`. */
+  readonly name: string;
+
+  /**
+   * What a tag (or digest) points at, by the cheapest call there is (HEAD); undefined when there is no such tag.
+   * `size` is -1 where the answer did not tell.
+   *
+   * @throws {SyncError} AUTH_*, DENIED, NAME_UNKNOWN, REGISTRY_*, RATE_LIMITED
+   */
+  resolve(reference: string, options?: Cancellable): Promise<Descriptor | undefined>;
+
+  /**
+   * A manifest by digest, verified, or by tag.
+   *
+   * @throws {SyncError} MANIFEST_UNKNOWN and what `parseManifest` throws
+   */
+  manifest(reference: string, options?: Cancellable): Promise<Manifest>;
+
+  /**
+   * A blob's bytes, resumed where the connection broke. Not yet verified: `verified()` is for that.
+   *
+   * @throws {SyncError} BLOB_UNKNOWN, CONTENT_ENCODING, RANGE, STALLED, …
+   */
+  blob(descriptor: Descriptor, options?: Cancellable): Content;
+
+  /**
+   * Manifests whose subject is `digest`: from the referrers API, else from the fallback tag; cosign's tags too
+   * (`sha256-HEX.sig`, `.att`, `.sbom`) where `tags` names them or they are found by asking.
+   */
+  referrers(digest: Digest, options?: Cancellable): AsyncIterable<Referrer>;
+
+  /** Every tag, page by page, each once, in the source's order. An empty repository yields nothing. */
+  tags(options?: Cancellable): AsyncIterable<string>;
+}
+
+/**
+ * What refers to an image. `tag` is set when the referrer is reached by a tag of its own (cosign's scheme), and then has
+ * to be written under that tag as well.
+ */
+export type Referrer = { readonly descriptor: Descriptor; readonly tag?: string };
+
+/** How a blob came to be in the target. `bytes` went over the wire to it. */
+export type BlobPlaced = { readonly how: "pushed" | "mounted" | "present"; readonly bytes: number };
+
+/** Where images are written. Idempotent: pushing what is there is harmless and cheap. */
+export interface ImageTarget {
+  readonly name: string;
+  /** Blobs are shared within this: the registry's host, or the layout. Leases and mounts are per `blobStore`. */
+  readonly blobStore: string;
+  readonly capabilities: TargetCapabilities;
+
+  /** What a tag or digest points at here; undefined when nothing. */
+  resolve(reference: string, options?: Cancellable): Promise<Descriptor | undefined>;
+
+  /** A manifest that is here, verified. @throws {SyncError} MANIFEST_UNKNOWN */
+  manifest(reference: string, options?: Cancellable): Promise<Manifest>;
+
+  /**
+   * Puts a blob in place: finds it here, mounts it from a repository of the same registry that is known to have it, or
+   * uploads what `open` gives. `open` may be called again when an upload has to start over; its bytes are `verified()`
+   * by the target before the closing request, whatever the caller did.
+   */
+  pushBlob(descriptor: Descriptor, open: () => Content, options?: PushBlobOptions): Promise<BlobPlaced>;
+
+  /**
+   * Writes a manifest verbatim, under `tag` or (without) under its digest. Everything it names is in place before.
+   * A subject is registered with the fallback tag where the registry does not do it itself.
+   *
+   * @throws {SyncError} TARGET_* ; TARGET_BLOB_UNKNOWN when the registry misses something the manifest names
+   */
+  pushManifest(manifest: Manifest, options?: PushManifestOptions): Promise<void>;
+
+  /** Forgets what it believes to be in place, so that the next `pushBlob` looks again. For self-healing. */
+  forget(digests: Iterable<Digest>): void;
+}
+
+export type PushBlobOptions = Cancellable & {
+  /** Told while bytes go out; a restarted upload tells a negative number first. */
+  readonly onBytes?: (bytes: number) => void;
+};
+
+export type PushManifestOptions = Cancellable & { readonly tag?: string };
+
+export type TargetCapabilities = {
+  /** `probe`: whether an index may name children that are not there is found out by trying. */
+  readonly sparseIndex: boolean;
+  /** A child pushed by digest can be seen before its index is tagged (not so in OpenShift's registry). */
+  readonly childrenVisible: boolean;
+  /** `tags`: signatures travel only as cosign tags; other referrers cannot be kept (OpenShift's registry). */
+  readonly referrers: "all" | "tags";
+  /** Every entry of an index must name a platform (image streams). */
+  readonly indexNeedsPlatforms: boolean;
+  /** A manifest that is present proves that all it names is present too (not so behind pull-through). */
+  readonly manifestImpliesContent: boolean;
+};
