@@ -1,4 +1,4 @@
-import { pino, type Logger } from "pino";
+import type { Logger } from "pino";
 
 /** What the program writes about itself, to stderr. Results go to stdout and are no log. */
 export type Log = Pick<Logger, "debug" | "info" | "warn" | "error" | "child">;

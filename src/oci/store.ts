@@ -41,9 +41,17 @@ export interface ImageSource {
    */
   referrers(digest: Digest, options?: Cancellable): AsyncIterable<Referrer>;
 
-  /** Every tag, page by page, each once, in the source's order. An empty repository yields nothing. */
-  tags(options?: Cancellable): AsyncIterable<string>;
+  /**
+   * Every tag, each once, in the source's order, with what the cheapest call of this registry tells beside its name.
+   * An empty repository yields nothing.
+   *
+   * @throws {SyncError} NAME_UNKNOWN, TAGS_INVALID, TAGS_LIMIT, LINK_FOREIGN, … and then nothing may be concluded from absence
+   */
+  listing(options?: Cancellable): AsyncIterable<ListedTag>;
 }
+
+/** A tag in a listing. `image` and `pushedAt` (ISO date) only where the registry's listing carries them. */
+export type ListedTag = { readonly tag: string; readonly image?: Descriptor; readonly pushedAt?: string };
 
 /**
  * What refers to an image. `tag` is set when the referrer is reached by a tag of its own (cosign's scheme), and then has
