@@ -1,0 +1,29 @@
+import { asSyncError, ERROR_CODES, failureOf, isSyncError } from "../lib/error.ts";
+import type { Process } from "./cli.ts";
+import { renderFailure } from "./render.ts";
+
+/** What stopped the whole command, on stderr: code, where, found, allowed, next. Never a stack trace. */
+export function printFailure(error: unknown, { stderr, signal }: Pick<Process, "stderr" | "signal">): void {
+  if (signal.aborted) {
+    stderr.write("stopped; what was finished stays, nothing was left half done\n");
+    return;
+  }
+  stderr.write(`${renderFailure(failureOf(error))}\n`);
+}
+
+/** The exit code of a run that could not start, or of a command about one thing. */
+export function exitCodeOf(error: unknown): number {
+  const { code } = asSyncError(error);
+  switch (ERROR_CODES[code].class) {
+    case "usage":
+      return 3;
+    case "credentials":
+      return 4;
+    case "policy":
+      return 5;
+    case "source":
+    case "target":
+    case "environment":
+      return isSyncError(error, "NODE_VERSION") ? 3 : 2;
+  }
+}

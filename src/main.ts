@@ -1,0 +1,32 @@
+import { runCommandLine } from "./cli/cli.ts";
+
+// The process: argv, env, signals, streams, exit code. Nothing else touches `process`.
+
+const stop = new AbortController();
+let signalled: "SIGINT" | "SIGTERM" | undefined;
+const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    // the second one ends at once
+    if (signalled) process.exit(EXIT_OF_SIGNAL[signal]);
+    signalled = signal;
+    stop.abort(new DOMException(`stopped by ${signal}`, "AbortError"));
+  });
+}
+
+// a reader that went away (`| head`) is no error of ours
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(141);
+    throw error;
+  });
+
+const code = await runCommandLine(process.argv.slice(2), {
+  env: process.env,
+  directory: process.cwd(),
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signal: stop.signal,
+});
+process.exitCode = signalled ? EXIT_OF_SIGNAL[signalled] : code;

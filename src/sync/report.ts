@@ -1,0 +1,131 @@
+import { ERROR_CODES, type ErrorClass, type Failure } from "../lib/error.ts";
+import type { Digest } from "../oci/digest.ts";
+
+/** What became of one Action. JSON-safe. */
+export type Outcome =
+  | ({
+      readonly kind: "copied";
+      readonly digest: Digest;
+      readonly replaced?: Digest;
+      readonly moved: Moved;
+    } & OutcomeBase)
+  /** The stream's tag imports it; bytes moved only when the storage is a repository. */
+  | ({
+      readonly kind: "imported";
+      readonly digest: Digest;
+      readonly replaced?: Digest;
+      readonly moved: Moved;
+    } & OutcomeBase)
+  | ({ readonly kind: "unchanged"; readonly digest: Digest } & OutcomeBase)
+  | ({ readonly kind: "pruned"; readonly digest?: Digest } & OutcomeBase)
+  /** Nothing published: the source lacks the tag, and its grace runs (or it is back, without a date). */
+  | ({ readonly kind: "missing"; readonly since?: string } & OutcomeBase)
+  | ({ readonly kind: "refused"; readonly failure: Failure } & OutcomeBase)
+  | ({ readonly kind: "failed"; readonly failure: Failure } & OutcomeBase);
+
+type OutcomeBase = { readonly mirror: string; readonly tag: string };
+
+/** What a copy moved. Bytes are those sent to the target. */
+export type Moved = {
+  readonly bytes: number;
+  readonly blobs: { readonly pushed: number; readonly mounted: number; readonly present: number };
+  readonly manifests: number;
+  readonly referrers: number;
+  /** Referrers the target cannot keep. */
+  readonly notCarried: number;
+};
+
+export const NOTHING_MOVED: Moved = {
+  bytes: 0,
+  blobs: { pushed: 0, mounted: 0, present: 0 },
+  manifests: 0,
+  referrers: 0,
+  notCarried: 0,
+};
+
+/** What one run did for one mirror. */
+export type MirrorReport = {
+  readonly mirror: string;
+  /** `failed`: the mirror could not be checked at all, and nothing of it was touched. */
+  readonly state: "done" | "partial" | "failed";
+  readonly outcomes: readonly Outcome[];
+  readonly warnings: readonly Failure[];
+  /** Why the whole mirror failed. */
+  readonly failure?: Failure;
+};
+
+/** What one run did. The exit code, the page and the log all come from this record. */
+export type Report = {
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly mirrors: readonly MirrorReport[];
+  readonly totals: Totals;
+};
+
+export type Totals = {
+  readonly copied: number;
+  readonly imported: number;
+  readonly unchanged: number;
+  readonly pruned: number;
+  readonly missing: number;
+  readonly refused: number;
+  readonly failed: number;
+  readonly bytes: number;
+};
+
+export function mirrorReport(
+  mirror: string,
+  outcomes: readonly Outcome[],
+  warnings: readonly Failure[],
+): MirrorReport {
+  const trouble = outcomes.some(({ kind }) => kind === "failed" || kind === "refused");
+  return { mirror, state: trouble ? "partial" : "done", outcomes, warnings };
+}
+
+export function failedMirror(mirror: string, failure: Failure): MirrorReport {
+  return { mirror, state: "failed", outcomes: [], warnings: [], failure };
+}
+
+export function report(
+  mirrors: readonly MirrorReport[],
+  { startedAt, durationMs }: { readonly startedAt: Date; readonly durationMs: number },
+): Report {
+  return {
+    startedAt: startedAt.toISOString(),
+    durationMs: Math.round(durationMs),
+    mirrors,
+    totals: totals(mirrors),
+  };
+}
+
+function totals(mirrors: readonly MirrorReport[]): Totals {
+  const outcomes = mirrors.flatMap((mirror) => mirror.outcomes);
+  const count = (kind: Outcome["kind"]): number => outcomes.filter((outcome) => outcome.kind === kind).length;
+  return {
+    copied: count("copied"),
+    imported: count("imported"),
+    unchanged: count("unchanged"),
+    pruned: count("pruned"),
+    missing: count("missing"),
+    refused: count("refused"),
+    failed: count("failed"),
+    bytes: outcomes.reduce((sum, outcome) => sum + ("moved" in outcome ? outcome.moved.bytes : 0), 0),
+  };
+}
+
+/**
+ * 0 done, 1 some failed, 2 all failed, 4 all failed for refused credentials, 5 only refusals by a policy.
+ */
+export function exitCodeOfReport({ mirrors }: Report): number {
+  const failures = mirrors.flatMap(({ failure, outcomes }) => [
+    ...(failure ? [failure] : []),
+    ...outcomes.flatMap((outcome) => ("failure" in outcome ? [outcome.failure] : [])),
+  ]);
+  if (failures.length === 0) return 0;
+  const classes = new Set<ErrorClass>(failures.map(({ code }) => ERROR_CODES[code].class));
+  const only = (wanted: ErrorClass): boolean => classes.size === 1 && classes.has(wanted);
+  if (only("policy")) return 5;
+  const good = mirrors.some(({ outcomes }) => outcomes.some((outcome) => !("failure" in outcome)));
+  if (good) return 1;
+  return only("credentials") ? 4 : 2;
+}
