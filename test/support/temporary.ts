@@ -1,0 +1,19 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export type TemporaryDirectory = AsyncDisposable & {
+  readonly path: string;
+  /** A path in it. */
+  join(...names: readonly string[]): string;
+};
+
+/** A directory of the test's own, gone when the test is. */
+export async function temporaryDirectory(): Promise<TemporaryDirectory> {
+  const path = await mkdtemp(join(tmpdir(), "tagferry-"));
+  return {
+    path,
+    join: (...names) => join(path, ...names),
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+  };
+}
