@@ -54,6 +54,8 @@ export type Behaviour = {
   readonly deleteTags: boolean;
   /** GET of a blob: 206, or 200 with everything. */
   readonly ranges: boolean;
+  /** A 416 promises as many bytes as the blob has and then breaks off (docker-registry 2.8). */
+  readonly brokenRangeRefusal: boolean;
   /** GET of a blob is answered by a redirect to another origin, which wants its signature in the query. */
   readonly redirectBlobs: false | 302 | 303 | 307;
   /** A redirected address is good for so many requests, then 403. */
@@ -101,6 +103,7 @@ export const WELL_BEHAVED: Behaviour = {
   deletes: true,
   deleteTags: true,
   ranges: true,
+  brokenRangeRefusal: false,
   redirectBlobs: false,
   signedUses: Number.POSITIVE_INFINITY,
   staleReads: 0,
@@ -115,5 +118,6 @@ export const DOCKER_REGISTRY: Partial<Behaviour> = {
   referrersApi: false,
   ignoreN: true,
   checkContentRange: false,
+  brokenRangeRefusal: true,
   deleteTags: false,
 };

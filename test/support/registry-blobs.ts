@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 
 import { type Digest, isDigest } from "../../src/oci/digest.ts";
 import type { RegistryContext } from "./registry-handler.ts";
-import { isStale } from "./registry-location.ts";
+import { isStale, matchesTag } from "./registry-naming.ts";
+import { brokenBody } from "./registry-raw.ts";
 import { type Answer, refusal, type RegistryRequest } from "./registry-wire.ts";
 
 export async function handleBlob(context: RegistryContext, request: RegistryRequest): Promise<Answer> {
@@ -32,7 +33,7 @@ function blobAnswer(
   { headers, method }: RegistryRequest,
   digest: Digest,
   bytes: Uint8Array,
-  { ranges, etag, digestHeader }: RegistryContext["behaviour"],
+  { ranges, etag, digestHeader, brokenRangeRefusal }: RegistryContext["behaviour"],
 ): Answer {
   const common = {
     "content-type": "application/octet-stream",
@@ -42,22 +43,29 @@ function blobAnswer(
     ...(etag ? { etag: `"${digest}"` } : {}),
   };
   const { range } = headers;
+  if (etag && matchesTag(headers["if-none-match"], digest)) return { status: 304, headers: common };
   if (!ranges || range === undefined || method === "HEAD")
     return { status: 200, headers: common, body: bytes };
   const asked = /^bytes=(\d*)-(\d*)$/.exec(range);
   if (!asked || (asked[1] === "" && asked[2] === "")) return { status: 200, headers: common, body: bytes };
   const [first, last] = bounds(asked[1] ?? "", asked[2] ?? "", bytes.length);
-  if (first >= bytes.length || last < first)
-    return {
-      status: 416,
-      headers: { "content-type": "text/plain", "content-range": `bytes */${bytes.length}` },
-      body: Buffer.from("invalid range: failed to overlap\n"),
-    };
+  if (first >= bytes.length || last < first) return rangeRefusal(bytes, brokenRangeRefusal);
   return {
     status: 206,
     headers: { ...common, "content-range": `bytes ${first}-${last}/${bytes.length}` },
     body: bytes.subarray(first, last + 1),
   };
+}
+
+function rangeRefusal(bytes: Uint8Array, broken: boolean): Answer {
+  const refused: Answer = {
+    status: 416,
+    headers: { "content-type": "text/plain", "content-range": `bytes */${bytes.length}` },
+    body: Buffer.from("invalid range: failed to overlap\n"),
+  };
+  return broken
+    ? brokenBody({ ...refused, body: bytes }, { sent: Buffer.of(), framing: "content-length" })
+    : refused;
 }
 
 function bounds(first: string, last: string, size: number): [number, number] {

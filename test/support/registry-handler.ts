@@ -19,7 +19,14 @@ import {
 } from "./registry-store.ts";
 import { handleTags } from "./registry-tags.ts";
 import { handleUpload } from "./registry-uploads.ts";
-import { type Answer, type Awaitable, notFound, refusal, type RegistryRequest } from "./registry-wire.ts";
+import {
+  type Answer,
+  type Awaitable,
+  notFound,
+  refusal,
+  type RegistryRequest,
+  slashMissing,
+} from "./registry-wire.ts";
 
 /**
  * Where a registry of another make differs in more than a switch. An Answer always refuses (or replaces the usual
@@ -122,7 +129,8 @@ export function storeHooks(store: RegistryStore, behaviour: Behaviour): Registry
         : (store.repositories.get(repository)?.tags.delete(reference) ?? false),
     listTags: (repository) => {
       const stored = store.repositories.get(repository);
-      return stored && [...stored.tags.keys()];
+      // a repository that has only blobs yet is none
+      return stored && stored.tags.size + stored.manifests.size > 0 ? [...stored.tags.keys()] : undefined;
     },
     listManifests: (repository) => store.repositories.get(repository)?.manifests.values() ?? [],
   };
@@ -173,7 +181,9 @@ async function route(context: RegistryContext, request: RegistryRequest): Promis
   if (refused) return refused;
   switch (request.kind) {
     case "ping":
-      return { status: 200, headers: { "content-type": "application/json" }, body: Buffer.from("{}") };
+      return request.path === "/v2"
+        ? slashMissing(request)
+        : { status: 200, headers: { "content-type": "application/json" }, body: Buffer.from("{}") };
     case "tags":
       return handleTags(context, request);
     case "manifest":

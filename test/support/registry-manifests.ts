@@ -1,7 +1,7 @@
 import { type Digest, digestOf, isDigest } from "../../src/oci/digest.ts";
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../src/oci/media-type.ts";
 import type { RegistryContext } from "./registry-handler.ts";
-import { freshly, isStale, locationOf } from "./registry-location.ts";
+import { freshly, isStale, locationOf, matchesTag } from "./registry-naming.ts";
 import { namedContent, type StoredManifest } from "./registry-store.ts";
 import { type Answer, json, notFound, readAll, refusal, type RegistryRequest } from "./registry-wire.ts";
 
@@ -41,17 +41,14 @@ async function getManifest(context: RegistryContext, request: RegistryRequest): 
     ...(digestHeader ? { "docker-content-digest": manifest.digest } : {}),
     ...(etag ? { etag: `"${manifest.digest}"` } : {}),
   };
-  if (etag && matches(request.headers["if-none-match"], manifest.digest)) return { status: 304, headers };
+  if (etag && matchesTag(request.headers["if-none-match"], manifest.digest))
+    return { status: 304, headers: {} };
   return { status: 200, headers: { "content-type": manifest.mediaType, ...headers }, body: manifest.bytes };
 }
 
 function acceptedTypes({ headers }: RegistryRequest): Set<string> {
   const types = (headers.accept ?? "").split(",").map((type) => type.split(";")[0]?.trim() ?? "");
   return new Set(types);
-}
-
-function matches(header: string | undefined, digest: Digest): boolean {
-  return header === digest || header === `"${digest}"`;
 }
 
 /** Asked by tag without the type it has, a Docker list becomes its linux/amd64 child: other bytes, another digest. */

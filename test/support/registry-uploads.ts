@@ -2,18 +2,19 @@ import { randomUUID } from "node:crypto";
 
 import { type Digest, digestOf, isDigest } from "../../src/oci/digest.ts";
 import type { RegistryContext } from "./registry-handler.ts";
-import { freshly, locationOf } from "./registry-location.ts";
+import { freshly, locationOf } from "./registry-naming.ts";
 import type { StoredUpload } from "./registry-store.ts";
-import { type Answer, refusal, type RegistryRequest } from "./registry-wire.ts";
+import { type Answer, refusal, type RegistryRequest, slashMissing } from "./registry-wire.ts";
 
 /** POST, PATCH, PUT, GET and DELETE of blobs/uploads. @see distribution-spec, "Pushing Blobs" */
 export async function handleUpload(context: RegistryContext, request: RegistryRequest): Promise<Answer> {
+  if (request.path.endsWith("/uploads")) return slashMissing(request);
   if (request.method === "POST" && request.reference === "") return startUpload(context, request);
   const upload = context.store.uploads.get(request.reference);
   if (!upload || upload.repository !== request.repository)
     return refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
   if (context.behaviour.uploadState && !keepsState(request, upload))
-    return refusal(400, "BLOB_UPLOAD_INVALID", "blob upload invalid");
+    return refusal(404, "BLOB_UPLOAD_INVALID", "blob upload invalid");
   switch (request.method) {
     case "GET":
     case "HEAD":

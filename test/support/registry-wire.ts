@@ -58,6 +58,11 @@ export function notFound(): Answer {
   };
 }
 
+/** A path that lacks its last slash is sent there. */
+export function slashMissing({ path, query }: RegistryRequest): Answer {
+  return { status: 301, headers: { location: `${path}/${query === "" ? "" : `?${query}`}` } };
+}
+
 const PATHS: readonly (readonly [RegExp, RequestKind])[] = [
   [/^\/v2\/?$/, "ping"],
   [/^\/v2\/(?<repository>.+)\/tags\/list$/, "tags"],

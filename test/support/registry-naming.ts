@@ -1,3 +1,4 @@
+import type { Digest } from "../../src/oci/digest.ts";
 import type { RegistryContext } from "./registry-handler.ts";
 
 /** A path as this registry writes it in a Location. */
@@ -18,4 +19,9 @@ export function isStale({ stale }: RegistryContext, repository: string, referenc
   if (left > 1) stale.set(key, left - 1);
   else stale.delete(key);
   return left > 0;
+}
+
+/** Whether an If-None-Match names this content. */
+export function matchesTag(header: string | undefined, digest: Digest): boolean {
+  return header === digest || header === `"${digest}"`;
 }
