@@ -1,0 +1,334 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { makeCertificates } from "./certificates.ts";
+import { type ClusterUser, makeUser, type UserOptions } from "./cluster-access.ts";
+import { type ApiServer, handleApi } from "./cluster-api.ts";
+import { startImportController } from "./cluster-controller.ts";
+import { putObject } from "./cluster-core-api.ts";
+import type { ImageObject, ImageStream, KubeObject } from "./cluster-objects.ts";
+import { integratedRegistry } from "./cluster-registry.ts";
+import { type SeedStream, seedStream } from "./cluster-seed.ts";
+import {
+  type ClusterState,
+  commitStream,
+  compact,
+  createState,
+  findStream,
+  getStream,
+  type NamespaceLimits,
+} from "./cluster-state.ts";
+import { contextOf } from "./cluster-state.ts";
+import { prepareUpdate } from "./cluster-streams.ts";
+import { recordTriggers, type Triggers } from "./cluster-triggers.ts";
+import { watchesFor } from "./cluster-watch.ts";
+import { type Ledger, openLedger } from "./ledger.ts";
+import type { Behaviour } from "./registry-behaviour.ts";
+import { registryContents, type RegistryContents } from "./registry-handler.ts";
+import { type Fault, type GateOptions, type Held, openRules, type RuleMatch } from "./registry-rules.ts";
+import { createRegistryStore, type RegistryStore } from "./registry-store.ts";
+import type { RegistryRequest } from "./registry-wire.ts";
+import { listen } from "./registry.ts";
+
+export type ClusterOptions = {
+  /** API server and registry speak TLS, both with a certificate of the test CA. */
+  readonly tls?: boolean;
+  /** Those that exist from the start. Default: `mirror`. */
+  readonly namespaces?: readonly string[];
+  /** The first one is who the kubeconfig logs in. Default: one who may do everything. */
+  readonly users?: readonly UserOptions[];
+  /** Without it the streams have no repository. Default: true. */
+  readonly integratedRegistry?: boolean;
+  /** The host the streams' status names; default: where the registry really listens. */
+  readonly internalRegistryHost?: string;
+  readonly registryBehaviour?: Partial<Behaviour>;
+  /** Where the hosts in image references really are: `{ "docker.io": "http://127.0.0.1:5001" }`. These are trusted. */
+  readonly upstreams?: Readonly<Record<string, string>>;
+  /** PEM: what imports and pull-through trust besides the system's CAs. */
+  readonly upstreamCa?: string;
+  readonly insecureRegistries?: readonly string[];
+  readonly blockedRegistries?: readonly string[];
+  /** undefined: imports may come from anywhere. */
+  readonly allowedRegistries?: readonly string[];
+  readonly defaultImportMode?: "Legacy" | "PreserveOriginal";
+};
+
+/** What one of the two servers can be told to do. */
+export type ServerControl = {
+  /** The first request that matches gets the first fault, … then all is normal again. */
+  on(match: RuleMatch, ...faults: Fault[]): () => void;
+  /** Runs before every request; the request waits for it. */
+  before(hook: (request: RegistryRequest) => void | Promise<void>): () => void;
+  /** Holds the nth request from now (or the one that matches) until it is released. */
+  gate(match: RuleMatch | number, options?: GateOptions): Promise<Held>;
+};
+
+export type TestCluster = AsyncDisposable &
+  ServerControl &
+  Triggers & {
+    readonly apiUrl: string;
+    /** YAML. */
+    readonly kubeconfig: string;
+    /** Writes it to `kubeconfig` in the directory and returns the path. */
+    writeKubeconfig(directory: string): Promise<string>;
+    /** Where the integrated registry listens: 127.0.0.1:PORT, or localhost:PORT with TLS. */
+    readonly registryHost: string;
+    /** The same registry under the other of the two names: the default route. */
+    readonly publicRegistryHost: string;
+    readonly registryUrl: string;
+    /** Of the first user. */
+    readonly token: string;
+    /** PEM, with TLS. */
+    readonly ca: string | undefined;
+    readonly ledger: Ledger;
+    readonly registryLedger: Ledger;
+    readonly registryStore: RegistryStore;
+    /** Faults and contents of the integrated registry. What is put in this way is no push. */
+    readonly registry: ServerControl & RegistryContents;
+    /** As a client reads it; undefined when there is none. */
+    stream(namespace: string, name: string): ImageStream | undefined;
+    image(digest: string): ImageObject | undefined;
+    seedStream(namespace: string, name: string, seed?: SeedStream): ImageStream;
+    /** Somebody else edits the stream: `manager` is who, as managedFields will tell. */
+    editStream(
+      namespace: string,
+      name: string,
+      manager: string,
+      change: (stream: ImageStream) => void,
+    ): ImageStream;
+    createNamespace(name: string): void;
+    addUser(user: UserOptions): ClusterUser;
+    revokeToken(token: string): void;
+    /** Any object of the kinds that are served besides streams: templates, workloads, secrets. */
+    seedObject(group: string, resource: string, object: KubeObject): KubeObject;
+    objects(group: string, resource: string): KubeObject[];
+    /** A pull secret of the namespace for imports and pull-through. */
+    seedPullSecret(namespace: string, host: string, username: string, password: string): void;
+    setLimits(namespace: string, limits: NamespaceLimits): void;
+    setAllowedRegistries(allowed: readonly string[] | undefined): void;
+    /** One period of the scheduled importer, now. */
+    runScheduledImports(): Promise<void>;
+    /** Resolves when the imports that stream writes have set off are done. */
+    idle(): Promise<void>;
+    /** Watches from before now are answered 410 Expired. */
+    compact(): void;
+    endWatches(): void;
+    sendBookmarks(): void;
+    readonly watchers: number;
+    close(): Promise<void>;
+  };
+
+/** An OpenShift image API and integrated registry on real sockets, in this process. */
+export async function startCluster(options: ClusterOptions = {}): Promise<TestCluster> {
+  const state = stateOf(options);
+  const users = new Map<string, ClusterUser>();
+  const addUser = (user: UserOptions): ClusterUser => {
+    const made = makeUser(user);
+    users.set(made.token, made);
+    return made;
+  };
+  const { token } = (options.users ?? [{ name: "tagferry" }]).map(addUser)[0] ?? { token: "" };
+  const certificates = options.tls === true ? await makeCertificates() : undefined;
+  const tls = certificates && { cert: certificates.server.cert, key: certificates.server.key };
+  const upstream = {
+    upstreams: new Map(Object.entries(options.upstreams ?? {})),
+    ca: options.upstreamCa,
+    insecureRegistries: options.insecureRegistries ?? [],
+    blockedRegistries: options.blockedRegistries ?? [],
+  };
+  const server: ApiServer = { state, upstream, users };
+  const triggers = recordTriggers(state);
+  const store = createRegistryStore();
+  await using stack = new AsyncDisposableStack();
+  const controller = stack.use(startImportController(state, upstream));
+  const api = openServer();
+  const { url: apiUrl } = stack.use(
+    await listen({
+      ...api.serving,
+      tls,
+      port: 0,
+      kind: "other",
+      handle: (request) => handleApi(server, request),
+    }),
+  );
+  const registry = openServer();
+  const scheme = tls ? "https" : "http";
+  const handle = integratedRegistry({ ...server, store, scheme }, options.registryBehaviour);
+  const { host: registryHost, url: registryUrl } = stack.use(
+    await listen({ ...registry.serving, tls, port: 0, handle }),
+  );
+  const publicRegistryHost = otherName(registryHost);
+  if (options.integratedRegistry !== false) {
+    state.registryHost = options.internalRegistryHost ?? registryHost;
+    state.publicRegistryHost = publicRegistryHost;
+  }
+  const owned = stack.move();
+  const close = (): Promise<void> => {
+    for (const { end } of watchesFor(state).open) end();
+    return owned.disposeAsync();
+  };
+  const kubeconfig = kubeconfigOf({ apiUrl, token, ca: certificates?.ca.cert });
+  return {
+    ...contentsOf(state),
+    ...triggers,
+    ...api.control,
+    apiUrl,
+    kubeconfig,
+    writeKubeconfig: async (directory) => {
+      const path = join(directory, "kubeconfig");
+      await writeFile(path, kubeconfig, { mode: 0o600 });
+      return path;
+    },
+    registryHost,
+    publicRegistryHost,
+    registryUrl,
+    token,
+    ca: certificates?.ca.cert,
+    ledger: api.ledger,
+    registryLedger: registry.ledger,
+    registryStore: store,
+    registry: { ...registry.control, ...registryContents(store) },
+    addUser,
+    revokeToken: (old) => {
+      users.delete(old);
+    },
+    runScheduledImports: () => controller.runScheduled(),
+    idle: () => controller.idle(),
+    get watchers() {
+      return watchesFor(state).open.size;
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function stateOf({
+  namespaces = ["mirror"],
+  allowedRegistries,
+  defaultImportMode,
+}: ClusterOptions): ClusterState {
+  const state = createState();
+  state.allowedRegistries = allowedRegistries;
+  state.defaultImportMode = defaultImportMode ?? "Legacy";
+  for (const name of namespaces) addNamespace(state, name);
+  return state;
+}
+
+function addNamespace(state: ClusterState, name: string): void {
+  state.namespaces.add(name);
+  putObject(state, "", "namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  const project = { apiVersion: "project.openshift.io/v1", kind: "Project", metadata: { name } };
+  putObject(state, "project.openshift.io", "projects", project);
+}
+
+/** Ledger, rules and hooks of one server. */
+function openServer() {
+  const ledger = openLedger();
+  const rules = openRules();
+  const befores = new Set<(request: RegistryRequest) => void | Promise<void>>();
+  const control: ServerControl = {
+    on: (match, ...faults) => rules.on(match, ...faults),
+    gate: (match, options) => rules.gate(match, options),
+    before: (hook) => {
+      befores.add(hook);
+      return () => befores.delete(hook);
+    },
+  };
+  return { ledger, control, serving: { ledger, rules, befores } };
+}
+
+function otherName(host: string): string {
+  return host.startsWith("localhost:")
+    ? host.replace("localhost", "127.0.0.1")
+    : host.replace("127.0.0.1", "localhost");
+}
+
+/** What a test reads and changes behind the API's back. */
+function contentsOf(
+  state: ClusterState,
+): Pick<
+  TestCluster,
+  | "stream"
+  | "image"
+  | "seedStream"
+  | "editStream"
+  | "createNamespace"
+  | "seedObject"
+  | "objects"
+  | "seedPullSecret"
+  | "setLimits"
+  | "setAllowedRegistries"
+  | "compact"
+  | "endWatches"
+  | "sendBookmarks"
+> {
+  return {
+    stream: (namespace, name) => findStream(state, namespace, name),
+    image: (digest) => structuredClone(state.images.get(digest)),
+    seedStream: (namespace, name, seed) => seedStream(state, namespace, name, seed),
+    editStream: (namespace, name, manager, change) => {
+      const old = getStream(state, namespace, name);
+      const edited = structuredClone(old);
+      change(edited);
+      return commitStream(state, prepareUpdate(edited, old, contextOf(state), { keepStatus: true }), manager);
+    },
+    createNamespace: (name) => addNamespace(state, name),
+    seedObject: (group, resource, object) => putObject(state, group, resource, object),
+    objects: (group, resource) => [...(state.objects.get(`${group}/${resource}`)?.values() ?? [])],
+    seedPullSecret: (namespace, host, username, password) => {
+      const auth = Buffer.from(`${username}:${password}`).toString("base64");
+      const config = Buffer.from(JSON.stringify({ auths: { [host]: { auth } } })).toString("base64");
+      putObject(state, "", "secrets", {
+        apiVersion: "v1",
+        kind: "Secret",
+        type: "kubernetes.io/dockerconfigjson",
+        metadata: { name: `pull-${host.replaceAll(/[^a-z0-9]/g, "-")}`, namespace },
+        data: { ".dockerconfigjson": config },
+      });
+    },
+    setLimits: (namespace, limits) => {
+      state.limits.set(namespace, limits);
+    },
+    setAllowedRegistries: (allowed) => {
+      state.allowedRegistries = allowed;
+    },
+    compact: () => compact(state),
+    endWatches: () => {
+      for (const { end } of watchesFor(state).open) end();
+    },
+    sendBookmarks: () => {
+      for (const { bookmark } of watchesFor(state).open) bookmark();
+    },
+  };
+}
+
+function kubeconfigOf({
+  apiUrl,
+  token,
+  ca,
+}: {
+  readonly apiUrl: string;
+  readonly token: string;
+  readonly ca: string | undefined;
+}): string {
+  const authority =
+    ca === undefined ? "" : `\n      certificate-authority-data: ${Buffer.from(ca).toString("base64")}`;
+  return `apiVersion: v1
+kind: Config
+current-context: test
+contexts:
+  - name: test
+    context:
+      cluster: test
+      user: test
+      namespace: default
+clusters:
+  - name: test
+    cluster:
+      server: ${apiUrl}${authority}
+users:
+  - name: test
+    user:
+      token: ${token}
+`;
+}
