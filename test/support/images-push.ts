@@ -59,8 +59,8 @@ async function putBlob(
 ): Promise<void> {
   const session = await send(registry, "POST", `/v2/${repository}/blobs/uploads/`, {}, new Uint8Array());
   const location = new URL(session.headers.location ?? "", registry.url);
-  location.searchParams.set("digest", digest);
-  const path = `${location.pathname}${location.search}`;
+  // appended: URLSearchParams would write anew what the registry put there and wants back as it was
+  const path = `${location.pathname}${location.search}${location.search === "" ? "?" : "&"}digest=${digest}`;
   await send(registry, "PUT", path, { "content-type": "application/octet-stream" }, bytes);
 }
 
