@@ -117,6 +117,7 @@ export const WELL_BEHAVED: Behaviour = {
 export const DOCKER_REGISTRY: Partial<Behaviour> = {
   referrersApi: false,
   ignoreN: true,
+  nullTags: true,
   checkContentRange: false,
   brokenRangeRefusal: true,
   deleteTags: false,

@@ -130,7 +130,7 @@ export function storeHooks(store: RegistryStore, behaviour: Behaviour): Registry
     listTags: (repository) => {
       const stored = store.repositories.get(repository);
       // a repository that has only blobs yet is none
-      return stored && stored.tags.size + stored.manifests.size > 0 ? [...stored.tags.keys()] : undefined;
+      return stored?.known ? [...stored.tags.keys()] : undefined;
     },
     listManifests: (repository) => store.repositories.get(repository)?.manifests.values() ?? [],
   };
@@ -249,7 +249,9 @@ export function registryContents(store: RegistryStore): RegistryContents {
       return digest;
     },
     tag: (repository, tag, digest) => {
-      openRepository(store, repository).tags.set(tag, digest);
+      const stored = openRepository(store, repository);
+      stored.known = true;
+      stored.tags.set(tag, digest);
     },
     untag: (repository, tag) => {
       store.repositories.get(repository)?.tags.delete(tag);

@@ -10,6 +10,8 @@ export type StoredRepository = {
   readonly tags: Map<string, Digest>;
   readonly manifests: Map<Digest, StoredManifest>;
   readonly blobs: Set<Digest>;
+  /** It has had a manifest once: before that no registry knows it. */
+  known: boolean;
 };
 
 export type StoredUpload = {
@@ -38,7 +40,7 @@ export function createRegistryStore(): RegistryStore {
 export function openRepository(store: RegistryStore, name: string): StoredRepository {
   const known = store.repositories.get(name);
   if (known) return known;
-  const made: StoredRepository = { tags: new Map(), manifests: new Map(), blobs: new Set() };
+  const made: StoredRepository = { tags: new Map(), manifests: new Map(), blobs: new Set(), known: false };
   store.repositories.set(name, made);
   return made;
 }
@@ -64,9 +66,10 @@ export function storeManifest(
   manifest: StoredManifest,
   tag?: string,
 ): void {
-  const { manifests, tags } = openRepository(store, repository);
-  manifests.set(manifest.digest, manifest);
-  if (tag !== undefined) tags.set(tag, manifest.digest);
+  const stored = openRepository(store, repository);
+  stored.known = true;
+  stored.manifests.set(manifest.digest, manifest);
+  if (tag !== undefined) stored.tags.set(tag, manifest.digest);
 }
 
 /** By tag or by digest. */
