@@ -1,0 +1,142 @@
+import { constants } from "node:fs";
+import { type FileHandle, open, realpath, rename, statfs } from "node:fs/promises";
+import { dirname, isAbsolute, relative } from "node:path";
+
+import { SyncError } from "../lib/error.ts";
+
+/**
+ * Runs what touches the disk; its refusals become ours, with the path.
+ *
+ * @throws {SyncError} DISK_FULL, DISK
+ */
+export async function onDisk<T>(path: string, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (cause) {
+    const code = errnoOf(cause);
+    if (code === undefined) throw cause;
+    if (code !== "ENOSPC" && code !== "EDQUOT")
+      throw new SyncError("DISK", `${path}: ${code}`, { cause, where: path, found: code });
+    throw new SyncError("DISK_FULL", `no space left for ${path}`, {
+      cause,
+      where: path,
+      found: await freeBytes(path),
+    });
+  }
+}
+
+/** The code of a failed system call; undefined for whatever else was thrown. */
+export function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && "syscall" in error && "code" in error && typeof error.code === "string"
+    ? error.code
+    : undefined;
+}
+
+async function freeBytes(path: string): Promise<string> {
+  try {
+    const { bavail, bsize } = await statfs(dirname(path));
+    return `${bavail * bsize} bytes free`;
+  } catch {
+    return "unknown space";
+  }
+}
+
+/** What `task` gives, or undefined when the file is not there. */
+export async function ifThere<T>(task: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await task();
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Opens a file below `root` for reading; undefined when it is not there.
+ *
+ * A layout may come from anywhere: links that lead out of it are not followed, and what is no regular file (a pipe, a
+ * device) is not opened for real.
+ *
+ * @throws {SyncError} LAYOUT_INVALID, DISK
+ */
+export async function openInside(root: string, path: string): Promise<FileHandle | undefined> {
+  return onDisk(path, async () => {
+    const real = await ifThere(() => insideOf(root, path));
+    if (real === undefined) return undefined;
+    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+    const file = await ifThere(() => open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    if (file === undefined || (await file.stat()).isFile()) return file;
+    await file.close();
+    throw new SyncError("LAYOUT_INVALID", `${path} is no file`, { where: path });
+  });
+}
+
+/** The real path of something that exists below `root`. */
+export async function insideOf(root: string, path: string): Promise<string> {
+  const [realRoot, real] = await Promise.all([realpath(root), realpath(path)]);
+  const way = relative(realRoot, real);
+  if (way.startsWith("..") || isAbsolute(way))
+    throw new SyncError("LAYOUT_INVALID", `${path} leads out of the layout`, { where: path, found: real });
+  return real;
+}
+
+/**
+ * Reads a whole file below `root`, at most `maxBytes`; undefined when it is not there, `"large"` when it is larger.
+ *
+ * @throws {SyncError} LAYOUT_INVALID, DISK
+ */
+export async function readInside(
+  root: string,
+  path: string,
+  { maxBytes }: { readonly maxBytes: number },
+): Promise<Uint8Array | "large" | undefined> {
+  const file = await openInside(root, path);
+  if (!file) return undefined;
+  try {
+    const { size } = await onDisk(path, () => file.stat());
+    return size > maxBytes ? "large" : await onDisk(path, () => file.readFile());
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes all of `bytes` where the file stands: one call may write less. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;
+}
+
+/** A new file with `bytes`, on the disk when this resolves. */
+export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, "wx");
+  try {
+    await writeAll(file, bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Replaces a file in one step: after a crash it is the old one or the new one, whole.
+ *
+ * `temporary` is a path on the same file system where nothing stands.
+ *
+ * @throws {SyncError} DISK_FULL, DISK
+ */
+export async function replaceFile(path: string, bytes: Uint8Array, temporary: string): Promise<void> {
+  await onDisk(path, async () => {
+    await writeNew(temporary, bytes);
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+  });
+}
+
+/** Makes the names in a directory outlive a crash. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

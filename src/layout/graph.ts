@@ -1,0 +1,81 @@
+import { isSyncError } from "../lib/error.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+import type { LayoutIndex } from "./index-file.ts";
+
+/** What the manifests of a layout say about one another. */
+export type Graph = {
+  /** By the digest of the subject, in the order of the index. */
+  readonly referrers: ReadonlyMap<Digest, readonly Descriptor[]>;
+  /** Manifests that an index lists. */
+  readonly listed: ReadonlySet<Digest>;
+};
+
+type Facts = Pick<Manifest, "children" | "subject"> & { readonly descriptor: Descriptor };
+
+/** Reads the manifest of a descriptor; undefined when it is not there. */
+export type ReadManifest = (descriptor: Descriptor) => Promise<Manifest | undefined>;
+
+/** Reads graphs, and every manifest once: what a digest names never changes. */
+export function graphReader(read: ReadManifest): (index: LayoutIndex) => Promise<Graph> {
+  const known = new Map<Digest, Facts>();
+  let latest: { readonly index: LayoutIndex; readonly graph: Promise<Graph> } | undefined;
+
+  async function factsOf(descriptor: Descriptor): Promise<Facts | undefined> {
+    const facts = known.get(descriptor.digest);
+    if (facts) return facts;
+    const manifest = await read(descriptor);
+    if (!manifest) return undefined;
+    const { children, subject } = manifest;
+    const found = { children, ...(subject ? { subject } : {}), descriptor: referrerDescriptor(manifest) };
+    known.set(descriptor.digest, found);
+    return found;
+  }
+
+  async function walk({ entries }: LayoutIndex): Promise<Graph> {
+    const referrers = new Map<Digest, Descriptor[]>();
+    const listed = new Set<Digest>();
+    const seen = new Set<Digest>();
+    const visit = async (descriptor: Descriptor, { named }: { readonly named: boolean }): Promise<void> => {
+      if (seen.has(descriptor.digest)) return;
+      seen.add(descriptor.digest);
+      const facts = await factsOf(descriptor).catch((error: unknown) => {
+        // a broken image is told of when somebody asks for its tag, and keeps nobody from the others; what has no tag
+        // would never be told of
+        if (named && isSyncError(error)) return undefined;
+        throw error;
+      });
+      if (!facts) return;
+      const { subject, children } = facts;
+      if (subject)
+        referrers.set(subject.digest, [...(referrers.get(subject.digest) ?? []), facts.descriptor]);
+      for (const child of children) {
+        listed.add(child.digest);
+        await visit(child, { named });
+      }
+    };
+    for (const { descriptor, name } of entries) await visit(descriptor, { named: name !== undefined });
+    return { referrers, listed };
+  }
+
+  return (index) => {
+    if (latest?.index === index) return latest.graph;
+    const graph = walk(index);
+    latest = { index, graph };
+    graph.catch(() => {
+      latest = undefined;
+    });
+    return graph;
+  };
+}
+
+/** As an index of referrers lists it. @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers */
+function referrerDescriptor({ descriptor, artifactType, config, annotations }: Manifest): Descriptor {
+  const type = artifactType ?? config?.mediaType;
+  return {
+    ...descriptor,
+    ...(type === undefined ? {} : { artifactType: type }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  };
+}

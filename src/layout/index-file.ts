@@ -1,0 +1,152 @@
+import { SyncError } from "../lib/error.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { type Digest, isDigest } from "../oci/digest.ts";
+import { type JsonCodes, parseStrictJson } from "../oci/json.ts";
+import { OCI_INDEX } from "../oci/media-type.ts";
+
+/** The annotation that names an entry of index.json. @see https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md */
+export const REF_NAME = "org.opencontainers.image.ref.name";
+
+/**
+ * What index.json says. Entries and fields that are not ours stay as they are, whoever wrote them.
+ *
+ * Never altered: a change makes another one.
+ */
+export type LayoutIndex = {
+  /** All fields but `manifests`, which keeps its place among them. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly entries: readonly Entry[];
+};
+
+type Entry = {
+  /** mediaType, digest, size and artifactType alone. */
+  readonly descriptor: Descriptor;
+  /** What ref.name says: mostly a tag. Other tools also write whole references here. */
+  readonly name?: string;
+  /** No annotations, no platform: nothing is lost with it when something else leads to its manifest. */
+  readonly bare: boolean;
+  /** The entry as JSON. */
+  readonly text: string;
+};
+
+export const EMPTY_INDEX: LayoutIndex = {
+  fields: { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] },
+  entries: [],
+};
+
+const INVALID: JsonCodes = {
+  syntax: "LAYOUT_INVALID",
+  depth: "LAYOUT_INVALID",
+  duplicate: "LAYOUT_INVALID",
+  encoding: "LAYOUT_INVALID",
+};
+
+/** @throws {SyncError} LAYOUT_INVALID */
+export function parseIndex(bytes: Uint8Array, where: string): LayoutIndex {
+  parseStrictJson(bytes, { codes: INVALID, subject: where });
+  // judged above; read once more as it is, because the strict reader changes numbers it does not trust
+  const document: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+  if (!isRecord(document) || !Array.isArray(document["manifests"]))
+    throw new SyncError("LAYOUT_INVALID", `${where} has no list of manifests`, { where });
+  const { schemaVersion } = document;
+  if (schemaVersion !== 2)
+    throw new SyncError("LAYOUT_INVALID", `${where} has schemaVersion ${String(schemaVersion)}`, {
+      where,
+      found: schemaVersion,
+      allowed: 2,
+    });
+  const entries = document["manifests"].map((entry: unknown, position) =>
+    parseEntry(entry, `${where}: manifests[${position}]`),
+  );
+  return { fields: { ...document, manifests: [] }, entries };
+}
+
+function parseEntry(entry: unknown, where: string): Entry {
+  const bad = (what: string, found: unknown): SyncError =>
+    new SyncError("LAYOUT_INVALID", `${where} has no valid ${what}`, { where, found });
+  if (!isRecord(entry)) throw bad("descriptor", typeof entry);
+  const { mediaType, digest, size, artifactType, annotations } = entry;
+  if (typeof mediaType !== "string" || mediaType === "") throw bad("mediaType", mediaType);
+  if (!isDigest(digest)) throw bad("digest", digest);
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) throw bad("size", size);
+  const name = isRecord(annotations) ? annotations[REF_NAME] : undefined;
+  return {
+    descriptor: { mediaType, digest, size, ...(typeof artifactType === "string" ? { artifactType } : {}) },
+    ...(typeof name === "string" && name !== "" ? { name } : {}),
+    bare: annotations === undefined && entry["platform"] === undefined,
+    text: JSON.stringify(entry),
+  };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function formatIndex({ fields, entries }: LayoutIndex): string {
+  const manifests = entries.map(({ text }) => text).join(",");
+  const texts = Object.entries(fields).map(([key, value]) =>
+    key === "manifests" ? `"manifests":[${manifests}]` : `${JSON.stringify(key)}:${JSON.stringify(value)}`,
+  );
+  return `{${texts.join(",")}}`;
+}
+
+/**
+ * What a name points at; undefined when nothing has it.
+ *
+ * @throws {SyncError} LAYOUT_INVALID when two images have the name: readers would see different ones
+ */
+export function findName({ entries }: LayoutIndex, name: string): Descriptor | undefined {
+  const found = entries.filter((entry) => entry.name === name).map(({ descriptor }) => descriptor);
+  const digests = new Set(found.map(({ digest }) => digest));
+  if (digests.size > 1)
+    throw new SyncError("LAYOUT_INVALID", `index.json names several images ${name}`, {
+      found: [...digests].join(", "),
+      next: "Write the tag again, or remove all but one of the entries.",
+    });
+  return found[0];
+}
+
+export function findDigest({ entries }: LayoutIndex, digest: Digest): Descriptor | undefined {
+  return entries.find(({ descriptor }) => descriptor.digest === digest)?.descriptor;
+}
+
+/** `tag` names this image and no other. The entry keeps its place when the tag moves. */
+export function withTag(index: LayoutIndex, tag: string, descriptor: Descriptor): LayoutIndex {
+  const same = index.entries.filter(({ name }) => name === tag);
+  if (same.length === 1 && same[0]?.descriptor.digest === descriptor.digest) return index;
+  const entry = tagged(tag, descriptor);
+  const [first] = same;
+  const entries = index.entries.flatMap((other) => {
+    if (other === first) return [entry];
+    const replaced = other.name === tag || (other.bare && other.descriptor.digest === descriptor.digest);
+    return replaced ? [] : [other];
+  });
+  return { ...index, entries: first ? entries : [...entries, entry] };
+}
+
+/** Entries without a name, for what nothing else in the layout leads to. */
+export function withUnnamed(index: LayoutIndex, descriptors: readonly Descriptor[]): LayoutIndex {
+  const added = descriptors.filter(({ digest }) => findDigest(index, digest) === undefined);
+  return added.length === 0 ? index : { ...index, entries: [...index.entries, ...added.map(unnamed)] };
+}
+
+/** Drops unnamed entries for what something else leads to by now. */
+export function withoutUnnamed(index: LayoutIndex, digests: ReadonlySet<Digest>): LayoutIndex {
+  const entries = index.entries.filter(({ bare, descriptor }) => !bare || !digests.has(descriptor.digest));
+  return entries.length === index.entries.length ? index : { ...index, entries };
+}
+
+function tagged(tag: string, descriptor: Descriptor): Entry {
+  const essence = essenceOf(descriptor);
+  const text = JSON.stringify({ ...essence, annotations: { [REF_NAME]: tag } });
+  return { descriptor: essence, name: tag, bare: false, text };
+}
+
+function unnamed(descriptor: Descriptor): Entry {
+  const essence = essenceOf(descriptor);
+  return { descriptor: essence, bare: true, text: JSON.stringify(essence) };
+}
+
+function essenceOf({ mediaType, digest, size, artifactType }: Descriptor): Descriptor {
+  return { mediaType, digest, size, ...(artifactType === undefined ? {} : { artifactType }) };
+}

@@ -1,0 +1,115 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { SyncError } from "../lib/error.ts";
+import { isDigest } from "../oci/digest.ts";
+import type { ImageSource, ImageTarget } from "../oci/store.ts";
+import { openBlobs } from "./blobs.ts";
+import { ifThere, onDisk, readInside } from "./files.ts";
+import { graphReader } from "./graph.ts";
+import { findDigest, findName } from "./index-file.ts";
+import { openIndexFile } from "./index-writer.ts";
+import { WORKSPACE } from "./lock.ts";
+import { type Files, listedTags, readManifest, referrersOf, resolve } from "./reader.ts";
+import { LAYOUT_FILE, LAYOUT_VERSION, openWriter } from "./writer.ts";
+
+/** An OCI image layout in a directory. One process writes it at a time; any number read it. */
+export type Layout = ImageSource & ImageTarget & AsyncDisposable;
+
+/**
+ * Opens a layout. With `create`, a directory that is empty or not there becomes one with the first write.
+ *
+ * Reading needs no right to write. The first write takes the layout's lock, disposing gives it back.
+ *
+ * @throws {SyncError} LAYOUT_INVALID, OUTPUT_PATH when there is something else already, DISK
+ * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
+ */
+export async function openLayout(
+  directory: string,
+  { create = false }: { readonly create?: boolean } = {},
+): Promise<Layout> {
+  await judge(directory, { create });
+  const index = openIndexFile(directory, { optional: create });
+  await index.read();
+  const blobs = openBlobs(directory);
+  const name = `oci:${directory}`;
+  const files: Files = { directory, name, index, blobs };
+  const graphOf = graphReader((descriptor) => readManifest(files, descriptor.digest, descriptor.mediaType));
+  const writer = openWriter(files, async () => graphOf(await index.read()));
+  return {
+    name,
+    blobStore: name,
+    capabilities: {
+      sparseIndex: true,
+      childrenVisible: true,
+      referrers: "all",
+      indexNeedsPlatforms: false,
+      // blobs may be missing from a layout
+      manifestImpliesContent: false,
+    },
+    async resolve(reference, { signal } = {}) {
+      signal?.throwIfAborted();
+      return resolve(files, reference);
+    },
+    async manifest(reference, { signal } = {}) {
+      signal?.throwIfAborted();
+      const named = isDigest(reference)
+        ? { digest: reference, mediaType: findDigest(await index.read(), reference)?.mediaType }
+        : findName(await index.read(), reference);
+      const manifest = named && (await readManifest(files, named.digest, named.mediaType));
+      if (manifest) return manifest;
+      throw new SyncError("MANIFEST_UNKNOWN", `${name} has no ${reference}`, {
+        where: `${name}:${reference}`,
+      });
+    },
+    blob: ({ digest }, options) => blobs.read(digest, options),
+    async *referrers(digest, { signal } = {}) {
+      signal?.throwIfAborted();
+      const current = await index.read();
+      yield* referrersOf(digest, current, await graphOf(current));
+    },
+    async *listing({ signal } = {}) {
+      signal?.throwIfAborted();
+      yield* listedTags(await index.read());
+    },
+    ...writer,
+  };
+}
+
+/** A layout, nothing (with `create`), or an error. */
+async function judge(directory: string, { create }: { readonly create: boolean }): Promise<void> {
+  const code = create ? "OUTPUT_PATH" : "LAYOUT_INVALID";
+  const where = directory;
+  const facts = await onDisk(directory, () => ifThere(() => stat(directory)));
+  if (!facts && create) return;
+  if (!facts) throw new SyncError("LAYOUT_INVALID", `there is no directory ${directory}`, { where });
+  if (!facts.isDirectory()) throw new SyncError(code, `${directory} is no directory`, { where });
+  const bytes = await readInside(directory, join(directory, LAYOUT_FILE), { maxBytes: 4_096 });
+  if (bytes !== undefined) return judgeVersion(bytes, join(directory, LAYOUT_FILE));
+  const names = await onDisk(directory, () => readdir(directory));
+  if (create && names.every((name) => name === WORKSPACE)) return;
+  throw new SyncError(code, `${directory} is no OCI image layout: it has no ${LAYOUT_FILE}`, {
+    where,
+    ...(names.includes("manifest.json")
+      ? { next: "This looks like `docker save`: convert it with skopeo copy docker-archive:FILE oci:DIR." }
+      : {}),
+  });
+}
+
+function judgeVersion(bytes: Uint8Array | "large", where: string): void {
+  const version = bytes === "large" ? undefined : versionIn(Buffer.from(bytes).toString("utf8"));
+  if (version !== LAYOUT_VERSION)
+    throw new SyncError("LAYOUT_INVALID", `${where} has no version we know`, {
+      where,
+      found: version,
+      allowed: LAYOUT_VERSION,
+    });
+}
+
+function versionIn(text: string): unknown {
+  try {
+    return (JSON.parse(text) as { readonly imageLayoutVersion?: unknown } | null)?.imageLayoutVersion;
+  } catch {
+    return undefined; // as wrong as another version
+  }
+}

@@ -1,0 +1,163 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { kill, pid } from "node:process";
+
+import { SyncError } from "../lib/error.ts";
+import { errnoOf, ifThere, onDisk, writeNew } from "./files.ts";
+
+/** Our corner of a layout: the lock, and files that are not yet what they will be. Other tools overlook it. */
+export const WORKSPACE = ".tagferry";
+const LOCK = "lock";
+const OWNER = "owner.json";
+/** What a writer that crashed may leave behind besides the lock. */
+const LEFTOVER = /^(?:tmp|gone|asking)-/;
+const LEFTOVER_MS = 60_000;
+/** How often the lock is tried for when it comes and goes under our hands. */
+const ATTEMPTS = 10;
+
+/** The right to write a layout. Disposing gives it back. */
+export type WriteLock = AsyncDisposable & {
+  /** A path for a file that will be renamed into the layout, or swept by the next writer. */
+  temporary(): string;
+};
+
+type Owner = { readonly pid: number; readonly host: string; readonly start?: string; readonly id: string };
+
+/**
+ * Takes the lock of a layout; the lock of a process that is gone is taken over.
+ *
+ * The lock is a directory, since renaming one onto another that is not empty fails on every file system, also on those
+ * of USB disks, which have no hard links. So it appears in one step, with its owner in it.
+ *
+ * @throws {SyncError} LAYOUT_LOCKED, DISK, DISK_FULL
+ */
+export async function takeLock(root: string): Promise<WriteLock> {
+  const workspace = join(root, WORKSPACE);
+  await onDisk(workspace, () => take(workspace));
+  await sweep(workspace);
+  return {
+    temporary: () => join(workspace, `tmp-${randomUUID()}`),
+    [Symbol.asyncDispose]: () => onDisk(workspace, () => release(workspace)),
+  };
+}
+
+async function take(workspace: string): Promise<void> {
+  const id = randomUUID();
+  const start = await startOf(pid);
+  const owner: Owner = { pid, host: hostname(), ...(start === undefined ? {} : { start }), id };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      if (await claim(workspace, owner)) return;
+    } catch (error) {
+      // the one who had it took the workspace away while we asked
+      if (errnoOf(error) !== "ENOENT" || attempt >= ATTEMPTS) throw error;
+      continue;
+    }
+    const holder = await holderOf(workspace);
+    if (attempt >= ATTEMPTS || (holder && (await isAlive(holder)))) throw locked(workspace, holder);
+    if (holder) await remove(workspace, holder);
+  }
+}
+
+function locked(workspace: string, holder: Owner | undefined): SyncError {
+  const where = join(workspace, LOCK);
+  const who = holder ? `process ${holder.pid} on ${holder.host}` : "an unknown process";
+  return new SyncError("LAYOUT_LOCKED", `${who} writes this layout`, {
+    where,
+    found: who,
+    next: `Wait for it. If that process is gone, remove the directory ${where}.`,
+  });
+}
+
+async function claim(workspace: string, owner: Owner): Promise<boolean> {
+  const asking = join(workspace, `asking-${owner.id}`);
+  await mkdir(asking, { recursive: true });
+  try {
+    await writeNew(join(asking, OWNER), Buffer.from(JSON.stringify(owner)));
+    await rename(asking, join(workspace, LOCK));
+    return true;
+  } catch (error) {
+    await rm(asking, { recursive: true, force: true });
+    if (["ENOTEMPTY", "EEXIST", "EPERM"].includes(errnoOf(error) ?? "")) return false;
+    throw error;
+  }
+}
+
+/** Who holds the lock; undefined when it was given back meanwhile. */
+async function holderOf(workspace: string): Promise<Owner | undefined> {
+  const text = await ifThere(() => readFile(join(workspace, LOCK, OWNER), "utf8"));
+  if (text === undefined) return undefined;
+  try {
+    const { pid: holder, host, start, id } = JSON.parse(text) as Partial<Owner>;
+    if (typeof holder === "number" && typeof host === "string" && typeof id === "string")
+      return { pid: holder, host, id, ...(typeof start === "string" ? { start } : {}) };
+  } catch {
+    // written by something else: nobody we could ask for
+  }
+  return { pid: 0, host: "an unknown host", id: text };
+}
+
+/** Whether the owner still runs, as far as can be told: of another host nothing can. */
+async function isAlive({ pid: holder, host, start }: Owner): Promise<boolean> {
+  if (host !== hostname()) return true;
+  try {
+    kill(holder, 0);
+  } catch (error) {
+    return errnoOf(error) !== "ESRCH";
+  }
+  // in a container that was started again, the same number is another process
+  const running = await startOf(holder);
+  return start === undefined || running === undefined || running === start;
+}
+
+/** When a process started, in the kernel's ticks; undefined where there is no /proc. */
+async function startOf(process: number): Promise<string | undefined> {
+  try {
+    const facts = await readFile(`/proc/${process}/stat`, "utf8");
+    // the second field is the program's name, and may hold anything
+    return facts
+      .slice(facts.lastIndexOf(")") + 2)
+      .split(" ")
+      .at(19);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes a dead owner's lock away, and puts it back when it turns out to be another's, who was quicker. */
+async function remove(workspace: string, dead: Owner): Promise<void> {
+  const gone = join(workspace, `gone-${randomUUID()}`);
+  const moved = await ifThere(() => rename(join(workspace, LOCK), gone).then(() => true));
+  if (!moved) return;
+  const text = await ifThere(() => readFile(join(gone, OWNER), "utf8"));
+  if (text !== undefined && !text.includes(dead.id)) await rename(gone, join(workspace, LOCK));
+  else await rm(gone, { recursive: true, force: true });
+}
+
+async function release(workspace: string): Promise<void> {
+  const gone = join(workspace, `gone-${randomUUID()}`);
+  await ifThere(() => rename(join(workspace, LOCK), gone));
+  await rm(gone, { recursive: true, force: true });
+  try {
+    await rmdir(workspace);
+  } catch (error) {
+    // the next one is already there, or somebody removed it
+    if (!["ENOTEMPTY", "EEXIST", "ENOENT"].includes(errnoOf(error) ?? "")) throw error;
+  }
+}
+
+/** Removes what crashed writers left. We hold the lock: nobody else's unfinished file is of use any more. */
+async function sweep(workspace: string): Promise<void> {
+  await onDisk(workspace, async () => {
+    for (const name of await readdir(workspace)) {
+      if (!LEFTOVER.test(name)) continue;
+      const path = join(workspace, name);
+      // who asks for the lock right now is told that it is taken
+      const facts = name.startsWith("asking-") ? await ifThere(() => stat(path)) : undefined;
+      if (facts && Date.now() - facts.mtimeMs < LEFTOVER_MS) continue;
+      await rm(path, { recursive: true, force: true });
+    }
+  });
+}

@@ -1,0 +1,71 @@
+import { isSyncError, SyncError } from "../lib/error.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { algorithmOf, type Digest, encodedOf, isDigest } from "../oci/digest.ts";
+import { type Manifest, parseManifest } from "../oci/manifest.ts";
+import { isTag } from "../oci/reference.ts";
+import type { ListedTag, Referrer } from "../oci/store.ts";
+import type { Blobs } from "./blobs.ts";
+import type { Graph } from "./graph.ts";
+import { findDigest, findName, type LayoutIndex } from "./index-file.ts";
+import type { IndexFile } from "./index-writer.ts";
+
+/** An open layout. */
+export type Files = {
+  readonly directory: string;
+  readonly name: string;
+  readonly index: IndexFile;
+  readonly blobs: Blobs;
+};
+
+/** A tag whose manifest is not there (or is cut off) counts as absent, so that a target gets it again. */
+export async function resolve(files: Files, reference: string): Promise<Descriptor | undefined> {
+  const index = await files.index.read();
+  const descriptor = isDigest(reference) ? findDigest(index, reference) : findName(index, reference);
+  if (descriptor) return (await files.blobs.has(descriptor)) ? descriptor : undefined;
+  if (!isDigest(reference)) return undefined;
+  try {
+    return (await readManifest(files, reference))?.descriptor;
+  } catch (error) {
+    if (isSyncError(error)) return undefined; // a layer, or a manifest that was altered: it may be written again
+    throw error;
+  }
+}
+
+/** A manifest by its file, verified, whether the index names it or another manifest does. */
+export async function readManifest(
+  { blobs, name }: Files,
+  digest: Digest,
+  mediaType?: string,
+): Promise<Manifest | undefined> {
+  const bytes = await blobs.readManifest(digest);
+  const subject = `${name}@${digest}`;
+  if (bytes === "large")
+    throw new SyncError("MANIFEST_TOO_LARGE", `${subject} has more than 8 MiB`, { where: subject });
+  return bytes && parseManifest(bytes, { contentType: mediaType, expected: digest, subject });
+}
+
+export function* listedTags(index: LayoutIndex): Generator<ListedTag> {
+  const names = new Map(index.entries.map(({ name = "", descriptor }) => [name, descriptor]));
+  for (const [tag, image] of names) {
+    // other tools also write whole references as names; those are reached by digest
+    if (!isTag(tag)) continue;
+    const twice = index.entries.some(
+      (entry) => entry.name === tag && entry.descriptor.digest !== image.digest,
+    );
+    yield { tag, ...(twice ? {} : { image }) };
+  }
+}
+
+/** By subject, and by cosign's tags. One that has both is reached by its tag. */
+export function* referrersOf(digest: Digest, index: LayoutIndex, graph: Graph): Generator<Referrer> {
+  const found = new Set<Digest>();
+  for (const suffix of [".sig", ".att", ".sbom"]) {
+    const tag = `${algorithmOf(digest)}-${encodedOf(digest)}${suffix}`;
+    const descriptor = findName(index, tag);
+    if (!descriptor) continue;
+    found.add(descriptor.digest);
+    yield { descriptor, tag };
+  }
+  for (const descriptor of graph.referrers.get(digest) ?? [])
+    if (!found.has(descriptor.digest)) yield { descriptor };
+}

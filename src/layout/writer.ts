@@ -1,0 +1,144 @@
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { SyncError } from "../lib/error.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
+import { inProcessLease } from "../oci/lease.ts";
+import { type Manifest, MANIFEST_WRITE_MAX_BYTES } from "../oci/manifest.ts";
+import { parseTag } from "../oci/reference.ts";
+import type { ImageTarget } from "../oci/store.ts";
+import { ifThere, onDisk, replaceFile } from "./files.ts";
+import type { Graph } from "./graph.ts";
+import { type LayoutIndex, withoutUnnamed, withTag, withUnnamed } from "./index-file.ts";
+import { takeLock, type WriteLock } from "./lock.ts";
+import type { Files } from "./reader.ts";
+
+/** Marks a directory as a layout. */
+export const LAYOUT_FILE = "oci-layout";
+export const LAYOUT_VERSION = "1.0.0";
+
+export type Writer = Pick<ImageTarget, "pushBlob" | "pushManifest" | "forget"> & AsyncDisposable;
+
+export function openWriter(files: Files, readGraph: () => Promise<Graph>): Writer {
+  const { name, index, blobs } = files;
+  const leases = inProcessLease();
+  const doubted = new Set<Digest>();
+  /** Written by digest alone, and so far nothing leads to them. */
+  const loose = new Map<Digest, Descriptor>();
+  let lock: Promise<WriteLock> | undefined;
+
+  /** The lock, taken once; who failed to get it may try again. */
+  function locked(): Promise<WriteLock> {
+    lock ??= prepare(files).catch((error: unknown) => {
+      lock = undefined;
+      throw error;
+    });
+    return lock;
+  }
+
+  async function change(edit: (index: LayoutIndex) => LayoutIndex): Promise<void> {
+    const held = await locked();
+    await index.change(edit, { temporary: () => held.temporary(), settle: () => blobs.settle() });
+  }
+
+  /** A manifest's file. Manifests are small: what is there is compared, not believed. */
+  async function writeManifest({ descriptor, bytes }: Manifest): Promise<void> {
+    const held = await locked();
+    using lease = await leases.acquire(descriptor.digest);
+    const there = await blobs.readManifest(descriptor.digest);
+    if (there instanceof Uint8Array && Buffer.compare(there, bytes) === 0) return;
+    await blobs.write(descriptor, once(bytes), { temporary: held.temporary() });
+  }
+
+  return {
+    async pushBlob(descriptor, open, { signal, onBytes } = {}) {
+      const { digest, size } = descriptor;
+      using lease = await leases.acquire(digest, { signal });
+      const doubt = doubted.has(digest);
+      if (doubt ? await blobs.isWhole(descriptor, { signal }) : await blobs.has(descriptor)) {
+        doubted.delete(digest);
+        return { how: "present", bytes: 0 };
+      }
+      const held = await locked();
+      await blobs.write(descriptor, open(), { temporary: held.temporary(), onBytes, signal });
+      doubted.delete(digest);
+      return { how: "pushed", bytes: size };
+    },
+    async pushManifest(manifest, { tag, signal } = {}) {
+      signal?.throwIfAborted();
+      if (tag !== undefined) parseTag(tag);
+      refuseWrong(manifest, name);
+      await refuseIncomplete(manifest, files);
+      await writeManifest(manifest);
+      const { descriptor, children, subject } = manifest;
+      const below = new Set(children.map(({ digest }) => digest));
+      for (const digest of below) loose.delete(digest);
+      if (tag !== undefined) {
+        await change((before) => withoutUnnamed(withTag(before, tag, descriptor), below));
+        loose.delete(descriptor.digest);
+      } else if (subject) await change((before) => withUnnamed(withoutUnnamed(before, below), [descriptor]));
+      else loose.set(descriptor.digest, descriptor);
+    },
+    forget(digests) {
+      for (const digest of digests) doubted.add(digest);
+    },
+    async [Symbol.asyncDispose]() {
+      if (!lock) return;
+      await using held = await lock;
+      if (loose.size === 0) return;
+      const { listed } = await readGraph();
+      const roots = [...loose.values()].filter(({ digest }) => !listed.has(digest));
+      await change((before) => withUnnamed(before, roots));
+    },
+  };
+}
+
+/** Takes the lock, and makes the directory a layout where it is none yet. */
+async function prepare({ directory, index }: Files): Promise<WriteLock> {
+  await onDisk(directory, () => mkdir(join(directory, "blobs"), { recursive: true }));
+  await using stack = new AsyncDisposableStack();
+  const lock = stack.use(await takeLock(directory));
+  const path = join(directory, LAYOUT_FILE);
+  const there = await onDisk(path, () => ifThere(() => stat(path)));
+  if (!there)
+    await replaceFile(
+      path,
+      Buffer.from(JSON.stringify({ imageLayoutVersion: LAYOUT_VERSION })),
+      lock.temporary(),
+    );
+  // a layout has an index from the beginning
+  await index.change((before) => before, { temporary: () => lock.temporary(), settle: async () => {} });
+  stack.move();
+  return lock;
+}
+
+/** @throws {SyncError} MANIFEST_TOO_LARGE, DIGEST_MISMATCH */
+function refuseWrong({ bytes, descriptor: { digest } }: Manifest, name: string): void {
+  if (bytes.length > MANIFEST_WRITE_MAX_BYTES)
+    throw new SyncError("MANIFEST_TOO_LARGE", `${name}@${digest} has more than 4 MiB`, {
+      found: bytes.length,
+      allowed: MANIFEST_WRITE_MAX_BYTES,
+    });
+  const found = digestOf(bytes, algorithmOf(digest));
+  if (found !== digest)
+    throw new SyncError("DIGEST_MISMATCH", `${name}@${digest} has other content`, { found, allowed: digest });
+}
+
+/** A registry asks for a manifest's blobs before it takes it; so do we. Children may be missing: a sparse index. */
+async function refuseIncomplete(
+  { blobs: named, descriptor }: Manifest,
+  { blobs, name }: Files,
+): Promise<void> {
+  const missing: Digest[] = [];
+  for (const blob of named) if (!(await blobs.has(blob))) missing.push(blob.digest);
+  if (missing.length > 0)
+    throw new SyncError("TARGET_BLOB_UNKNOWN", `${name} lacks what ${descriptor.digest} names`, {
+      where: name,
+      missing,
+    });
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
+  yield bytes;
+}
