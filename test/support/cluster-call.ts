@@ -2,7 +2,7 @@ import { type ClusterUser, mayDo } from "./cluster-access.ts";
 import { forbidden, invalid } from "./cluster-failure.ts";
 import type { KubeObject, Status } from "./cluster-objects.ts";
 import type { ClusterState } from "./cluster-state.ts";
-import { plain } from "./cluster-streams.ts";
+import { plain } from "./cluster-stream-shape.ts";
 import type { UpstreamOptions } from "./cluster-upstream.ts";
 import type { Answer } from "./registry-wire.ts";
 

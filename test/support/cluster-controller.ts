@@ -1,5 +1,6 @@
 import { ApiFailure } from "./cluster-failure.ts";
-import { type ImageStreamImport, type ImportSpec, runImport } from "./cluster-import.ts";
+import { type ImportSpec } from "./cluster-import-fetch.ts";
+import { type ImageStreamImport, runImport } from "./cluster-import.ts";
 import {
   CHECK_ANNOTATION,
   IMAGE_API,

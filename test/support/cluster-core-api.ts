@@ -6,7 +6,7 @@ import { alreadyExists, badRequest, conflict, methodNotSupported, notFound } fro
 import { type KubeObject, now } from "./cluster-objects.ts";
 import { applyPatch } from "./cluster-patch.ts";
 import { type ClusterState, nextVersion } from "./cluster-state.ts";
-import { compare } from "./cluster-streams.ts";
+import { compare } from "./cluster-stream-events.ts";
 
 /** What is served besides streams: stored as it is sent, under the ordinary rules of the API. */
 const KINDS: Readonly<Record<string, { readonly kind: string; readonly version: string }>> = {

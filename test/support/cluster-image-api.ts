@@ -12,7 +12,7 @@ import {
   isReferenced,
 } from "./cluster-state.ts";
 import { handleStreams } from "./cluster-stream-api.ts";
-import { addEvent, compare, trackTag } from "./cluster-streams.ts";
+import { addEvent, compare, trackTag } from "./cluster-stream-events.ts";
 import { handleTags } from "./cluster-tag-api.ts";
 
 /** Every resource of image.openshift.io/v1. */

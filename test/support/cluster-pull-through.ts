@@ -1,7 +1,7 @@
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
-import { pullSecrets } from "./cluster-import.ts";
+import { pullSecrets } from "./cluster-import-fetch.ts";
 import { type ImageStream, INSECURE_ANNOTATION } from "./cluster-objects.ts";
-import type { IntegratedRegistry } from "./cluster-registry.ts";
+import type { IntegratedRegistry } from "./cluster-registry-blobs.ts";
 import { findStream } from "./cluster-state.ts";
 import { askUpstream, findCredentials, splitReference, type UpstreamAccess } from "./cluster-upstream.ts";
 import type { StoredManifest } from "./registry-store.ts";

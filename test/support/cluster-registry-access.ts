@@ -1,5 +1,5 @@
 import { type ClusterUser, mayDo, tokenOf } from "./cluster-access.ts";
-import type { IntegratedRegistry } from "./cluster-registry.ts";
+import type { IntegratedRegistry } from "./cluster-registry-blobs.ts";
 import { type Answer, json, refusal, type RegistryRequest } from "./registry-wire.ts";
 
 /** Whoever the token belongs to: sent as Bearer, or as the password of Basic. */

@@ -1,32 +1,13 @@
-import { type Digest, isDigest } from "../../src/oci/digest.ts";
-import { DOCKER_MANIFEST, isIndexType, OCI_ARTIFACT, OCI_MANIFEST } from "../../src/oci/media-type.ts";
-import { mayDo } from "./cluster-access.ts";
-import type { ApiServer } from "./cluster-api.ts";
-import { ApiFailure } from "./cluster-failure.ts";
-import { mapImage, removeImage } from "./cluster-image-api.ts";
-import { createImage, imageObject, readLoosely } from "./cluster-images.ts";
-import { latestEvent } from "./cluster-objects.ts";
-import { pullBlob, pullManifest } from "./cluster-pull-through.ts";
-import { checkAccess, tokenAnswer, userOfRequest } from "./cluster-registry-access.ts";
-import {
-  commitStream,
-  contextOf,
-  enforceImageSize,
-  enforceLimits,
-  findStream,
-  isReferenced,
-} from "./cluster-state.ts";
-import { layersOf } from "./cluster-stream-api.ts";
-import { normalise, prepareCreate } from "./cluster-streams.ts";
+import { isDigest } from "../../src/oci/digest.ts";
+import { removeImage } from "./cluster-image-api.ts";
+import { pullBlob } from "./cluster-pull-through.ts";
+import { checkAccess, tokenAnswer } from "./cluster-registry-access.ts";
+import { type IntegratedRegistry, localBlob, mountBlob } from "./cluster-registry-blobs.ts";
+import { acceptManifest, checkNamed, guarded, visibleManifest } from "./cluster-registry-manifests.ts";
+import { enforceImageSize, findStream, isReferenced } from "./cluster-state.ts";
 import type { Behaviour } from "./registry-behaviour.ts";
 import { openHandler, type RegistryHooks } from "./registry-handler.ts";
-import {
-  readBlob,
-  type RegistryStore,
-  storeBlob,
-  type StoredManifest,
-  storeManifest,
-} from "./registry-store.ts";
+import { storeBlob } from "./registry-store.ts";
 import { type Answer, refusal, type RegistryRequest } from "./registry-wire.ts";
 
 /** Docker distribution with OpenShift's changes: streams decide what is visible, and pushing a tag writes the stream. */
@@ -36,8 +17,6 @@ const OPENSHIFT: Partial<Behaviour> = {
   deleteTags: false,
   tagOrder: "pushed",
 };
-
-export type IntegratedRegistry = ApiServer & { readonly store: RegistryStore; readonly scheme: string };
 
 export function integratedRegistry(
   registry: IntegratedRegistry,
@@ -131,140 +110,4 @@ function hooksOf(registry: IntegratedRegistry): Partial<RegistryHooks> {
       return findStream(state, namespace, name) && (tags ?? []).toReversed();
     },
   };
-}
-
-/** Pushed here, or in the registry and named by the stream. Never what only an upstream has. */
-function localBlob(
-  { state, store }: IntegratedRegistry,
-  repository: string,
-  digest: Digest,
-): Uint8Array | undefined {
-  const linked = readBlob(store, repository, digest);
-  if (linked) return linked;
-  const [namespace = "", name = ""] = repository.split("/");
-  const stream = findStream(state, namespace, name);
-  return stream && layersOf({ state }, stream).blobs[digest] ? store.blobs.get(digest) : undefined;
-}
-
-/** A denial on the source only degrades the mount to an upload. */
-function mountBlob(
-  registry: IntegratedRegistry,
-  repository: string,
-  digest: Digest,
-  from: string,
-  request: RegistryRequest,
-): boolean {
-  const [namespace = ""] = from.split("/");
-  const user = userOfRequest(registry, request);
-  if (!user || !mayDo(user, { verb: "get", resource: "imagestreams/layers", namespace })) return false;
-  const bytes = localBlob(registry, from, digest);
-  if (bytes) storeBlob(registry.store, repository, bytes, digest);
-  return bytes !== undefined;
-}
-
-/** A manifest is there when the stream's history names it, itself or through its index. */
-async function visibleManifest(
-  registry: IntegratedRegistry,
-  repository: string,
-  reference: string,
-): Promise<StoredManifest | undefined> {
-  const { state, store } = registry;
-  const [namespace = "", name = ""] = repository.split("/");
-  const stream = findStream(state, namespace, name);
-  const digest = isDigest(reference) ? reference : stream && latestEvent(stream, reference)?.image;
-  if (!stream || !isDigest(digest) || !layersOf({ state }, stream).images[digest]) return undefined;
-  for (const { manifests } of store.repositories.values()) {
-    const stored = manifests.get(digest);
-    if (stored) return stored;
-  }
-  return pullManifest(registry, stream, digest);
-}
-
-const IMAGE_TYPES = new Set([OCI_MANIFEST, DOCKER_MANIFEST]);
-
-/** Blobs must be here or at an upstream, with the right size; what an index lists is not looked at. */
-async function checkNamed(
-  registry: IntegratedRegistry,
-  repository: string,
-  { bytes, mediaType }: StoredManifest,
-): Promise<Answer | undefined> {
-  if (isIndexType(mediaType)) return undefined;
-  if (!IMAGE_TYPES.has(mediaType) || mediaType === OCI_ARTIFACT)
-    return refusal(400, "MANIFEST_INVALID", "manifest invalid", { mediaType });
-  const { config, layers = [] } = readLoosely(bytes);
-  for (const { digest, size } of [...(config ? [config] : []), ...layers]) {
-    if (!isDigest(digest)) return refusal(400, "MANIFEST_INVALID", "manifest invalid");
-    const local = localBlob(registry, repository, digest)?.length;
-    const found = local ?? (await pullBlob(registry, repository, digest, "HEAD"))?.size;
-    if (found === undefined) return refusal(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", digest);
-    if (found !== size) return refusal(500, "UNKNOWN", "unknown error");
-  }
-  return undefined;
-}
-
-async function acceptManifest(
-  registry: IntegratedRegistry,
-  repository: string,
-  manifest: StoredManifest,
-  tag: string | undefined,
-  request: RegistryRequest,
-): Promise<Answer | undefined> {
-  const { state, store } = registry;
-  const [namespace = "", name = ""] = repository.split("/");
-  const { digest, mediaType, bytes } = manifest;
-  const configDigest = isIndexType(mediaType) ? undefined : readLoosely(bytes).config?.digest;
-  const config = isDigest(configDigest)
-    ? (localBlob(registry, repository, configDigest) ??
-      (await pullBlob(registry, repository, configDigest, "GET"))?.bytes)
-    : undefined;
-  const reference = `${state.registryHost}/${repository}@${digest}`;
-  const image = imageObject({ bytes, mediaType, digest, config }, reference, { managed: true });
-  const refused = guarded(() => {
-    if (tag === undefined) createImage(state, image);
-    else mapOrCreate(registry, { namespace, name, tag, image }, request);
-  });
-  if (!refused) storeManifest(store, repository, manifest);
-  return refused;
-}
-
-/** A missing stream is made with the rights of who pushes; everything else is the registry's own work. */
-function mapOrCreate(
-  registry: IntegratedRegistry,
-  mapping: Parameters<typeof mapImage>[1],
-  request: RegistryRequest,
-): void {
-  const { state } = registry;
-  const { namespace, name } = mapping;
-  try {
-    mapImage(state, mapping);
-  } catch (error) {
-    const missing =
-      error instanceof ApiFailure &&
-      error.code === 404 &&
-      error.details?.kind === "imagestreammappings" &&
-      error.details.name === name;
-    if (!missing) throw error;
-    const user = userOfRequest(registry, request);
-    const allowed = user && mayDo(user, { verb: "create", resource: "imagestreams", namespace });
-    if (!allowed || !state.namespaces.has(namespace))
-      throw new ApiFailure(403, "Forbidden", `imagestreams is forbidden: "${name}" cannot be created`);
-    const context = contextOf(state);
-    const stream = prepareCreate(normalise({ metadata: { name } }, namespace, context), context);
-    enforceLimits(state, stream, true);
-    commitStream(state, stream);
-    mapImage(state, mapping);
-  }
-}
-
-/** What the API server refuses, in the registry's words. */
-function guarded(task: () => void): Answer | undefined {
-  try {
-    task();
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof ApiFailure)) throw error;
-    return error.code === 403
-      ? refusal(403, "DENIED", `requested access to the resource is denied: ${error.message}`)
-      : refusal(500, "UNKNOWN", "unknown error", error.message);
-  }
 }

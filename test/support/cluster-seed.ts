@@ -11,7 +11,8 @@ import {
   type TagFrom,
 } from "./cluster-objects.ts";
 import { type ClusterState, commitStream, findStream } from "./cluster-state.ts";
-import { compare, normaliseTag } from "./cluster-streams.ts";
+import { compare } from "./cluster-stream-events.ts";
+import { normaliseTag } from "./cluster-stream-shape.ts";
 
 export type SeedTag = {
   /** A text is a DockerImage. Without it the tag is one that was only pushed. */

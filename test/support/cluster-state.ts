@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 
 import { type ApiFailure, forbidden, notFound } from "./cluster-failure.ts";
 import { type FieldOwners, managedFields, own } from "./cluster-managed-fields.ts";
-import { type ImageObject, type ImageStream, type KubeObject, now, statusTag } from "./cluster-objects.ts";
-import { compare, decorate, type StreamContext } from "./cluster-streams.ts";
+import { type ImageObject, type ImageStream, type KubeObject, now } from "./cluster-objects.ts";
+import { compare } from "./cluster-stream-events.ts";
+import { decorate, type StreamContext } from "./cluster-stream-shape.ts";
 
 /** How much a namespace may hold; undefined: any number. */
 export type NamespaceLimits = {
@@ -212,11 +213,9 @@ export function enforceImageSize(
     );
 }
 
-/** Events that name the digest, in any stream: while there is one, the image cannot be deleted. */
+/** Whether the history of any stream names the digest: while one does, the image cannot be deleted. */
 export function isReferenced(state: ClusterState, digest: string): boolean {
-  return [...state.streams.values()].some((stream) =>
-    (stream.status.tags ?? []).some(({ tag }) =>
-      statusTag(stream, tag)?.items?.some(({ image }) => image === digest),
-    ),
+  return [...state.streams.values()].some(({ status }) =>
+    (status.tags ?? []).some(({ items }) => items?.some(({ image }) => image === digest)),
   );
 }

@@ -9,6 +9,7 @@ import {
   methodNotSupported,
   notFound,
 } from "./cluster-failure.ts";
+import { layersOf } from "./cluster-layers.ts";
 import { IMAGE_API, type ImageStream, type KubeObject } from "./cluster-objects.ts";
 import { applyPatch } from "./cluster-patch.ts";
 import {
@@ -20,7 +21,8 @@ import {
   listStreams,
   removeStream,
 } from "./cluster-state.ts";
-import { normalise, plain, prepareCreate, prepareUpdate, type StreamContext } from "./cluster-streams.ts";
+import { normalise, plain, type StreamContext } from "./cluster-stream-shape.ts";
+import { prepareCreate, prepareUpdate } from "./cluster-streams.ts";
 import { watchStreams } from "./cluster-watch.ts";
 
 /** `imagestreams`, its status, and the virtual views `layers` and `secrets`. */
@@ -32,7 +34,7 @@ export function handleStreams(call: ApiCall): ApiReply {
       return handleStatus(call);
     case "layers":
       if (call.verb !== "get") throw methodNotSupported("imagestreams", call.verb);
-      return ok(layersOf(call, getStream(call.state, call.namespace, call.name)));
+      return ok(layersOf(call.state, getStream(call.state, call.namespace, call.name)));
     case "secrets":
       if (call.verb !== "get") throw methodNotSupported("imagestreams", call.verb);
       return ok(secretsOf(call));
@@ -150,52 +152,6 @@ function handleStatus(call: ApiCall): ApiReply {
   const sent = normalise(changed, namespace, contextFor(call));
   if (sent.metadata.resourceVersion !== old.metadata.resourceVersion) throw conflict("imagestreams", name);
   return ok(commitStream(state, { ...old, status: sent.status }, call.manager));
-}
-
-type Blobs = Record<string, { size: number | null; mediaType: string }>;
-type Images = Record<
-  string,
-  { layers: string[] | null; config: string | null; manifests?: string[]; imageMissing?: true }
->;
-
-/** What the registry asks to know which blobs and manifests belong to a stream. */
-export function layersOf(
-  { state }: Pick<ApiCall, "state">,
-  stream: ImageStream,
-): {
-  kind: string;
-  apiVersion: string;
-  metadata: ImageStream["metadata"];
-  blobs: Blobs;
-  images: Images;
-} {
-  const blobs: Blobs = {};
-  const images: Images = {};
-  const add = (digest: string): void => {
-    if (digest === "" || images[digest]) return;
-    const image = state.images.get(digest);
-    if (!image) {
-      images[digest] = { imageMissing: true, layers: null, config: null };
-      return;
-    }
-    blobs[digest] = { size: null, mediaType: image.dockerImageManifestMediaType ?? "" };
-    if (image.dockerImageManifests) {
-      const manifests = image.dockerImageManifests.map((child) => child.digest);
-      images[digest] = { layers: null, config: null, manifests };
-      for (const child of manifests) add(child);
-      return;
-    }
-    const config = image.dockerImageMetadata?.["Id"];
-    images[digest] = {
-      layers: (image.dockerImageLayers ?? []).map(({ name }) => name),
-      config: typeof config === "string" && config !== "" ? config : null,
-    };
-    for (const { name, size, mediaType } of image.dockerImageLayers ?? []) blobs[name] = { size, mediaType };
-    if (typeof config === "string" && config !== "")
-      blobs[config] = { size: null, mediaType: "application/vnd.oci.image.config.v1+json" };
-  };
-  for (const { items } of stream.status.tags ?? []) for (const { image } of items ?? []) add(image);
-  return { kind: "ImageStreamLayers", apiVersion: IMAGE_API, metadata: stream.metadata, blobs, images };
 }
 
 /** Every pull secret of the namespace: the name of the stream is not looked at. */

@@ -13,7 +13,9 @@ import {
 import { applyPatch } from "./cluster-patch.ts";
 import { commitStream, enforceLimits, findStream, getStream, listStreams } from "./cluster-state.ts";
 import { contextFor, splitTagName, writeStream } from "./cluster-stream-api.ts";
-import { compare, normaliseTag, plain, prepareCreate, resolvePullSpec } from "./cluster-streams.ts";
+import { compare, resolvePullSpec } from "./cluster-stream-events.ts";
+import { normaliseTag, plain } from "./cluster-stream-shape.ts";
+import { prepareCreate } from "./cluster-streams.ts";
 
 type TagKind = "ImageStreamTag" | "ImageTag";
 const RESOURCE = { ImageStreamTag: "imagestreamtags", ImageTag: "imagetags" } as const;

@@ -1,5 +1,5 @@
 import { keyOf, type ClusterState, findStream } from "./cluster-state.ts";
-import { resolvePullSpec } from "./cluster-streams.ts";
+import { resolvePullSpec } from "./cluster-stream-events.ts";
 
 /** One rollout: the string a subscriber compares became another. */
 export type Fire = {

@@ -4,7 +4,7 @@ import { buffer } from "node:stream/consumers";
 
 import { MANIFEST_ACCEPT } from "../../src/oci/media-type.ts";
 import type { KubeObject } from "./cluster-objects.ts";
-import { registryOf } from "./cluster-streams.ts";
+import { registryOf } from "./cluster-stream-rules.ts";
 
 /** How the API server (and the registry's pull-through) reaches other registries. */
 export type UpstreamOptions = {
@@ -15,6 +15,8 @@ export type UpstreamOptions = {
   /** `registrySources.insecureRegistries` of image.config. */
   readonly insecureRegistries: readonly string[];
   readonly blockedRegistries: readonly string[];
+  /** What `schemeOf` found out: host → base address. */
+  readonly found: Map<string, string>;
 };
 
 export type UpstreamAccess = {
@@ -108,15 +110,19 @@ export async function askUpstream(
 /** HTTPS, unless the registry is known to be insecure and answers only plain HTTP. */
 async function schemeOf(access: UpstreamAccess, options: UpstreamOptions): Promise<string> {
   const { host } = access;
+  const known = options.found.get(host);
+  if (known !== undefined && (known.startsWith("https:") || isInsecure(access, options))) return known;
   const address = host === "docker.io" ? "registry-1.docker.io" : host;
   try {
     await request(`https://${address}/v2/`, "GET", access, options);
+    options.found.set(host, `https://${address}`);
     return `https://${address}`;
   } catch (error) {
     const plain = error instanceof Error && "code" in error && String(error.code).startsWith("ERR_SSL_");
     const hungUp = error instanceof Error && "code" in error && error.code === "ECONNRESET";
     if (!plain && !hungUp) throw error;
     if (!isInsecure(access, options)) throw new PlainHttpError(host, { cause: error });
+    options.found.set(host, `http://${address}`);
     return `http://${address}`;
   }
 }

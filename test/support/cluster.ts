@@ -4,22 +4,12 @@ import { join } from "node:path";
 import { makeCertificates } from "./certificates.ts";
 import { type ClusterUser, makeUser, type UserOptions } from "./cluster-access.ts";
 import { type ApiServer, handleApi } from "./cluster-api.ts";
+import { contentsOf, kubeconfigOf, stateOf } from "./cluster-contents.ts";
 import { startImportController } from "./cluster-controller.ts";
-import { putObject } from "./cluster-core-api.ts";
 import type { ImageObject, ImageStream, KubeObject } from "./cluster-objects.ts";
 import { integratedRegistry } from "./cluster-registry.ts";
-import { type SeedStream, seedStream } from "./cluster-seed.ts";
-import {
-  type ClusterState,
-  commitStream,
-  compact,
-  createState,
-  findStream,
-  getStream,
-  type NamespaceLimits,
-} from "./cluster-state.ts";
-import { contextOf } from "./cluster-state.ts";
-import { prepareUpdate } from "./cluster-streams.ts";
+import type { SeedStream } from "./cluster-seed.ts";
+import type { NamespaceLimits } from "./cluster-state.ts";
 import { recordTriggers, type Triggers } from "./cluster-triggers.ts";
 import { watchesFor } from "./cluster-watch.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
@@ -67,6 +57,7 @@ export type TestCluster = AsyncDisposable &
   ServerControl &
   Triggers & {
     readonly apiUrl: string;
+
     /** YAML. */
     readonly kubeconfig: string;
     /** Writes it to `kubeconfig` in the directory and returns the path. */
@@ -135,6 +126,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     ca: options.upstreamCa,
     insecureRegistries: options.insecureRegistries ?? [],
     blockedRegistries: options.blockedRegistries ?? [],
+    found: new Map<string, string>(),
   };
   const server: ApiServer = { state, upstream, users };
   const triggers = recordTriggers(state);
@@ -202,25 +194,6 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
   };
 }
 
-function stateOf({
-  namespaces = ["mirror"],
-  allowedRegistries,
-  defaultImportMode,
-}: ClusterOptions): ClusterState {
-  const state = createState();
-  state.allowedRegistries = allowedRegistries;
-  state.defaultImportMode = defaultImportMode ?? "Legacy";
-  for (const name of namespaces) addNamespace(state, name);
-  return state;
-}
-
-function addNamespace(state: ClusterState, name: string): void {
-  state.namespaces.add(name);
-  putObject(state, "", "namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
-  const project = { apiVersion: "project.openshift.io/v1", kind: "Project", metadata: { name } };
-  putObject(state, "project.openshift.io", "projects", project);
-}
-
 /** Ledger, rules and hooks of one server. */
 function openServer() {
   const ledger = openLedger();
@@ -241,94 +214,4 @@ function otherName(host: string): string {
   return host.startsWith("localhost:")
     ? host.replace("localhost", "127.0.0.1")
     : host.replace("127.0.0.1", "localhost");
-}
-
-/** What a test reads and changes behind the API's back. */
-function contentsOf(
-  state: ClusterState,
-): Pick<
-  TestCluster,
-  | "stream"
-  | "image"
-  | "seedStream"
-  | "editStream"
-  | "createNamespace"
-  | "seedObject"
-  | "objects"
-  | "seedPullSecret"
-  | "setLimits"
-  | "setAllowedRegistries"
-  | "compact"
-  | "endWatches"
-  | "sendBookmarks"
-> {
-  return {
-    stream: (namespace, name) => findStream(state, namespace, name),
-    image: (digest) => structuredClone(state.images.get(digest)),
-    seedStream: (namespace, name, seed) => seedStream(state, namespace, name, seed),
-    editStream: (namespace, name, manager, change) => {
-      const old = getStream(state, namespace, name);
-      const edited = structuredClone(old);
-      change(edited);
-      return commitStream(state, prepareUpdate(edited, old, contextOf(state), { keepStatus: true }), manager);
-    },
-    createNamespace: (name) => addNamespace(state, name),
-    seedObject: (group, resource, object) => putObject(state, group, resource, object),
-    objects: (group, resource) => [...(state.objects.get(`${group}/${resource}`)?.values() ?? [])],
-    seedPullSecret: (namespace, host, username, password) => {
-      const auth = Buffer.from(`${username}:${password}`).toString("base64");
-      const config = Buffer.from(JSON.stringify({ auths: { [host]: { auth } } })).toString("base64");
-      putObject(state, "", "secrets", {
-        apiVersion: "v1",
-        kind: "Secret",
-        type: "kubernetes.io/dockerconfigjson",
-        metadata: { name: `pull-${host.replaceAll(/[^a-z0-9]/g, "-")}`, namespace },
-        data: { ".dockerconfigjson": config },
-      });
-    },
-    setLimits: (namespace, limits) => {
-      state.limits.set(namespace, limits);
-    },
-    setAllowedRegistries: (allowed) => {
-      state.allowedRegistries = allowed;
-    },
-    compact: () => compact(state),
-    endWatches: () => {
-      for (const { end } of watchesFor(state).open) end();
-    },
-    sendBookmarks: () => {
-      for (const { bookmark } of watchesFor(state).open) bookmark();
-    },
-  };
-}
-
-function kubeconfigOf({
-  apiUrl,
-  token,
-  ca,
-}: {
-  readonly apiUrl: string;
-  readonly token: string;
-  readonly ca: string | undefined;
-}): string {
-  const authority =
-    ca === undefined ? "" : `\n      certificate-authority-data: ${Buffer.from(ca).toString("base64")}`;
-  return `apiVersion: v1
-kind: Config
-current-context: test
-contexts:
-  - name: test
-    context:
-      cluster: test
-      user: test
-      namespace: default
-clusters:
-  - name: test
-    cluster:
-      server: ${apiUrl}${authority}
-users:
-  - name: test
-    user:
-      token: ${token}
-`;
 }
