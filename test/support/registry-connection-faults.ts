@@ -81,10 +81,7 @@ export function reset({
   handled = false,
   by = "reset",
 }: BreakOptions = {}): Fault {
-  const end = ({ response }: RegistryRequest): void => {
-    if (by === "reset") response.socket?.resetAndDestroy();
-    else response.socket?.destroy();
-  };
+  const end = (request: RegistryRequest): void => request.break(by);
   const nothing: Answer = { status: 0, headers: {}, send: async (request) => end(request) };
   return async (request, respondNormally) => {
     if (afterRequestBytes !== undefined) {
@@ -126,7 +123,7 @@ export function interruptedUpload(afterRequestBytes: number): Fault {
         left -= chunk.length;
         if (left <= 0) break;
       }
-      request.response.socket?.resetAndDestroy();
+      request.break();
       throw Object.assign(new Error("aborted"), { code: "ECONNRESET" });
     };
     Object.assign(request, { body: { [Symbol.asyncIterator]: cut } });

@@ -77,7 +77,7 @@ async function hold(
   const handled = when === "handled" ? await respondNormally() : undefined;
   const { promise, resolve } = Promise.withResolvers<void>();
   request.gone.addEventListener("abort", () => resolve(), { once: true });
-  tell({ request, release: () => resolve(), reset: () => request.response.socket?.resetAndDestroy() });
+  tell({ request, release: () => resolve(), reset: () => request.break() });
   if (!request.gone.aborted) await promise;
   if (handled) return handled;
   // a client that died while its request stood still never sent it, as far as the registry can tell

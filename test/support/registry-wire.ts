@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 
 import type { LedgerEntry, OpenLedger, RequestKind } from "./ledger.ts";
 
@@ -19,6 +20,8 @@ export type RegistryRequest = {
   /** The body, counted in the ledger; leaving the loop early leaves the rest to be read. */
   readonly body: AsyncIterable<Uint8Array>;
   readonly response: ServerResponse;
+  /** Breaks the connection: RST, or (`close`) FIN. */
+  readonly break: (by?: "reset" | "close") => void;
   /** Aborted when the connection is gone, or the server closes. */
   readonly gone: AbortSignal;
 };
@@ -77,7 +80,18 @@ const PATHS: readonly (readonly [RegExp, RequestKind])[] = [
 export function readRequest(
   message: IncomingMessage,
   response: ServerResponse,
-  { ledger, host, kind }: { ledger: OpenLedger; host: string; kind?: RequestKind | undefined },
+  {
+    ledger,
+    host,
+    kind,
+    plainSocket,
+  }: {
+    ledger: OpenLedger;
+    host: string;
+    kind?: RequestKind | undefined;
+    /** Only TCP can be reset: the socket below TLS. */
+    plainSocket: (socket: Socket) => Socket | undefined;
+  },
 ): RegistryRequest {
   const url = message.url ?? "/";
   const mark = url.indexOf("?");
@@ -118,6 +132,10 @@ export function readRequest(
     reference,
     body: { [Symbol.asyncIterator]: () => countedBody(message, entry) },
     response,
+    break: (by = "reset") => {
+      if (by === "reset") plainSocket(message.socket)?.resetAndDestroy();
+      else message.socket.destroy();
+    },
     gone: gone.signal,
   };
 }

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 
 import { type Ledger, openLedger, type OpenLedger, type RequestKind } from "./ledger.ts";
 import { type AuthOptions, openAuthorizer } from "./registry-auth.ts";
@@ -146,8 +146,10 @@ type Serving = {
 export async function listen(serving: Serving & { readonly port: number }): Promise<Listener> {
   const { tls, port } = serving;
   let host = "";
+  const below = new Map<number, Socket>();
+  const plainSocket = (socket: Socket): Socket | undefined => below.get(socket.remotePort ?? 0);
   const answer = (message: IncomingMessage, response: ServerResponse): void => {
-    void serve(serving, readRequest(message, response, { ...serving, host }));
+    void serve(serving, readRequest(message, response, { ...serving, host, plainSocket }));
   };
   const server = tls
     ? createTlsServer({ ...tls, requestCert: tls.ca !== undefined }, answer)
@@ -155,7 +157,7 @@ export async function listen(serving: Serving & { readonly port: number }): Prom
   // clients decide how long a connection lives: the server never closes one at an unlucky moment
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
-  const connections = countConnections(server, tls !== undefined);
+  const connections = countConnections(server, below);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, "127.0.0.1", resolve);
@@ -173,19 +175,20 @@ export async function listen(serving: Serving & { readonly port: number }): Prom
   };
 }
 
-function countConnections(server: Server, secure: boolean): Connections {
+/** Keeps every open TCP connection by its client's port. */
+function countConnections(server: Server, open: Map<number, Socket>): Connections {
   const connections = { opened: 0, open: 0, peak: 0 };
-  server.on(
-    secure ? "secureConnection" : "connection",
-    (socket: { once(event: "close", listener: () => void): void }) => {
-      connections.opened += 1;
-      connections.open += 1;
-      connections.peak = Math.max(connections.peak, connections.open);
-      socket.once("close", () => {
-        connections.open -= 1;
-      });
-    },
-  );
+  server.on("connection", (socket: Socket) => {
+    const port = socket.remotePort ?? 0;
+    open.set(port, socket);
+    connections.opened += 1;
+    connections.open += 1;
+    connections.peak = Math.max(connections.peak, connections.open);
+    socket.once("close", () => {
+      open.delete(port);
+      connections.open -= 1;
+    });
+  });
   return connections;
 }
 
