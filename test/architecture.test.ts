@@ -1,0 +1,165 @@
+import { globSync, readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
+
+import { describe, expect, test } from "vitest";
+
+import packageJson from "../package.json" with { type: "json" };
+
+/** The folders of src, ground first. A file may import its own folder and any row above its own. */
+const LAYERS: readonly (readonly string[])[] = [
+  ["lib"],
+  ["oci"],
+  ["config", "registry", "layout", "openshift"],
+  ["plan", "copy"],
+  ["sync"],
+  ["daemon"],
+  ["web"],
+  ["cli"],
+  ["main.ts"],
+];
+
+/** Which folders may import a package. What stands here once is replaced in one place. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "@kubernetes/client-node": ["openshift"],
+  bullmq: ["daemon"],
+  commander: ["cli"],
+  hono: ["web"],
+  "@hono/node-server": ["web"],
+  ioredis: ["daemon"],
+  "node-cron": ["daemon"],
+  picomatch: ["plan"],
+  pino: ["lib"],
+  "prom-client": ["web"],
+  re2js: ["plan"],
+  semver: ["plan"],
+  undici: ["registry", "openshift"],
+  yaml: ["config"],
+  zod: ["config"],
+};
+
+/** Folders without effects: they import no built-in module. */
+const PURE_FOLDERS = ["plan"];
+
+type Import = { readonly file: string; readonly folder: string; readonly target: string };
+
+const rank = (folder: string): number => LAYERS.findIndex((row) => row.includes(folder));
+
+/** `import … from "x"`, `export … from "x"`, `import "x"`, `import("x")`, also as a type. */
+const IMPORT =
+  /\b(?:import|export)\s[^"'`;()]*?\bfrom\s*["']([^"']+)["']|\bimport\s*["']([^"']+)["']|\bimport\s*\(\s*(?:["']([^"']+)["']|([^)]*))/g;
+
+const FILES = globSync("src/**/*.ts").map((file) => file.replaceAll("\\", "/"));
+
+function codeOf(file: string): string {
+  return withoutComments(readFileSync(file, "utf8"));
+}
+
+function withoutComments(source: string): string {
+  return source.replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|[\s;{}(,])\/\/[^\n]*/g, "");
+}
+
+function importsIn(file: string, source: string): Import[] {
+  const folder = folderOf(file);
+  return [...withoutComments(source).matchAll(IMPORT)].map(([, from, bare, dynamic, computed]) => ({
+    file,
+    folder,
+    target: from ?? bare ?? dynamic ?? `(computed: ${computed ?? ""})`,
+  }));
+}
+
+function folderOf(file: string): string {
+  return file.split("/")[1] ?? "";
+}
+
+/** What is wrong with an import, in words; undefined when it is right. */
+function wrongWith({ file, folder, target }: Import): string | undefined {
+  const said = `${file} imports ${target}`;
+  if (target.startsWith("node:")) return PURE_FOLDERS.includes(folder) ? `${said}, and is pure` : undefined;
+  if (target.startsWith(".")) {
+    const to = folderOf(posix.join(posix.dirname(file), target));
+    return folder === to || (rank(to) !== -1 && rank(to) < rank(folder)) ? undefined : `${said}, uphill`;
+  }
+  const name = target.split("/", target.startsWith("@") ? 2 : 1).join("/");
+  return PACKAGES[name]?.includes(folder) ? undefined : `${said}, which is not for ${folder}`;
+}
+
+const imports = FILES.flatMap((file) => importsIn(file, readFileSync(file, "utf8")));
+
+describe("the imports of src", () => {
+  test("point from the upper layers to the lower ones, and packages stay in their folders", () => {
+    expect(imports.map(wrongWith).filter((wrong) => wrong !== undefined)).toEqual([]);
+  });
+
+  test("are all seen: every file but the ground has some", () => {
+    const seen = new Set(imports.map(({ file }) => file));
+    const ground = ["src/lib/error.ts"];
+    const importing = FILES.filter((file) => !ground.includes(file) && /\bimport\b/.test(codeOf(file)));
+    expect(importing.filter((file) => !seen.has(file))).toEqual([]);
+  });
+});
+
+test("every folder of src has its row", () => {
+  const unknown = readdirSync("src").filter((name) => rank(name) === -1);
+  expect(unknown).toEqual([]);
+});
+
+test("every dependency has its folder", () => {
+  const unknown = Object.keys(packageJson.dependencies).filter((name) => !(name in PACKAGES));
+  expect(unknown).toEqual([]);
+});
+
+test("the plan waits for nothing and reads no clock: it decides from what it is given", () => {
+  const effects =
+    /\b(?:async|await|Promise|process|setTimeout|fetch|Date\.now|Math\.random|performance)\b|\bnew Date\(\)/;
+  const impure = FILES.filter((file) => folderOf(file) === "plan").filter((file) =>
+    effects.test(codeOf(file).replaceAll(/"[^"\n]*"|'[^'\n]*'|`[^`]*`/g, '""')),
+  );
+  expect(impure).toEqual([]);
+});
+
+test("no file only hands on what others export", () => {
+  const barrels = FILES.filter((file) =>
+    /\bexport\s*(?:type\s*)?(?:\*|\{[^}]*\}\s*from\b)/.test(codeOf(file)),
+  );
+  expect(barrels).toEqual([]);
+});
+
+describe("the table itself", () => {
+  test.for([
+    ["src/lib/a.ts", 'import type { Digest } from "../oci/digest.ts";'],
+    ["src/oci/a.ts", 'import {\n  one,\n  other,\n} from "../registry/b.ts";'],
+    ["src/registry/a.ts", 'import { openLayout } from "../layout/layout.ts";'],
+    ["src/copy/a.ts", 'export { plan } from "../plan/plan.ts";'],
+    ["src/sync/a.ts", 'const { serve } = await import("../daemon/serve.ts");'],
+    ["src/sync/a.ts", 'type Cli = import("../cli/cli.ts").Cli;'],
+    ["src/sync/a.ts", "const other = await import(name);"],
+    ["src/sync/a.ts", 'import "../web/page.ts";'],
+    ["src/cli/a.ts", 'import { main } from "../main.ts";'],
+    ["src/cli/a.ts", 'import { shared } from "../unknown/shared.ts";'],
+    ["src/cli/a.ts", 'import { help } from "../../test/support/images.ts";'],
+    ["src/copy/a.ts", 'import { Agent } from "undici";'],
+    ["src/config/a.ts", 'import semver from "semver/ranges/valid.js";'],
+    ["src/openshift/a.ts", 'await import("left-pad");'],
+    ["src/plan/a.ts", 'import { readFileSync } from "node:fs";'],
+  ] as const)("refuses in %s: %s", ([file, source]) => {
+    expect(importsIn(file, source).map(wrongWith)).toEqual([expect.any(String)]);
+  });
+
+  test.for([
+    ["src/sync/a.ts", 'import { copyImage } from "../copy/copy.ts";'],
+    ["src/sync/a.ts", 'import { report } from "./report.ts";'],
+    ["src/main.ts", 'import { cli } from "./cli/cli.ts";'],
+    ["src/cli/a.ts", 'const { sync } = await import("../sync/sync.ts");'],
+    ["src/openshift/a.ts", 'import type { V1Pod } from "@kubernetes/client-node";'],
+    ["src/plan/a.ts", 'import rcompare from "semver/functions/rcompare.js";'],
+    ["src/registry/a.ts", 'import { createHash } from "node:crypto";'],
+  ] as const)("allows in %s: %s", ([file, source]) => {
+    expect(importsIn(file, source).map(wrongWith)).toEqual([undefined]);
+  });
+
+  test("overlooks what stands in a comment", () => {
+    expect(
+      importsIn("src/lib/a.ts", '/* import x from "../cli/x.ts"; */\n// import("../web/y.ts")\n'),
+    ).toEqual([]);
+  });
+});
