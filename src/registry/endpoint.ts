@@ -1,0 +1,19 @@
+import type { RetryPolicy } from "../lib/retry.ts";
+import type { RegistryProfile } from "./profile.ts";
+import type { Requester } from "./request.ts";
+import type { Scope } from "./scope.ts";
+
+/** One repository as its requests see it. */
+export type Endpoint = {
+  /** `registry/repository`, for messages. */
+  readonly name: string;
+  readonly repository: string;
+  readonly requester: Requester;
+  readonly pull: readonly Scope[];
+  readonly push: readonly Scope[];
+  readonly retry: Partial<RetryPolicy>;
+  /** As it is known by now. */
+  profile(): RegistryProfile;
+  /** `path` below /v2/REPOSITORY/, with its query. */
+  url(path: string): URL;
+};

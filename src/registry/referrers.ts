@@ -1,0 +1,226 @@
+import type { Cancellable } from "../lib/cancel.ts";
+import { isSyncError } from "../lib/error.ts";
+import { limit, type Limit } from "../lib/limit.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { algorithmOf, type Digest, encodedOf } from "../oci/digest.ts";
+import { type Manifest, parseManifest } from "../oci/manifest.ts";
+import { OCI_INDEX } from "../oci/media-type.ts";
+import type { Referrer } from "../oci/store.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { getManifest, header, putManifest, resolveManifest } from "./manifests.ts";
+import { nextPage } from "./pages.ts";
+import { listTags } from "./tags.ts";
+
+const PAGE_MAX_BYTES = 8 * 1024 * 1024;
+const UNSUPPORTED_FOR_MS = 60 * 60_000;
+const LISTING_GOOD_FOR_MS = 60_000;
+const COSIGN_SUFFIXES = [".sig", ".att", ".sbom"] as const;
+
+/** What a registry is known to support, for all of its repositories. */
+export type ReferrersMemory = { apiAbsentUntilMs: number };
+
+/** The tags of one repository that name digests: cosign's, and the fallback of the referrers API. */
+export type DigestTags = { readAtMs: number; tags: ReadonlySet<string> | undefined };
+
+export type ReferrersContext = {
+  readonly endpoint: Endpoint;
+  readonly memory: ReferrersMemory;
+  readonly digestTags: DigestTags;
+};
+
+/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema */
+export function fallbackTag(digest: Digest): string {
+  return `${algorithmOf(digest)}-${encodedOf(digest).slice(0, 64)}`;
+}
+
+/**
+ * What refers to a manifest: by the referrers API, else by the fallback tag; and cosign's signatures, attestations and SBOMs,
+ * which are tags.
+ *
+ * Costs one request where the API exists, none where a listing of the repository shows no such tag. The listing is read once
+ * for all images of a repository; where listings are huge (Docker Hub), the four possible tags are asked for instead.
+ */
+export async function* readReferrers(
+  digest: Digest,
+  context: ReferrersContext,
+  { signal }: Cancellable = {},
+): AsyncGenerator<Referrer, void, void> {
+  const seen = new Set<Digest>();
+  const viaApi = await fromApi(digest, context, { signal });
+  const descriptors = viaApi ?? (await fromFallback(digest, context, { signal }));
+  for (const descriptor of descriptors) {
+    if (seen.has(descriptor.digest)) continue;
+    seen.add(descriptor.digest);
+    yield { descriptor };
+  }
+  for (const suffix of COSIGN_SUFFIXES) {
+    const tag = `${fallbackTag(digest)}${suffix}`;
+    if (!(await mayExist(tag, context, { signal }))) continue;
+    const descriptor = await resolveManifest(tag, context.endpoint, { unusable: false }, { signal });
+    if (descriptor) yield { descriptor, tag };
+  }
+}
+
+/** undefined: this registry has no such API. A refusal is no such answer, and is thrown. */
+async function fromApi(
+  digest: Digest,
+  { endpoint, memory }: ReferrersContext,
+  { signal }: Cancellable,
+): Promise<readonly Descriptor[] | undefined> {
+  if (endpoint.profile().referrersApi === "never" || performance.now() < memory.apiAbsentUntilMs)
+    return undefined;
+  const found: Descriptor[] = [];
+  const pages = new Set<string>();
+  let url: URL | undefined = endpoint.url(`referrers/${digest}`);
+  while (url) {
+    pages.add(url.href);
+    const page: ApiPage | undefined = await apiPage(url, endpoint, { signal });
+    if (!page) {
+      memory.apiAbsentUntilMs = performance.now() + UNSUPPORTED_FOR_MS;
+      return undefined;
+    }
+    found.push(...page.index.children);
+    url = nextPage(page.link, url, pages);
+  }
+  return found;
+}
+
+type ApiPage = { readonly index: Manifest; readonly link: string | string[] | undefined };
+
+async function apiPage(url: URL, endpoint: Endpoint, { signal }: Cancellable): Promise<ApiPage | undefined> {
+  const where = `${endpoint.name} referrers`;
+  await using answer = await endpoint.requester.ask(
+    {
+      method: "GET",
+      url,
+      headers: { accept: OCI_INDEX },
+      scopes: endpoint.pull,
+      subject: { action: "pull", what: "referrers", where },
+      expect: [200, 400, 404, 405, 406],
+    },
+    { signal },
+  );
+  if (answer.status !== 200) return undefined;
+  try {
+    const index = parseManifest(await answer.bytes(PAGE_MAX_BYTES), {
+      contentType: header(answer, "content-type"),
+      subject: where,
+    });
+    return index.kind === "index" ? { index, link: answer.headers["link"] } : undefined;
+  } catch (error) {
+    // a proxy's page, or a catch-all: the API is not there
+    if (isSyncError(error, "MANIFEST_NOT_JSON", "MANIFEST_EMPTY", "MANIFEST_SHAPE", "MEDIA_TYPE"))
+      return undefined;
+    throw error;
+  }
+}
+
+async function fromFallback(
+  digest: Digest,
+  context: ReferrersContext,
+  options: Cancellable,
+): Promise<readonly Descriptor[]> {
+  const tag = fallbackTag(digest);
+  if (!(await mayExist(tag, context, options))) return [];
+  try {
+    const index = await getManifest(tag, context.endpoint, options);
+    return index.kind === "index" ? index.children : [];
+  } catch (error) {
+    if (isSyncError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return [];
+    throw error;
+  }
+}
+
+/** Whether a tag is in the listing; true where there is no listing to look into. */
+async function mayExist(
+  tag: string,
+  { endpoint, digestTags }: ReferrersContext,
+  options: Cancellable,
+): Promise<boolean> {
+  if (endpoint.profile().cosignTags === "ask") return true;
+  if (digestTags.tags === undefined || performance.now() - digestTags.readAtMs > LISTING_GOOD_FOR_MS) {
+    digestTags.tags = await readDigestTags(endpoint, options);
+    digestTags.readAtMs = performance.now();
+  }
+  return digestTags.tags?.has(tag) ?? true;
+}
+
+async function readDigestTags(
+  endpoint: Endpoint,
+  options: Cancellable,
+): Promise<ReadonlySet<string> | undefined> {
+  const tags = new Set<string>();
+  try {
+    for await (const { tag } of listTags(endpoint, options))
+      if (/^sha(?:256|512)-[0-9a-f]{64}/.test(tag)) tags.add(tag);
+    return tags;
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (isSyncError(error, "NAME_UNKNOWN", "AUTH_DENIED", "DENIED", "REQUEST_REJECTED", "TAGS_INVALID"))
+      return undefined;
+    throw error;
+  }
+}
+
+/** Writers of one subject's fallback index wait for each other. */
+export function subjectQueue(): (subject: string) => Limit {
+  const lines = new Map<string, Limit>();
+  return (subject) => {
+    const line = lines.get(subject) ?? limit(1);
+    lines.set(subject, line);
+    return line;
+  };
+}
+
+/**
+ * Lists a manifest with its subject where the registry does not do it: reads the index under the fallback tag, adds the
+ * entry when it is missing, writes it back.
+ */
+export async function registerWithSubject(
+  manifest: Manifest,
+  endpoint: Endpoint,
+  { signal }: Cancellable = {},
+): Promise<void> {
+  const { subject, descriptor, artifactType, config, annotations } = manifest;
+  if (!subject) return;
+  const tag = fallbackTag(subject.digest);
+  const existing = await currentFallback(tag, endpoint, { signal });
+  const entries = existing === undefined ? [] : rawEntries(existing);
+  if (entries.some((entry) => (entry as { digest?: unknown }).digest === descriptor.digest)) return;
+  const type = artifactType ?? config?.mediaType;
+  entries.push({
+    mediaType: descriptor.mediaType,
+    digest: descriptor.digest,
+    size: descriptor.size,
+    ...(type === undefined ? {} : { artifactType: type }),
+    ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
+  });
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries }));
+  await putManifest(
+    parseManifest(bytes, { contentType: OCI_INDEX, subject: `${endpoint.name}:${tag}` }),
+    endpoint,
+    { tag, signal },
+  );
+}
+
+async function currentFallback(
+  tag: string,
+  endpoint: Endpoint,
+  options: Cancellable,
+): Promise<Manifest | undefined> {
+  try {
+    return await getManifest(tag, endpoint, options);
+  } catch (error) {
+    if (isSyncError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
+    throw error;
+  }
+}
+
+/** As they stand, with all that other tools wrote into them. */
+function rawEntries({ bytes, kind }: Manifest): unknown[] {
+  if (kind !== "index") return [];
+  const { manifests } = JSON.parse(Buffer.from(bytes).toString("utf8")) as {
+    readonly manifests: readonly unknown[];
+  };
+  return [...manifests];
+}

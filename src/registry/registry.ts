@@ -1,0 +1,208 @@
+import type { Cancellable } from "../lib/cancel.ts";
+import { SyncError } from "../lib/error.ts";
+import type { Log } from "../lib/log.ts";
+import type { RetryPolicy } from "../lib/retry.ts";
+import type { Allowance } from "../oci/allowance.ts";
+import type { CredentialStore } from "../oci/credential.ts";
+import { DOCKER_HUB } from "../oci/reference.ts";
+import { openAuthenticator } from "./auth.ts";
+import type { BlobTimeouts } from "./blob.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { errorOfTransport } from "./error.ts";
+import { blobKnowledge } from "./knowledge.ts";
+import { profileOf, refineProfile, type RegistryKind } from "./profile.ts";
+import type { ProxyRules } from "./proxy.ts";
+import { subjectQueue } from "./referrers.ts";
+import { openRepository, type RegistryRepository, type Shared } from "./repository.ts";
+import { openRequester } from "./request.ts";
+import type { Scope } from "./scope.ts";
+import type { TokenTransport } from "./token.ts";
+import { openTransport, type Transport } from "./transport.ts";
+
+export type RegistryOptions = {
+  /** Normalised host[:port]. */
+  readonly registry: string;
+  readonly kind: RegistryKind;
+  /** PEM, trusted besides the system's authorities. */
+  readonly ca?: string | undefined;
+  readonly clientCertificate?: { readonly certificate: string; readonly key: string } | undefined;
+  readonly insecure: boolean;
+  readonly plainHttp: boolean;
+  /** Hosts besides the registry's own that may make tokens from its credentials. */
+  readonly tokenRealms: readonly string[];
+  readonly credentials: CredentialStore;
+  readonly allowance: Allowance;
+  readonly proxy: ProxyRules;
+  readonly log: Log;
+  readonly retry?: Partial<RetryPolicy>;
+  readonly timeouts?: Partial<RegistryTimeouts>;
+};
+
+export type RegistryTimeouts = BlobTimeouts & {
+  readonly connectMs: number;
+  /** All of a request about metadata. */
+  readonly requestMs: number;
+  /** Silence on an open connection. */
+  readonly idleMs: number;
+  readonly freshTokenPauseMs: number;
+};
+
+const TIMEOUTS: RegistryTimeouts = {
+  connectMs: 10_000,
+  requestMs: 60_000,
+  idleMs: 45_000,
+  floorWindowMs: 60_000,
+  floorBytesPerSecond: 1024,
+  resumePauseMs: 200,
+  freshTokenPauseMs: 1_000,
+};
+
+export type Registry = AsyncDisposable & {
+  readonly host: string;
+  repository(name: string): RegistryRepository;
+  /**
+   * Whether this is a registry that takes our credentials.
+   *
+   * @throws {SyncError} REGISTRY_NOT_V2, AUTH_*, REGISTRY_*
+   */
+  ping(options?: Cancellable): Promise<void>;
+};
+
+const USER_AGENT = "tagferry/0.1";
+const TOKEN_MAX_BYTES = 64 * 1024;
+
+/** A registry and what its repositories share: connections, tokens, what is known of its blobs and its ways. */
+export function openRegistry(options: RegistryOptions): Registry {
+  const { registry, kind, log } = options;
+  const timeouts = { ...TIMEOUTS, ...options.timeouts };
+  const registryUrl = urlOf(registry, options);
+  let profile = profileOf(kind, registryUrl.hostname);
+  const transport = openTransport({
+    ...options,
+    registryUrl,
+    connectTimeoutMs: timeouts.connectMs,
+    idleTimeoutMs: timeouts.idleMs,
+  });
+  const authenticator = openAuthenticator({
+    registryUrl,
+    registry,
+    credentials: options.credentials,
+    tokenRealms: options.tokenRealms,
+    send: tokenTransport(transport, timeouts.requestMs),
+    freshTokenPauseMs: timeouts.freshTokenPauseMs,
+  });
+  const requester = openRequester({
+    registry,
+    registryUrl,
+    transport,
+    authenticator,
+    allowance: options.allowance,
+    log,
+    retry: options.retry ?? {},
+    timeoutMs: timeouts.requestMs,
+    userAgent: USER_AGENT,
+    onAnswer: (headers) => {
+      profile = refineProfile(profile, registryUrl.hostname, headers);
+    },
+  });
+  const shared: Shared = {
+    registry,
+    knowledge: blobKnowledge(),
+    heads: { unusable: false },
+    referrers: { apiAbsentUntilMs: 0 },
+    uploads: { chunked: false },
+    subjects: subjectQueue(),
+    blobTimeouts: timeouts,
+  };
+  const repositories = new Map<string, RegistryRepository>();
+
+  function open(name: string): RegistryRepository {
+    const pull: readonly Scope[] = [{ repository: name, actions: ["pull"] }];
+    const push: readonly Scope[] = [{ repository: name, actions: ["pull", "push"] }];
+    const base = new URL(`/v2/${name}/`, registryUrl);
+    const endpoint: Endpoint = {
+      name: `${registry}/${name}`,
+      repository: name,
+      requester,
+      pull,
+      push,
+      retry: options.retry ?? {},
+      profile: () => profile,
+      // a digest's colon must not be read as a scheme
+      url: (path) => new URL(`./${path}`, base),
+    };
+    return openRepository(endpoint, shared);
+  }
+
+  return {
+    host: registry,
+    repository(name) {
+      const repository = repositories.get(name) ?? open(name);
+      repositories.set(name, repository);
+      return repository;
+    },
+    async ping({ signal } = {}) {
+      await using answer = await requester.ask(
+        {
+          method: "GET",
+          url: new URL("/v2/", registryUrl),
+          scopes: [],
+          subject: { action: "ping", what: "registry", where: registry },
+          expect: [200],
+        },
+        { signal },
+      );
+      const type = answer.headers["content-type"];
+      if (typeof type === "string" && /html/i.test(type))
+        throw new SyncError("REGISTRY_NOT_V2", `${registry} answers with a web page`, {
+          where: registry,
+          found: type,
+        });
+    },
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  };
+}
+
+/** Docker Hub's registry has another name than its images. */
+function urlOf(registry: string, { plainHttp }: Pick<RegistryOptions, "plainHttp">): URL {
+  const host = registry === DOCKER_HUB ? "registry-1.docker.io" : registry;
+  return new URL(`${plainHttp ? "http" : "https"}://${host}/`);
+}
+
+/** Token requests follow no redirect: a realm that was judged must not lead to one that was not. */
+function tokenTransport(transport: Transport, timeoutMs: number): TokenTransport {
+  return async ({ method, url, headers, body }, { signal } = {}) => {
+    const where = `${url.origin}${url.pathname}`;
+    const deadline = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]);
+    try {
+      const response = await transport.dispatcherFor(url).request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method,
+        headers: {
+          "user-agent": USER_AGENT,
+          accept: "application/json",
+          "accept-encoding": "identity",
+          ...headers,
+        },
+        body: body ?? null,
+        signal: deadline,
+      });
+      const chunks: Buffer[] = [];
+      let total = 0;
+      for await (const chunk of response.body as AsyncIterable<Buffer>) {
+        total += chunk.length;
+        if (total > TOKEN_MAX_BYTES)
+          throw new SyncError(
+            "AUTH_TOKEN",
+            `the token server ${where} answered with more than ${TOKEN_MAX_BYTES} bytes`,
+            { where, allowed: TOKEN_MAX_BYTES },
+          );
+        chunks.push(chunk);
+      }
+      return { status: response.statusCode, body: Buffer.concat(chunks).toString("utf8") };
+    } catch (error) {
+      throw errorOfTransport(error, { where, signal });
+    }
+  };
+}

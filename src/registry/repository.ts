@@ -1,0 +1,59 @@
+import type { Digest } from "../oci/digest.ts";
+import type { ImageSource, ImageTarget } from "../oci/store.ts";
+import { type BlobTimeouts, readBlob } from "./blob.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { BlobKnowledge } from "./knowledge.ts";
+import { getManifest, type HeadMemory, putManifest, resolveManifest } from "./manifests.ts";
+import {
+  type DigestTags,
+  readReferrers,
+  type ReferrersMemory,
+  registerWithSubject,
+  type subjectQueue,
+} from "./referrers.ts";
+import { listTags } from "./tags.ts";
+import { placeBlob } from "./upload.ts";
+
+/** What the repositories of one registry share. */
+export type Shared = {
+  /** The registry's normalised host. */
+  readonly registry: string;
+  readonly knowledge: BlobKnowledge;
+  readonly heads: HeadMemory;
+  readonly referrers: ReferrersMemory;
+  readonly uploads: { chunked: boolean };
+  readonly subjects: ReturnType<typeof subjectQueue>;
+  readonly blobTimeouts: BlobTimeouts;
+};
+
+export type RegistryRepository = ImageSource & ImageTarget;
+
+/** One repository of a registry, to read from and to write to. One method, one endpoint of the specification. */
+export function openRepository(endpoint: Endpoint, shared: Shared): RegistryRepository {
+  const digestTags: DigestTags = { readAtMs: 0, tags: undefined };
+  const upload = { endpoint, knowledge: shared.knowledge, memory: shared.uploads };
+  const referring = { endpoint, memory: shared.referrers, digestTags };
+  return {
+    name: endpoint.name,
+    blobStore: shared.registry,
+    get capabilities() {
+      return endpoint.profile().capabilities;
+    },
+    resolve: (reference, options) => resolveManifest(reference, endpoint, shared.heads, options),
+    manifest: (reference, options) => getManifest(reference, endpoint, options),
+    blob: (descriptor, options) => readBlob(descriptor, endpoint, shared.blobTimeouts, options),
+    referrers: (digest, options) => readReferrers(digest, referring, options),
+    listing: (options) => listTags(endpoint, options),
+    pushBlob: (descriptor, open, options) => placeBlob(descriptor, open, upload, options),
+    async pushManifest(manifest, { tag, signal } = {}) {
+      const { subjectListed } = await putManifest(manifest, endpoint, { tag, signal });
+      const { subject } = manifest;
+      if (!subject || subjectListed || endpoint.profile().capabilities.referrers !== "all") return;
+      const line = shared.subjects(`${endpoint.repository}@${subject.digest}`);
+      await line(() => registerWithSubject(manifest, endpoint, { signal }), { signal });
+    },
+    forget(digests: Iterable<Digest>) {
+      for (const digest of digests) shared.knowledge.forget(digest, endpoint.repository);
+    },
+  };
+}

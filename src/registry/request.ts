@@ -1,0 +1,277 @@
+import type { Readable } from "node:stream";
+
+import type { Dispatcher } from "undici";
+
+import { type Cancellable, within } from "../lib/cancel.ts";
+import { SyncError } from "../lib/error.ts";
+import type { Log } from "../lib/log.ts";
+import { retry, type RetryPolicy } from "../lib/retry.ts";
+import type { Allowance } from "../oci/allowance.ts";
+import type { Authenticator } from "./auth.ts";
+import { errorOfResponse, errorOfTransport, type Subject } from "./error.ts";
+import type { Headers } from "./profile.ts";
+import { nextHop } from "./redirect.ts";
+import type { Scope } from "./scope.ts";
+import { leadsInside, type Transport } from "./transport.ts";
+
+/** One request to a registry: to its own origin, with our credentials; redirects of GET and HEAD are followed without them. */
+export type Ask = {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Bytes can be sent again; content cannot, and its request is sent once. */
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly scopes: readonly Scope[];
+  readonly subject: Subject;
+  /** Statuses that are answers. All others are errors. */
+  readonly expect: readonly number[];
+  readonly timeoutMs?: number;
+  /** Do not follow redirects: hand them out. */
+  readonly manualRedirect?: boolean;
+};
+
+export type Answer = AsyncDisposable & {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Where the answer came from in the end. */
+  readonly url: URL;
+  readonly body: Readable;
+  /** All of the body. @throws {SyncError} HTTP_PROTOCOL when it is longer than `maxBytes` */
+  bytes(maxBytes: number): Promise<Buffer>;
+};
+
+export type RequesterOptions = {
+  readonly registry: string;
+  readonly registryUrl: URL;
+  readonly transport: Transport;
+  readonly authenticator: Authenticator;
+  readonly allowance: Allowance;
+  readonly log: Log;
+  readonly retry: Partial<RetryPolicy>;
+  readonly timeoutMs: number;
+  readonly userAgent: string;
+  readonly onAnswer: (headers: Headers) => void;
+};
+
+/** Sends requests, with allowance, credentials, redirects and retries. The caller disposes of the answer. */
+export type Requester = {
+  ask(ask: Ask, options?: Cancellable): Promise<Answer>;
+  /** As `ask`, once: no retry of what failed on the way. */
+  askOnce(ask: Ask, options?: Cancellable): Promise<Answer>;
+};
+
+const ERROR_BODY_BYTES = 64 * 1024;
+const REDIRECTS_MAX = 10;
+
+export function openRequester(options: RequesterOptions): Requester {
+  const { registry, registryUrl, transport, authenticator, allowance, log, userAgent, onAnswer } = options;
+
+  async function askOnce(ask: Ask, { signal }: Cancellable = {}): Promise<Answer> {
+    // a streamed body that sends has a line of its own: a copy within one registry would else wait for itself
+    const gate = isContent(ask.body) ? `${registry} upload` : registry;
+    const slot = await allowance.request(gate, { signal });
+    try {
+      const answer = await authorized(ask, signal);
+      return release(answer, slot);
+    } catch (error) {
+      slot[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Sends with what we know, and up to three times more as the registry's 401s ask. */
+  async function authorized(ask: Ask, signal: AbortSignal | undefined): Promise<Answer> {
+    const { scopes, subject } = ask;
+    let sent = await authenticator.header(scopes, { signal });
+    for (let attempt = 1; ; attempt += 1) {
+      const answer = await followed(ask, sent, signal);
+      if (answer.status !== 401) return judged(answer, ask);
+      const wwwAuthenticate = answer.headers["www-authenticate"];
+      // the session of an upload survives, the content does not: its caller opens it again
+      const body = await drain(answer);
+      sent = await authenticator.challenged(
+        { wwwAuthenticate, scopes, sent, attempt, where: subject.where },
+        { signal },
+      );
+      if (isContent(ask.body))
+        throw new SyncError("UPLOAD", `${subject.where}: the token expired while a blob was sent`, {
+          where: subject.where,
+          status: 401,
+          found: body,
+        });
+    }
+  }
+
+  async function followed(
+    ask: Ask,
+    authorization: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
+    const chain = [ask.url];
+    for (;;) {
+      const url = chain.at(-1) ?? ask.url;
+      const own = url.origin === registryUrl.origin;
+      const answer = await exchange(ask, url, own ? authorization : undefined, signal);
+      if (own) onAnswer(answer.headers);
+      const redirected = [301, 302, 303, 307, 308].includes(answer.status);
+      const readOnly = ask.method === "GET" || ask.method === "HEAD";
+      if (!redirected || !readOnly || ask.manualRedirect === true) {
+        if (answer.status === 401 && !own) throw await refusal(answer, ask); // a stranger's 401 is none of our credentials' business
+        return answer;
+      }
+      await answer[Symbol.asyncDispose]();
+      const registryIsPrivate = (): Promise<boolean> => leadsInside(registryUrl.hostname);
+      chain.push(
+        await nextHop(chain, answer.headers["location"], {
+          registryUrl,
+          max: REDIRECTS_MAX,
+          registryIsPrivate,
+        }),
+      );
+    }
+  }
+
+  async function exchange(
+    ask: Ask,
+    url: URL,
+    authorization: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
+    const { method, body, headers = {}, subject } = ask;
+    const deadline =
+      ask.timeoutMs === undefined
+        ? within(options.timeoutMs, { signal })
+        : ask.timeoutMs === Infinity
+          ? signal
+          : within(ask.timeoutMs, { signal });
+    try {
+      const options: Dispatcher.RequestOptions = {
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method,
+        headers: {
+          "user-agent": userAgent,
+          "accept-encoding": "identity",
+          ...headers,
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+        body: bodyOf(body),
+        // undici closes the connection after a HEAD unless told not to
+        ...(method === "HEAD" ? { reset: false } : {}),
+        ...(ask.timeoutMs === undefined || ask.timeoutMs === Infinity
+          ? {}
+          : { headersTimeout: ask.timeoutMs }),
+        signal: deadline ?? null,
+      };
+      const response = await transport.dispatcherFor(url).request(options);
+      log.debug({ registry, method, path: url.pathname, status: response.statusCode }, "request");
+      return answerOf(response, url, subject, deadline);
+    } catch (error) {
+      throw errorOfTransport(error, { where: subject.where, signal });
+    }
+  }
+
+  return {
+    askOnce,
+    ask: (ask, { signal } = {}) =>
+      retry(() => askOnce(ask, { signal }), {
+        ...options.retry,
+        signal,
+        onRetry: ({ code, message }, pauseMs) =>
+          log.info({ code, pauseMs: Math.round(pauseMs) }, `again: ${message}`),
+      }),
+  };
+}
+
+function isContent(body: Ask["body"]): body is AsyncIterable<Uint8Array> {
+  return body !== undefined && !(body instanceof Uint8Array);
+}
+
+function bodyOf(body: Ask["body"]): Uint8Array | Readable | null {
+  if (body === undefined) return null;
+  return body instanceof Uint8Array ? body : asReadable(body);
+}
+
+/** undici sends any async iterable as it comes, without the buffers of a stream; only its types want a Readable. */
+function asReadable(content: AsyncIterable<Uint8Array>): Readable {
+  const iterable: unknown = content;
+  return iterable as Readable;
+}
+
+async function judged(answer: Answer, ask: Ask): Promise<Answer> {
+  if (ask.expect.includes(answer.status)) return answer;
+  throw await refusal(answer, ask);
+}
+
+async function refusal(answer: Answer, { subject }: Ask): Promise<SyncError> {
+  const { status, headers } = answer;
+  return errorOfResponse({ status, headers, body: await drain(answer) }, subject);
+}
+
+/** What a body says, as far as it matters, and the connection back in its pool. */
+async function drain(answer: Answer): Promise<string> {
+  try {
+    const chunks: Buffer[] = [];
+    let total = 0;
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      total += chunk.length;
+      if (total > ERROR_BODY_BYTES) break;
+    }
+    return Buffer.concat(chunks).subarray(0, ERROR_BODY_BYTES).toString("utf8");
+  } catch {
+    return ""; // the status says enough
+  }
+}
+
+function answerOf(
+  response: Dispatcher.ResponseData,
+  url: URL,
+  subject: Subject,
+  signal: AbortSignal | undefined,
+): Answer {
+  const { statusCode, headers, body } = response;
+  return {
+    status: statusCode,
+    headers,
+    url,
+    body,
+    async bytes(maxBytes) {
+      const chunks: Buffer[] = [];
+      let total = 0;
+      try {
+        for await (const chunk of body as AsyncIterable<Buffer>) {
+          total += chunk.length;
+          if (total > maxBytes)
+            throw new SyncError(
+              "HTTP_PROTOCOL",
+              `${subject.where}: the answer is longer than ${maxBytes} bytes`,
+              { where: subject.where, allowed: maxBytes },
+            );
+          chunks.push(chunk);
+        }
+      } catch (error) {
+        throw errorOfTransport(error, { where: subject.where, signal });
+      }
+      return Buffer.concat(chunks);
+    },
+    async [Symbol.asyncDispose]() {
+      body.on("error", () => {}); // what breaks now no longer matters
+      if (body.destroyed || body.readableEnded) return;
+      await body.dump({ limit: ERROR_BODY_BYTES }).catch(() => {});
+    },
+  };
+}
+
+/** Gives the slot back when the answer is disposed of. */
+function release(answer: Answer, slot: Disposable): Answer {
+  let held = true;
+  return {
+    ...answer,
+    async [Symbol.asyncDispose]() {
+      if (held) slot[Symbol.dispose]();
+      held = false;
+      await answer[Symbol.asyncDispose]();
+    },
+  };
+}
