@@ -1,3 +1,9 @@
+import type { TagRules } from "../config/config.ts";
+import { SyncError } from "../lib/error.ts";
+import type { ListedTag } from "../oci/store.ts";
+import { compileGlob, compileMatcher, describeMatcher } from "./patterns.ts";
+import { compareVersions, parseVersion, type Version } from "./version.ts";
+
 /** One tag of the source, and why it is wanted or not. */
 export type Explained = {
   readonly tag: string;
@@ -5,3 +11,145 @@ export type Explained = {
   /** The rule that decided, as the configuration writes it: `semver: ">=1.25 <2"`, `exclude: "*-rc*"`, `newest: 3`. */
   readonly rule: string;
 };
+
+export type Selected = { readonly kept: readonly ListedTag[]; readonly explained: readonly Explained[] };
+type Rules = Extract<TagRules, { readonly kind: "rules" }>;
+
+/**
+ * The first stage, which needs names only: the union of what is included, without what is excluded.
+ *
+ * Tags that hold signatures (`sha256-….sig`) are no images of their own: they travel with what they sign, and only an
+ * exact name or a pattern that begins with `sha256-` takes them.
+ */
+export function include(rules: Rules, listed: readonly ListedTag[]): Selected {
+  const includes = rules.include.map((matcher) => ({
+    test: compileMatcher(matcher),
+    rule: describeMatcher(matcher),
+  }));
+  const excludes = rules.exclude.map((glob) => ({ test: compileGlob(glob), rule: `exclude: "${glob}"` }));
+  const meant = rules.include.some((matcher) => JSON.stringify(matcher).includes("sha256-"));
+  return decide(listed, ({ tag }) => {
+    if (!meant && DIGEST_TAG.test(tag))
+      return { kept: false, rule: "a signature: it travels with its image" };
+    const included = includes.find(({ test }) => test(tag));
+    if (!included) return { kept: false, rule: "no rule includes it" };
+    const excluded = excludes.find(({ test }) => test(tag));
+    return { kept: excluded === undefined, rule: (excluded ?? included).rule };
+  });
+}
+
+const DIGEST_TAG = /^sha256-[0-9a-f]{64}(?:\.\w+)?$/;
+
+/** Whether the second stage wants push dates, which cost requests where the listing has none. */
+export function needsDates({ sinceMs, newest }: Rules): boolean {
+  return sinceMs !== undefined || newest?.by === "pushed";
+}
+
+/**
+ * The second stage, for what the first one kept: since, then newest, then max.
+ *
+ * @throws {SyncError} TAGS_TOO_MANY: never a silent cut
+ */
+export function narrow(rules: Rules, dated: readonly ListedTag[], { now }: { readonly now: Date }): Selected {
+  const recent = keepSince(rules, dated, now);
+  const newest = keepNewest(rules, recent.kept);
+  const { max } = rules;
+  if (max !== undefined && newest.kept.length > max)
+    throw new SyncError(
+      "TAGS_TOO_MANY",
+      `the rules select ${newest.kept.length} tags, more than max: ${max}`,
+      {
+        found: `${newest.kept.length}: ${newest.kept
+          .slice(0, 5)
+          .map(({ tag }) => tag)
+          .join(", ")}, …`,
+        allowed: max,
+      },
+    );
+  const dropped = [...recent.explained, ...newest.explained].filter(({ kept }) => !kept);
+  const rule = lastRule(rules);
+  return {
+    kept: newest.kept,
+    explained: [...newest.kept.map(({ tag }) => ({ tag, kept: true, rule })), ...dropped],
+  };
+}
+
+/** What kept a tag to the end, as one phrase. */
+function lastRule({ include: includes, newest }: Rules): string {
+  return newest ? describeNewest(newest) : includes.map(describeMatcher).join(" or ");
+}
+
+function describeNewest({ count, by }: NonNullable<Rules["newest"]>): string {
+  return `newest: ${count}, by: ${by}`;
+}
+
+function decide(tags: readonly ListedTag[], judge: (tag: ListedTag) => Omit<Explained, "tag">): Selected {
+  const judged = tags.map((listed) => ({ listed, ...judge(listed) }));
+  return {
+    kept: judged.filter(({ kept }) => kept).map(({ listed }) => listed),
+    explained: judged.map(({ listed, kept, rule }) => ({ tag: listed.tag, kept, rule })),
+  };
+}
+
+/** A tag without a date is kept: what is not known to be old is not dropped. */
+function keepSince({ sinceMs }: Rules, dated: readonly ListedTag[], now: Date): Selected {
+  if (sinceMs === undefined) return { kept: dated, explained: [] };
+  const oldest = new Date(now.getTime() - sinceMs).toISOString();
+  return decide(dated, ({ pushedAt }) => ({
+    kept: pushedAt === undefined || pushedAt >= oldest,
+    rule: `since: pushed ${pushedAt ?? "at an unknown time"}, oldest wanted ${oldest}`,
+  }));
+}
+
+/** The newest of each variant: `newest: 3` keeps three of `-alpine` and three without a suffix. */
+function keepNewest({ newest }: Rules, tags: readonly ListedTag[]): Selected {
+  if (!newest) return { kept: tags, explained: [] };
+  const groups = Map.groupBy(tags, (listed) => groupOf(listed, newest.by));
+  const best = new Set(
+    [...groups].flatMap(([variant, group]) =>
+      variant === undefined ? [] : group.toSorted(newerFirst(newest.by)).slice(0, newest.count),
+    ),
+  );
+  return decide(tags, (listed) => ({
+    kept: best.has(listed),
+    rule:
+      groupOf(listed, newest.by) === undefined
+        ? `${describeNewest(newest)}: it is no version`
+        : describeNewest(newest),
+  }));
+}
+
+/** undefined: it cannot be compared, and so is not among the newest. */
+function groupOf({ tag, pushedAt }: ListedTag, by: "semver" | "pushed" | "name"): string | undefined {
+  const version = parseVersion(tag);
+  if (by === "semver") return version?.variant;
+  if (by === "pushed" && pushedAt === undefined) return undefined;
+  return version?.variant ?? "";
+}
+
+function newerFirst(by: "semver" | "pushed" | "name"): (one: ListedTag, other: ListedTag) => number {
+  switch (by) {
+    case "semver":
+      return (one, other) => compareVersions(versionOf(one), versionOf(other)) || compareNames(one, other);
+    case "pushed":
+      return (one, other) =>
+        compareText(other.pushedAt ?? "", one.pushedAt ?? "") || compareNames(one, other);
+    case "name":
+      return compareNames;
+  }
+}
+
+const NATURAL = new Intl.Collator("en", { numeric: true });
+
+/** `build-10` is newer than `build-9`. */
+function compareNames(one: ListedTag, other: ListedTag): number {
+  return NATURAL.compare(other.tag, one.tag);
+}
+
+function compareText(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+function versionOf({ tag }: ListedTag): Version {
+  return parseVersion(tag) ?? { numbers: [], variant: "" };
+}

@@ -35,7 +35,8 @@ export async function* readBlob(
   const { size } = descriptor;
   let givenBytes = 0;
   let ranges = true;
-  for (let fruitless = 0; givenBytes < size || (size === 0 && fruitless === 0);) {
+  let fruitless = 0;
+  for (;;) {
     const startBytes = givenBytes;
     try {
       for await (const chunk of oneBody(descriptor, endpoint, timeouts, {
@@ -65,7 +66,6 @@ export async function* readBlob(
       await sleep(timeouts.resumePauseMs * 2 ** fruitless, { signal });
     }
   }
-  while (givenBytes < size);
 }
 
 function mayResume(error: SyncError): boolean {

@@ -145,7 +145,7 @@ export function openRequester(options: RequesterOptions): Requester {
           ? signal
           : within(ask.timeoutMs, { signal });
     try {
-      const options: Dispatcher.RequestOptions = {
+      const request: Dispatcher.RequestOptions = {
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method,
@@ -163,7 +163,7 @@ export function openRequester(options: RequesterOptions): Requester {
           : { headersTimeout: ask.timeoutMs }),
         signal: deadline ?? null,
       };
-      const response = await transport.dispatcherFor(url).request(options);
+      const response = await transport.dispatcherFor(url).request(request);
       log.debug({ registry, method, path: url.pathname, status: response.statusCode }, "request");
       return answerOf(response, url, subject, deadline);
     } catch (error) {

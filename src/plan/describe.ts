@@ -1,0 +1,23 @@
+import { shortDigest } from "../oci/digest.ts";
+import type { Action } from "./plan.ts";
+
+/** An Action as the line a person reads: a sign, the tag, what it will be, and why. */
+export function describe(action: Action): string {
+  const { tag } = action;
+  switch (action.kind) {
+    case "create":
+      return `+ ${tag}  ${shortDigest(action.image.digest)}  ${action.reason}`;
+    case "update": {
+      const change = action.replaces === undefined ? "" : `${shortDigest(action.replaces)} → `;
+      return `~ ${tag}  ${change}${shortDigest(action.image.digest)}  ${action.reason}`;
+    }
+    case "keep":
+      return `= ${tag}  ${shortDigest(action.digest)}  ${action.reason}`;
+    case "prune":
+      return `- ${tag}  ${action.digest ? shortDigest(action.digest) : ""}  ${action.reason}`;
+    case "remember":
+      return `. ${tag}  ${action.reason}`;
+    case "refuse":
+      return `! ${tag}  ${action.failure.code}  ${action.failure.message}`;
+  }
+}

@@ -1,0 +1,68 @@
+import semver from "semver";
+
+/** A tag read as a version: `1.27-alpine` is 1.27.0, variant `alpine`; `2.0.0-rc.1` has the prerelease `rc.1`. */
+export type Version = {
+  /** Up to four numbers; `2024.01.05` has no trouble with its zeros. */
+  readonly numbers: readonly number[];
+  /** `rc1`, `beta.2`: before the release of the same numbers. */
+  readonly prerelease?: string;
+  /** What follows the numbers otherwise: `alpine3.19`, `slim-bookworm`. Versions of one variant are compared, no others. */
+  readonly variant: string;
+};
+
+const VERSION = /^v?(\d{1,15}(?:\.\d{1,15}){0,3})(?:[-_+](.+))?$/i;
+const PRERELEASE =
+  /^(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary|ea|cr|m)(?:[.\-_]?\d+)*(?=[.\-_]|$)/i;
+
+/** Reads a tag as a version; undefined when it is none (`latest`, `main`, a commit). */
+export function parseVersion(tag: string): Version | undefined {
+  const [, digits, suffix = ""] = VERSION.exec(tag) ?? [];
+  if (digits === undefined) return undefined;
+  // 1.2-rc1-alpine: the prerelease first, then the variant
+  const prerelease = PRERELEASE.exec(suffix)?.[0];
+  const variant = (prerelease === undefined ? suffix : suffix.slice(prerelease.length)).replace(
+    /^[.\-_+]/,
+    "",
+  );
+  return {
+    numbers: digits.split(".").map(Number),
+    ...(prerelease === undefined ? {} : { prerelease: prerelease.toLowerCase() }),
+    variant,
+  };
+}
+
+/** Whether a version lies in a range. A partial one (`1.27`) counts as 1.27.0; prereleases only where the range names one. */
+export function inRange(version: Version, range: semver.Range): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.numbers;
+  const text = `${major}.${minor}.${patch}${version.prerelease === undefined ? "" : `-${dotted(version.prerelease)}`}`;
+  const parsed = semver.parse(text);
+  return parsed !== null && range.test(parsed);
+}
+
+/** Newer first when used to sort: negative when `one` is newer. */
+export function compareVersions(one: Version, other: Version): number {
+  for (let place = 0; place < 4; place += 1) {
+    const difference = (other.numbers[place] ?? 0) - (one.numbers[place] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  if (one.prerelease === undefined || other.prerelease === undefined) {
+    if (one.prerelease !== other.prerelease) return one.prerelease === undefined ? -1 : 1;
+  } else {
+    const difference = semver.rcompare(
+      `0.0.0-${dotted(one.prerelease)}`,
+      `0.0.0-${dotted(other.prerelease)}`,
+    );
+    if (difference !== 0) return difference;
+  }
+  // 1.27.0 says more than 1.27, which moves
+  return other.numbers.length - one.numbers.length;
+}
+
+/** `rc10` as semver compares it: `rc.10`, without leading zeros. */
+function dotted(prerelease: string): string {
+  return prerelease
+    .split(/[.\-_]|(?<=[a-z])(?=\d)/)
+    .filter((part) => part !== "")
+    .map((part) => (/^\d+$/.test(part) ? String(Number(part)) : part))
+    .join(".");
+}
