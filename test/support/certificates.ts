@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { rmSync } from "node:fs";
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -16,6 +16,8 @@ export type Certificate = {
 export type Certificates = {
   readonly directory: string;
   readonly ca: Certificate;
+  /** Holds only the CA's certificate, as skopeo's --cert-dir wants it. */
+  readonly trustDirectory: string;
   /** For localhost, 127.0.0.1 and ::1. */
   readonly server: Certificate;
   readonly client: Certificate;
@@ -45,6 +47,9 @@ export async function makeAuthority(name: string): Promise<Certificates> {
     "-subj",
     `/CN=${name}`,
   );
+  const trustDirectory = join(directory, "trusted");
+  await mkdir(trustDirectory);
+  await copyFile(join(directory, "ca.crt"), join(trustDirectory, "ca.crt"));
   const issue = async (
     common: string,
     { hosts = ["localhost", "127.0.0.1", "::1"], expired = false }: IssueOptions = {},
@@ -76,6 +81,7 @@ export async function makeAuthority(name: string): Promise<Certificates> {
   };
   return {
     directory,
+    trustDirectory,
     ca: await readCertificate(directory, "ca"),
     // one after the other: they share the file with the serial number
     server: await issue("server"),

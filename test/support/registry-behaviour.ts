@@ -27,8 +27,11 @@ export type Behaviour = {
   readonly tagOrder: "lexical" | "pushed" | "reverse";
   /** How upload sessions and new content are named. A function gets the relative path and returns the header. */
   readonly location: "absolute" | "relative" | ((path: string) => string);
-  /** Put into the Location of an upload, and wanted back unchanged. */
-  readonly uploadState: boolean;
+  /**
+   * The Location of an upload carries a state that is wanted back: the same value, or (`verbatim`) the same characters,
+   * as signed addresses are. skopeo writes the query anew.
+   */
+  readonly uploadState: "value" | "verbatim" | "none";
   /** Content-Range of a PATCH must continue where the upload stands, else 416. */
   readonly checkContentRange: boolean;
   /** Sent as `OCI-Chunk-Min-Length`; a shorter chunk makes the next one a 416. */
@@ -87,7 +90,7 @@ export const WELL_BEHAVED: Behaviour = {
   nullTags: false,
   tagOrder: "lexical",
   location: "absolute",
-  uploadState: true,
+  uploadState: "value",
   checkContentRange: true,
   chunkMinBytes: undefined,
   chunkMaxBytes: undefined,

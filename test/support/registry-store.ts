@@ -111,9 +111,9 @@ type LooseManifest = {
   annotations?: Record<string, string>;
 };
 
-/** @throws {SyntaxError} where the bytes are no JSON */
+/** Bytes that are no manifest name nothing. */
 export function namedContent(bytes: Uint8Array): NamedContent {
-  const manifest = (JSON.parse(Buffer.from(bytes).toString("utf8")) ?? {}) as LooseManifest;
+  const manifest = looselyParsed(bytes);
   const subject = manifest.subject?.digest;
   const configType = manifest.config?.mediaType;
   const artifactType = manifest.artifactType ?? (typeof configType === "string" ? configType : undefined);
@@ -124,6 +124,15 @@ export function namedContent(bytes: Uint8Array): NamedContent {
     ...(artifactType === undefined ? {} : { artifactType }),
     ...(manifest.annotations === undefined ? {} : { annotations: manifest.annotations }),
   };
+}
+
+function looselyParsed(bytes: Uint8Array): LooseManifest {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+    return typeof value === "object" && value !== null ? value : {};
+  } catch {
+    return {};
+  }
 }
 
 /** Foreign layers are left out: they live elsewhere. */

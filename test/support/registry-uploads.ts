@@ -13,7 +13,7 @@ export async function handleUpload(context: RegistryContext, request: RegistryRe
   const upload = context.store.uploads.get(request.reference);
   if (!upload || upload.repository !== request.repository)
     return refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
-  if (context.behaviour.uploadState && !keepsState(request, upload))
+  if (!keepsState(context, request, upload))
     return refusal(404, "BLOB_UPLOAD_INVALID", "blob upload invalid");
   switch (request.method) {
     case "GET":
@@ -32,9 +32,19 @@ export async function handleUpload(context: RegistryContext, request: RegistryRe
   }
 }
 
-/** Compares what was sent, not what it means: a client that writes the query anew breaks signatures. */
-function keepsState({ query }: RegistryRequest, { state }: StoredUpload): boolean {
-  return query.split("&").includes(`_state=${state}`);
+function keepsState(
+  { behaviour }: RegistryContext,
+  { query, parameters }: RegistryRequest,
+  { state }: StoredUpload,
+): boolean {
+  switch (behaviour.uploadState) {
+    case "none":
+      return true;
+    case "value":
+      return parameters.get("_state") === decodeURIComponent(state);
+    case "verbatim":
+      return query.split("&").includes(`_state=${state}`);
+  }
 }
 
 async function startUpload(context: RegistryContext, request: RegistryRequest): Promise<Answer> {
@@ -76,7 +86,7 @@ function progress(context: RegistryContext, upload: StoredUpload, status: number
   return {
     status,
     headers: {
-      location: locationOf(context, uploadState ? `${path}?_state=${upload.state}` : path),
+      location: locationOf(context, uploadState === "none" ? path : `${path}?_state=${upload.state}`),
       range: `0-${Math.max(0, upload.size - 1)}`,
       "docker-upload-uuid": upload.id,
       ...(chunkMinBytes === undefined ? {} : { "oci-chunk-min-length": chunkMinBytes }),
