@@ -452,6 +452,8 @@ describe("the integrated registry", () => {
       importOf("app", { "3": "quay.io/org/app:1" }),
     );
     expect(imported).toMatchObject({ status: 403, body: { reason: "Forbidden" } });
-    expect(cluster.stream("mirror", "app")?.status.tags?.map(({ tag }) => tag)).toEqual(["1"]);
+    expect(latest(cluster, "app", "2")).toBeUndefined();
+    const refused = cluster.stream("mirror", "app")?.status.tags?.find(({ tag }) => tag === "3");
+    expect(refused).toMatchObject({ items: null, conditions: [{ reason: "Forbidden" }] });
   });
 });

@@ -1,4 +1,5 @@
 import { putObject } from "./cluster-core-api.ts";
+import { pruneImages } from "./cluster-prune.ts";
 import { seedStream } from "./cluster-seed.ts";
 import {
   type ClusterState,
@@ -12,6 +13,7 @@ import {
 import { prepareUpdate } from "./cluster-streams.ts";
 import { watchesFor } from "./cluster-watch.ts";
 import type { ClusterOptions, TestCluster } from "./cluster.ts";
+import type { RegistryStore } from "./registry-store.ts";
 
 export function stateOf({
   namespaces = ["mirror"],
@@ -32,9 +34,32 @@ function addNamespace(state: ClusterState, name: string): void {
   putObject(state, "project.openshift.io", "projects", project);
 }
 
+/** What the cluster tells about its registry and its rules for imports. */
+export function publishConfig(state: ClusterState): void {
+  const { registryHost, publicRegistryHost, allowedRegistries } = state;
+  const allowed = allowedRegistries?.map((domainName) => ({ domainName, insecure: false }));
+  putObject(state, "config.openshift.io", "images", {
+    apiVersion: "config.openshift.io/v1",
+    kind: "Image",
+    metadata: { name: "cluster" },
+    spec: allowed ? { allowedRegistriesForImport: allowed } : {},
+    status: {
+      ...(registryHost === "" ? {} : { internalRegistryHostname: registryHost }),
+      ...(publicRegistryHost === "" ? {} : { externalRegistryHostnames: [publicRegistryHost] }),
+    },
+  });
+  putObject(state, "imageregistry.operator.openshift.io", "configs", {
+    apiVersion: "imageregistry.operator.openshift.io/v1",
+    kind: "Config",
+    metadata: { name: "cluster" },
+    spec: { managementState: registryHost === "" ? "Removed" : "Managed" },
+  });
+}
+
 /** What a test reads and changes behind the API's back. */
 export function contentsOf(
   state: ClusterState,
+  store: RegistryStore,
 ): Pick<
   TestCluster,
   | "stream"
@@ -47,6 +72,7 @@ export function contentsOf(
   | "seedPullSecret"
   | "setLimits"
   | "setAllowedRegistries"
+  | "prune"
   | "compact"
   | "endWatches"
   | "sendBookmarks"
@@ -80,7 +106,9 @@ export function contentsOf(
     },
     setAllowedRegistries: (allowed) => {
       state.allowedRegistries = allowed;
+      publishConfig(state);
     },
+    prune: () => pruneImages(state, store),
     compact: () => compact(state),
     endWatches: () => {
       for (const { end } of watchesFor(state).open) end();

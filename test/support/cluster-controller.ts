@@ -23,7 +23,7 @@ export type ImportController = Disposable & {
 export function startImportController(state: ClusterState, upstream: UpstreamOptions): ImportController {
   const running = new Map<string, Promise<void>>();
   const enqueue = ({ type, object }: WatchEvent): void => {
-    if (type === "DELETED" || pendingTags(object).length === 0) return;
+    if (type === "DELETED" || pendingTags(state, object).length === 0) return;
     const { namespace = "", name } = object.metadata;
     const key = keyOf(namespace, name);
     const before = running.get(key) ?? Promise.resolve();
@@ -60,8 +60,11 @@ function isDue(stream: ImageStream, tag: SpecTag): boolean {
   return !tag.from?.name.includes("@") || latestEvent(stream, tag.name) === undefined;
 }
 
-function pendingTags(stream: ImageStream): SpecTag[] {
-  const importable = (stream.spec.tags ?? []).filter(isImportable);
+function pendingTags({ dormant }: ClusterState, stream: ImageStream): SpecTag[] {
+  const key = keyOf(stream.metadata.namespace ?? "", stream.metadata.name);
+  const importable = (stream.spec.tags ?? [])
+    .filter(isImportable)
+    .filter(({ name, generation }) => dormant.get(`${key}:${name}`) !== generation);
   if (stream.metadata.annotations?.[CHECK_ANNOTATION] === undefined) return importable;
   return importable.filter(({ name, generation }) => {
     const entry = statusTag(stream, name);
@@ -77,7 +80,7 @@ async function importPending(
   name: string,
 ): Promise<void> {
   const stream = findStream(state, namespace, name);
-  const tags = stream ? pendingTags(stream) : [];
+  const tags = stream ? pendingTags(state, stream) : [];
   if (!stream || tags.length === 0) return;
   const how = await importTags(state, upstream, stream, tags);
   if (how === "conflict") await importPending(state, upstream, namespace, name);

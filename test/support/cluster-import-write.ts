@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 
-import { conflict } from "./cluster-failure.ts";
+import { ApiFailure, conflict } from "./cluster-failure.ts";
 import { createImage } from "./cluster-images.ts";
 import type { Fetched, ImportSpec } from "./cluster-import-fetch.ts";
 import {
@@ -93,6 +93,7 @@ export function writeImport(
   state: ClusterState,
   stream: ImageStream,
   old: ImageStream | undefined,
+  tags: readonly string[],
 ): ImageStream {
   const { name, namespace = "" } = stream.metadata;
   const current = findStream(state, namespace, name);
@@ -109,6 +110,24 @@ export function writeImport(
   const base = old ?? newStream(namespace, name);
   const made = prepareUpdate(stream, base, contextOf(state), { keepStatus: false });
   made.metadata.generation = Math.max(1, made.metadata.generation ?? 1);
-  enforceLimits(state, made, !old);
+  try {
+    enforceLimits(state, made, !old);
+  } catch (error) {
+    if (old && error instanceof ApiFailure) recordRefusal(state, old, tags, error);
+    throw error;
+  }
   return commitStream(state, made);
+}
+
+/** A limit refuses the whole import, and the tags of an existing stream tell why. */
+function recordRefusal(
+  state: ClusterState,
+  old: ImageStream,
+  tags: readonly string[],
+  { reason, message }: ApiFailure,
+): void {
+  const stream = structuredClone(old);
+  const generation = (old.metadata.generation ?? 0) + 1;
+  const written = tags.filter((tag) => setCondition(stream, tag, { reason, message, generation }));
+  if (written.length > 0) commitStream(state, stream);
 }

@@ -61,7 +61,8 @@ export async function runImport(
     if (image.to === undefined || result === undefined) continue;
     applyResult(state, stream, image, image.to.name, result);
   }
-  const written = writeImport(state, stream, old);
+  const tags = all.flatMap(({ spec: { to } }) => (to ? [to.name] : []));
+  const written = writeImport(state, stream, old, tags);
   return { ...sent, status: { import: written, ...status } };
 }
 

@@ -59,6 +59,7 @@ export function seedStream(
         metadata: { name: image },
         dockerImageReference: reference,
       });
+  if (!unchecked) for (const [tag] of entries) state.dormant.set(`${namespace}/${name}:${tag}`, 1);
   const checked = unchecked ? {} : { [CHECK_ANNOTATION]: now() };
   const old = findStream(state, namespace, name);
   const stream: ImageStream = {

@@ -33,6 +33,8 @@ export type ClusterState = {
   readonly objects: Map<string, Map<string, KubeObject>>;
   readonly limits: Map<string, NamespaceLimits>;
   readonly owners: Map<string, FieldOwners>;
+  /** Seeded tags (`namespace/name:tag`) that the controller leaves alone while they have this generation. */
+  readonly dormant: Map<string, number>;
   readonly watchLog: WatchEvent[];
   readonly listeners: Set<(event: WatchEvent, old: ImageStream | undefined) => void>;
   /** Watches from before this are answered 410. */
@@ -52,6 +54,7 @@ export function createState(): ClusterState {
     objects: new Map(),
     limits: new Map(),
     owners: new Map(),
+    dormant: new Map(),
     watchLog: [],
     listeners: new Set(),
     compactedAt: 0,

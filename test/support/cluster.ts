@@ -4,21 +4,22 @@ import { join } from "node:path";
 import { makeCertificates } from "./certificates.ts";
 import { type ClusterUser, makeUser, type UserOptions } from "./cluster-access.ts";
 import { type ApiServer, handleApi } from "./cluster-api.ts";
-import { contentsOf, kubeconfigOf, stateOf } from "./cluster-contents.ts";
+import { contentsOf, publishConfig, kubeconfigOf, stateOf } from "./cluster-contents.ts";
 import { startImportController } from "./cluster-controller.ts";
 import type { ImageObject, ImageStream, KubeObject } from "./cluster-objects.ts";
 import { integratedRegistry } from "./cluster-registry.ts";
 import type { SeedStream } from "./cluster-seed.ts";
 import type { NamespaceLimits } from "./cluster-state.ts";
 import { recordTriggers, type Triggers } from "./cluster-triggers.ts";
+import type { UpstreamOptions } from "./cluster-upstream.ts";
 import { watchesFor } from "./cluster-watch.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import type { Behaviour } from "./registry-behaviour.ts";
 import { registryContents, type RegistryContents } from "./registry-handler.ts";
 import { type Fault, type GateOptions, type Held, openRules, type RuleMatch } from "./registry-rules.ts";
 import { createRegistryStore, type RegistryStore } from "./registry-store.ts";
-import type { RegistryRequest } from "./registry-wire.ts";
-import { listen } from "./registry.ts";
+import type { Answer, RegistryRequest } from "./registry-wire.ts";
+import { listen, type TlsOptions } from "./registry.ts";
 
 export type ClusterOptions = {
   /** API server and registry speak TLS, both with a certificate of the test CA. */
@@ -101,6 +102,8 @@ export type TestCluster = AsyncDisposable &
     runScheduledImports(): Promise<void>;
     /** Resolves when the imports that stream writes have set off are done. */
     idle(): Promise<void>;
+    /** The nightly pruner: what no stream names is gone from API and registry, however young. */
+    prune(): void;
     /** Watches from before now are answered 410 Expired. */
     compact(): void;
     endWatches(): void;
@@ -112,56 +115,31 @@ export type TestCluster = AsyncDisposable &
 /** An OpenShift image API and integrated registry on real sockets, in this process. */
 export async function startCluster(options: ClusterOptions = {}): Promise<TestCluster> {
   const state = stateOf(options);
-  const users = new Map<string, ClusterUser>();
-  const addUser = (user: UserOptions): ClusterUser => {
-    const made = makeUser(user);
-    users.set(made.token, made);
-    return made;
-  };
-  const { token } = (options.users ?? [{ name: "tagferry" }]).map(addUser)[0] ?? { token: "" };
+  const { users, addUser, token } = openUsers(options);
   const certificates = options.tls === true ? await makeCertificates() : undefined;
-  const tls = certificates && { cert: certificates.server.cert, key: certificates.server.key };
-  const upstream = {
-    upstreams: new Map(Object.entries(options.upstreams ?? {})),
-    ca: options.upstreamCa,
-    insecureRegistries: options.insecureRegistries ?? [],
-    blockedRegistries: options.blockedRegistries ?? [],
-    found: new Map<string, string>(),
-  };
-  const server: ApiServer = { state, upstream, users };
+  const ca = certificates?.ca.cert;
+  const server: ApiServer = { state, upstream: upstreamOf(options), users };
   const triggers = recordTriggers(state);
   const store = createRegistryStore();
   await using stack = new AsyncDisposableStack();
-  const controller = stack.use(startImportController(state, upstream));
-  const api = openServer();
-  const { url: apiUrl } = stack.use(
-    await listen({
-      ...api.serving,
-      tls,
-      port: 0,
-      kind: "other",
-      handle: (request) => handleApi(server, request),
-    }),
-  );
-  const registry = openServer();
-  const scheme = tls ? "https" : "http";
-  const handle = integratedRegistry({ ...server, store, scheme }, options.registryBehaviour);
-  const { host: registryHost, url: registryUrl } = stack.use(
-    await listen({ ...registry.serving, tls, port: 0, handle }),
-  );
+  const controller = stack.use(startImportController(state, server.upstream));
+  const servers = await listenBoth(server, store, certificates?.server, options.registryBehaviour);
+  stack.use(servers);
+  const { api, registry, apiUrl, registryHost, registryUrl } = servers;
   const publicRegistryHost = otherName(registryHost);
   if (options.integratedRegistry !== false) {
     state.registryHost = options.internalRegistryHost ?? registryHost;
     state.publicRegistryHost = publicRegistryHost;
   }
+  publishConfig(state);
   const owned = stack.move();
   const close = (): Promise<void> => {
     for (const { end } of watchesFor(state).open) end();
     return owned.disposeAsync();
   };
-  const kubeconfig = kubeconfigOf({ apiUrl, token, ca: certificates?.ca.cert });
+  const kubeconfig = kubeconfigOf({ apiUrl, token, ca });
   return {
-    ...contentsOf(state),
+    ...contentsOf(state, store),
     ...triggers,
     ...api.control,
     apiUrl,
@@ -175,7 +153,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     publicRegistryHost,
     registryUrl,
     token,
-    ca: certificates?.ca.cert,
+    ca,
     ledger: api.ledger,
     registryLedger: registry.ledger,
     registryStore: store,
@@ -191,6 +169,54 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     },
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+function openUsers({ users: wanted = [{ name: "tagferry" }] }: ClusterOptions) {
+  const users = new Map<string, ClusterUser>();
+  const addUser = (user: UserOptions): ClusterUser => {
+    const made = makeUser(user);
+    users.set(made.token, made);
+    return made;
+  };
+  const [first] = wanted.map(addUser);
+  return { users, addUser, token: first?.token ?? "" };
+}
+
+function upstreamOf(options: ClusterOptions): UpstreamOptions {
+  return {
+    upstreams: new Map(Object.entries(options.upstreams ?? {})),
+    ca: options.upstreamCa,
+    insecureRegistries: options.insecureRegistries ?? [],
+    blockedRegistries: options.blockedRegistries ?? [],
+    found: new Map(),
+  };
+}
+
+async function listenBoth(
+  server: ApiServer,
+  store: RegistryStore,
+  certificate: TlsOptions | undefined,
+  behaviour: Partial<Behaviour> | undefined,
+) {
+  await using stack = new AsyncDisposableStack();
+  const tls = certificate && { cert: certificate.cert, key: certificate.key };
+  const api = openServer();
+  const handleCall = (request: RegistryRequest): Promise<Answer> => handleApi(server, request);
+  const { url: apiUrl } = stack.use(
+    await listen({ ...api.serving, tls, port: 0, kind: "other", handle: handleCall }),
+  );
+  const registry = openServer();
+  const handle = integratedRegistry({ ...server, store, scheme: tls ? "https" : "http" }, behaviour);
+  const { host, url } = stack.use(await listen({ ...registry.serving, tls, port: 0, handle }));
+  const owned = stack.move();
+  return {
+    api,
+    registry,
+    apiUrl,
+    registryHost: host,
+    registryUrl: url,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
