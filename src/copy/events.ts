@@ -1,0 +1,100 @@
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+
+/** What happens while an image is copied. Progress, log lines, metrics and tests read the same. */
+export type CopyEvent =
+  /** What there is to do as far as it is known; comes again, larger, when more was found. */
+  | { readonly kind: "planned"; readonly manifests: number; readonly blobs: number; readonly bytes: number }
+  /** Bytes of a blob that went out since the last event; negative when an upload starts over. */
+  | { readonly kind: "bytes"; readonly digest: Digest; readonly bytes: number }
+  | {
+      readonly kind: "blob";
+      readonly descriptor: Descriptor;
+      readonly how: "pushed" | "mounted" | "present";
+      readonly bytes: number;
+    }
+  | {
+      readonly kind: "manifest";
+      readonly descriptor: Descriptor;
+      readonly tag?: string;
+      readonly how: "pushed" | "present";
+    }
+  /** The target had lost these although it seemed to have them; they were sent again. */
+  | { readonly kind: "healed"; readonly digests: readonly Digest[] }
+  /** Referrers that stay behind: the target cannot keep them, or the source lists them and has them no more. */
+  | { readonly kind: "notCarried"; readonly referrers: number; readonly artifactTypes: readonly string[] }
+  /** A layer that lives elsewhere by licence: neither fetched nor sent. */
+  | { readonly kind: "foreign"; readonly descriptor: Descriptor };
+
+/** Events of many tasks as one sequence. Who puts waits while nobody reads; who counts bytes never does. */
+export type Events = AsyncIterable<CopyEvent> & {
+  /** Waits while 64 events lie unread. Throws the reason when `signal` aborts. */
+  put(event: CopyEvent): Promise<void>;
+  /** Adds to the next `bytes` event of this digest. */
+  bytes(digest: Digest, bytes: number): void;
+  /** Nothing follows: the sequence ends after what was put. */
+  close(): void;
+};
+
+const UNREAD_MAX = 64;
+/** A blob's bytes are told in steps of this: an event for each chunk would cost more than hashing it. */
+const STEP_BYTES = 1024 * 1024;
+
+export function openEvents({ signal }: { readonly signal: AbortSignal }): Events {
+  const unread: CopyEvent[] = [];
+  const moved = new Map<Digest, number>();
+  const reader = bell();
+  const writers = bell();
+  let closed = false;
+  signal.addEventListener("abort", () => writers.ring(), { once: true });
+
+  /** Bytes come before the event that ends their blob. */
+  const flush = (digest: Digest): void => {
+    const bytes = moved.get(digest);
+    moved.delete(digest);
+    if (bytes) unread.push({ kind: "bytes", digest, bytes });
+    reader.ring();
+  };
+
+  return {
+    async put(event) {
+      while (unread.length >= UNREAD_MAX && !signal.aborted) await writers.heard();
+      signal.throwIfAborted();
+      if (event.kind === "blob") flush(event.descriptor.digest);
+      unread.push(event);
+      reader.ring();
+    },
+    bytes(digest, bytes) {
+      const total = (moved.get(digest) ?? 0) + bytes;
+      moved.set(digest, total);
+      // a full queue leaves the bytes where they add up
+      if (Math.abs(total) >= STEP_BYTES && unread.length < UNREAD_MAX) flush(digest);
+    },
+    close() {
+      closed = true;
+      reader.ring();
+    },
+    async *[Symbol.asyncIterator]() {
+      for (;;) {
+        const event = unread.shift();
+        if (event) {
+          writers.ring();
+          yield event;
+        } else if (closed) return;
+        else await reader.heard();
+      }
+    },
+  };
+}
+
+/** Wakes everybody who waits, once. */
+function bell(): { heard(): Promise<void>; ring(): void } {
+  let next = Promise.withResolvers<void>();
+  return {
+    heard: () => next.promise,
+    ring() {
+      next.resolve();
+      next = Promise.withResolvers<void>();
+    },
+  };
+}

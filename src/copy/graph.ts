@@ -1,0 +1,218 @@
+import { isSyncError, SyncError } from "../lib/error.ts";
+import type { Limit } from "../lib/limit.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import { attestedDigest, type Manifest } from "../oci/manifest.ts";
+import { isIndexType } from "../oci/media-type.ts";
+import { matchesPlatform, type Platform, formatPlatform } from "../oci/platform.ts";
+import type { ImageSource, ImageTarget } from "../oci/store.ts";
+import type { Group } from "./group.ts";
+import { onceMore } from "./once-more.ts";
+import { choosePlatforms, configPlatform, platformAbsent, platformsOf } from "./platforms.ts";
+import type { Shelf } from "./shelf.ts";
+
+/** One manifest of an image, with those it lists that are to be copied. */
+export type Node = {
+  /** mediaType, digest and size of the manifest itself. */
+  readonly descriptor: Descriptor;
+  readonly kind: "index" | "image";
+  readonly children: readonly Node[];
+  /** The target has it with everything beneath it; what is beneath was not even read. */
+  readonly whole: boolean;
+  /** The choice by which `children` are fewer than the index lists. */
+  readonly platforms?: readonly Platform[] | undefined;
+  /** An attestation that BuildKit put into the index beside its image. */
+  readonly attestation: boolean;
+};
+
+/** An image and all manifests beneath it, each once. */
+export type Graph = {
+  readonly root: Node;
+  readonly nodes: ReadonlyMap<Digest, Node>;
+  /** Sizes of all blobs that its images name, each once, without foreign layers. */
+  readonly blobs: ReadonlyMap<Digest, number>;
+  readonly foreign: ReadonlyMap<Digest, Descriptor>;
+};
+
+export type WalkOptions = {
+  readonly source: ImageSource;
+  readonly target: ImageTarget;
+  readonly group: Group;
+  /** Bounds the manifests that are read at a time. */
+  readonly reads: Limit;
+  readonly shelf: Shelf;
+  /** Whether a manifest at the target may stand for what it names, as far as that target can be trusted with it. */
+  readonly trust: boolean;
+  readonly platforms?: readonly Platform[] | undefined;
+};
+
+const DEPTH_MAX = 8;
+const MANIFESTS_MAX = 10_000;
+const BLOBS_MAX = 100_000;
+
+/** Where the walk stands: how deep, under what, and what may be concluded there. */
+type Position = {
+  readonly path: readonly Digest[];
+  readonly platforms: readonly Platform[] | undefined;
+  /** Ask the target for the manifest before it is read from the source. */
+  readonly ask: boolean;
+};
+
+/**
+ * Reads every manifest of an image before a byte of its blobs moves: what cannot be copied is refused here.
+ *
+ * What the target has already is left out where its presence proves its content: the target must not answer for others
+ * (`manifestImpliesContent`), and for an index it must refuse one whose children are missing (not `sparseIndex`). An index
+ * is asked for by one HEAD; an image only under an index that is there but may be sparse. All other images are asked
+ * for when their config turns out to be in place (see `place.ts`): new images cost no question.
+ *
+ * @throws {SyncError} MANIFEST_UNKNOWN, SOURCE_BROKEN, INDEX_LOOP, INDEX_PLATFORM, MANIFEST_FANOUT, PLATFORM_ABSENT,
+ *   CONFIG_PLATFORM and what `parseManifest` throws
+ */
+export async function walk(digest: Digest, options: WalkOptions): Promise<Graph> {
+  const { source, target, group, reads, shelf, trust } = options;
+  const { signal } = group;
+  const { sparseIndex, manifestImpliesContent, indexNeedsPlatforms } = target.capabilities;
+  const visits = new Map<Digest, Promise<Node | undefined>>();
+  const nodes = new Map<Digest, Node>();
+  const blobs = new Map<Digest, number>();
+  const foreign = new Map<Digest, Descriptor>();
+  const platformsFound: string[] = [];
+
+  const has = (manifest: Digest): Promise<boolean> =>
+    trust && manifestImpliesContent
+      ? reads(async () => (await target.resolve(manifest, { signal })) !== undefined, { signal })
+      : Promise.resolve(false);
+
+  async function read(manifest: Digest, parent: Digest | undefined): Promise<Manifest> {
+    try {
+      return await reads(() => onceMore(() => source.manifest(manifest, { signal })), { signal });
+    } catch (error) {
+      if (parent === undefined || !isSyncError(error, "MANIFEST_UNKNOWN")) throw error;
+      throw new SyncError("SOURCE_BROKEN", `${source.name} lacks the manifest ${manifest}`, {
+        cause: error,
+        where: `${source.name}@${parent}`,
+        found: `no ${manifest}`,
+      });
+    }
+  }
+
+  function visit(child: Pick<Descriptor, "digest">, position: Position): Promise<Node | undefined> {
+    if (position.path.length > DEPTH_MAX || position.path.includes(child.digest))
+      throw new SyncError(
+        "INDEX_LOOP",
+        `${source.name}@${digest} is nested deeper than ${DEPTH_MAX} levels`,
+        {
+          where: `${source.name}@${child.digest}`,
+          allowed: DEPTH_MAX,
+        },
+      );
+    const visited = visits.get(child.digest);
+    if (visited) return visited;
+    if (visits.size >= MANIFESTS_MAX) throw tooMany("manifests", MANIFESTS_MAX);
+    const visiting = look(child, position).then((node) => {
+      if (node) nodes.set(child.digest, node);
+      return node;
+    });
+    visits.set(child.digest, visiting);
+    return visiting;
+  }
+
+  async function look(child: Pick<Descriptor, "digest">, position: Position): Promise<Node | undefined> {
+    const descriptor = "mediaType" in child ? (child as Descriptor) : undefined;
+    const attestation = descriptor !== undefined && attestedDigest(descriptor) !== undefined;
+    const listed = descriptor !== undefined && position.path.length > 0;
+    const isIndex = listed && isIndexType(descriptor.mediaType);
+    const asked = listed && (isIndex ? !sparseIndex : position.ask) ? await has(child.digest) : undefined;
+    if (listed && asked)
+      return { descriptor, kind: isIndex ? "index" : "image", children: [], whole: true, attestation };
+    const manifest = await read(child.digest, position.path.at(-1));
+    if (manifest.kind === "image") {
+      noteBlobs(manifest);
+      shelf.hold(manifest);
+      return { descriptor: manifest.descriptor, kind: "image", children: [], whole: false, attestation };
+    }
+    return lookIntoIndex(manifest, position, { attestation, there: asked });
+  }
+
+  async function lookIntoIndex(
+    manifest: Manifest,
+    { path, platforms }: Position,
+    { attestation, there }: { readonly attestation: boolean; readonly there: boolean | undefined },
+  ): Promise<Node | undefined> {
+    if (indexNeedsPlatforms) refuseWithoutPlatforms(manifest, source.name);
+    platformsFound.push(...platformsOf(manifest));
+    const { chosen, open } = platforms
+      ? choosePlatforms(manifest, platforms)
+      : { chosen: manifest.children, open: [] };
+    if (platforms && chosen.length + open.length === 0) return undefined;
+    if (chosen.length + open.length < manifest.children.length && !sparseIndex)
+      throw cannotChoose(manifest, options);
+    const present = there ?? (await has(manifest.descriptor.digest));
+    shelf.hold(manifest);
+    const node = { descriptor: manifest.descriptor, kind: "index", attestation, platforms } as const;
+    if (present && !sparseIndex) return { ...node, children: [], whole: true };
+    const below = { path: [...path, manifest.descriptor.digest], ask: present };
+    const children = await group.all([
+      ...chosen.map(async (child) => visit(child, { ...below, platforms: undefined })),
+      ...open.map(async (child) => visit(child, { ...below, platforms })),
+    ]);
+    const copied = children.filter((child) => child !== undefined);
+    if (platforms && copied.length === 0) return undefined;
+    if (copied.length < manifest.children.length && !sparseIndex) throw cannotChoose(manifest, options);
+    return { ...node, children: [...new Set(copied)], whole: false };
+  }
+
+  function noteBlobs(manifest: Manifest): void {
+    for (const blob of manifest.blobs) blobs.set(blob.digest, blob.size);
+    for (const blob of manifest.foreign) foreign.set(blob.digest, blob);
+    if (blobs.size > BLOBS_MAX) throw tooMany("blobs", BLOBS_MAX);
+  }
+
+  const tooMany = (what: string, allowed: number): SyncError =>
+    new SyncError("MANIFEST_FANOUT", `${source.name}@${digest} has more than ${allowed} ${what}`, {
+      allowed,
+    });
+
+  const { platforms } = options;
+  const root = await visit({ digest }, { path: [], platforms, ask: false });
+  if (platforms && root?.kind === "image") await requirePlatform(root, platforms, options);
+  if (!root) throw platformAbsent(`${source.name}@${digest}`, platforms ?? [], platformsFound);
+  return { root, nodes, blobs, foreign };
+}
+
+/** @throws {SyncError} INDEX_PLATFORM */
+function refuseWithoutPlatforms({ children, descriptor }: Manifest, sourceName: string): void {
+  const without = children.filter(({ platform }) => platform === undefined);
+  const [first] = without;
+  if (!first) return;
+  throw new SyncError(
+    "INDEX_PLATFORM",
+    `${without.length} of ${children.length} entries of the index ${descriptor.digest} have no platform`,
+    { where: `${sourceName}@${descriptor.digest}`, found: `${first.mediaType} ${first.digest}` },
+  );
+}
+
+/** @throws {SyncError} PLATFORM_ABSENT */
+async function requirePlatform(
+  { descriptor }: Node,
+  wanted: readonly Platform[],
+  { source, shelf, group }: WalkOptions,
+): Promise<void> {
+  const platform = await configPlatform(await shelf.take(descriptor.digest), source, group);
+  if (!platform || wanted.some((one) => matchesPlatform(one, platform))) return;
+  throw platformAbsent(`${source.name}@${descriptor.digest}`, wanted, [formatPlatform(platform)]);
+}
+
+function cannotChoose({ descriptor }: Manifest, { source, target, platforms = [] }: WalkOptions): SyncError {
+  return new SyncError(
+    "CONFIG_PLATFORM",
+    `${target.name} takes no index with only some of its platforms (${platforms.map(formatPlatform).join(", ")})`,
+    {
+      where: `${source.name}@${descriptor.digest}`,
+      found: platforms.map(formatPlatform).join(", "),
+      allowed: "all platforms of the index",
+      next: "Leave `platforms` out for this target, or copy into an image stream or an oci: layout.",
+    },
+  );
+}

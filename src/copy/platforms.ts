@@ -1,0 +1,80 @@
+import type { Cancellable } from "../lib/cancel.ts";
+import { SyncError } from "../lib/error.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import { attestedDigest, type Manifest } from "../oci/manifest.ts";
+import { isIndexType, OCI_CONFIG } from "../oci/media-type.ts";
+import { formatPlatform, matchesPlatform, type Platform } from "../oci/platform.ts";
+import type { ImageSource } from "../oci/store.ts";
+import { verified } from "../oci/verified.ts";
+
+/** What a choice of platforms makes of an index. */
+export type Choice = {
+  readonly chosen: readonly Descriptor[];
+  /** Indexes without a platform of their own: the choice is made among their entries. */
+  readonly open: readonly Descriptor[];
+};
+
+/** Entries of the platforms that are wanted, and the attestations that belong to them. */
+export function choosePlatforms({ children }: Manifest, wanted: readonly Platform[]): Choice {
+  const matching = new Set<Digest>(
+    children
+      .filter(({ platform }) => platform && wanted.some((one) => matchesPlatform(one, platform)))
+      .map(({ digest }) => digest),
+  );
+  const chosen = children.filter((child) => {
+    const attested = attestedDigest(child);
+    return matching.has(attested ?? child.digest);
+  });
+  const open = children.filter(
+    (child) => child.platform === undefined && isIndexType(child.mediaType) && !chosen.includes(child),
+  );
+  return { chosen, open };
+}
+
+/** Platforms an index names, for a person to choose from. */
+export function platformsOf({ children }: Manifest): string[] {
+  return children.flatMap((child) =>
+    child.platform && attestedDigest(child) === undefined ? [formatPlatform(child.platform)] : [],
+  );
+}
+
+const CONFIG_TYPES = new Set([OCI_CONFIG, "application/vnd.docker.container.image.v1+json"]);
+const CONFIG_MAX_BYTES = 4 * 1024 * 1024;
+
+/** The platform of a single image, from its config; undefined for what is no runnable image, or does not say. */
+export async function configPlatform(
+  { config }: Manifest,
+  source: ImageSource,
+  options: Cancellable = {},
+): Promise<Platform | undefined> {
+  if (!config || !CONFIG_TYPES.has(config.mediaType) || config.size > CONFIG_MAX_BYTES) return undefined;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of verified(source.blob(config, options), config))
+    chunks.push(Uint8Array.from(chunk));
+  const { os, architecture, variant } = readFields(Buffer.concat(chunks).toString("utf8"));
+  if (typeof os !== "string" || typeof architecture !== "string" || os === "" || architecture === "")
+    return undefined;
+  return { os, architecture, ...(typeof variant === "string" && variant !== "" ? { variant } : {}) };
+}
+
+function readFields(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const json: unknown = JSON.parse(text);
+    return typeof json === "object" && json !== null ? (json as Record<string, unknown>) : {};
+  } catch {
+    return {}; // a config that is no JSON says nothing, and is copied as it is
+  }
+}
+
+export function platformAbsent(
+  subject: string,
+  wanted: readonly Platform[],
+  found: readonly string[],
+): SyncError {
+  const names = wanted.map(formatPlatform).join(", ");
+  return new SyncError("PLATFORM_ABSENT", `${subject} has nothing for ${names}`, {
+    found: [...new Set(found)].join(", ") || "no platform",
+    allowed: names,
+  });
+}

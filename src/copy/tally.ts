@@ -1,0 +1,42 @@
+import type { Digest } from "../oci/digest.ts";
+import type { CopySummary } from "./copy.ts";
+import type { CopyEvent } from "./events.ts";
+
+/** Adds up what the events of one copy tell. */
+export function openTally(): {
+  count(event: CopyEvent): void;
+  summary(counted: Pick<CopySummary, "referrers">): CopySummary;
+} {
+  const blobs = { pushed: 0, mounted: 0, present: 0 };
+  const manifests = new Set<Digest>();
+  let bytes = 0;
+  let notCarried = 0;
+  return {
+    count(event) {
+      switch (event.kind) {
+        case "blob":
+          blobs[event.how] += 1;
+          bytes += event.bytes;
+          break;
+        case "manifest":
+          if (event.how === "pushed") manifests.add(event.descriptor.digest);
+          break;
+        case "notCarried":
+          notCarried += event.referrers;
+          break;
+        case "planned":
+        case "bytes":
+        case "healed":
+        case "foreign":
+          break;
+      }
+    },
+    summary: ({ referrers }) => ({
+      bytes,
+      blobs: { ...blobs },
+      manifests: manifests.size,
+      referrers,
+      notCarried,
+    }),
+  };
+}
