@@ -4,6 +4,7 @@ import { pullBlob } from "./cluster-pull-through.ts";
 import { checkAccess, tokenAnswer } from "./cluster-registry-access.ts";
 import { type IntegratedRegistry, localBlob, mountBlob } from "./cluster-registry-blobs.ts";
 import { acceptManifest, checkNamed, guarded, visibleManifest } from "./cluster-registry-manifests.ts";
+import { openSignatures } from "./cluster-signatures.ts";
 import { enforceImageSize, findStream, isReferenced } from "./cluster-state.ts";
 import type { Behaviour } from "./registry-behaviour.ts";
 import { openHandler, type RegistryHooks } from "./registry-handler.ts";
@@ -30,8 +31,11 @@ export function integratedRegistry(
     url: () => "",
     cdnUrl: undefined,
   });
+  const signatures = openSignatures(registry);
   return async (request) => {
     if (request.path === "/openshift/token") return tokenAnswer(registry, request);
+    const signed = await signatures(request);
+    if (signed) return signed;
     const answer = await handle(request);
     const better = answer.status === 404 ? await insteadOfUnknown(registry, request) : undefined;
     return decorated(better ?? answer, `${scheme}://${request.headers.host}`);

@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { makeCertificates } from "./certificates.ts";
-import { type ClusterUser, makeUser, type UserOptions } from "./cluster-access.ts";
+import { type ClusterUser, makeUser, tokenOf, type UserOptions } from "./cluster-access.ts";
 import { type ApiServer, handleApi } from "./cluster-api.ts";
 import { contentsOf, publishConfig, kubeconfigOf, stateOf } from "./cluster-contents.ts";
 import { startImportController } from "./cluster-controller.ts";
@@ -13,7 +13,7 @@ import type { NamespaceLimits } from "./cluster-state.ts";
 import { recordTriggers, type Triggers } from "./cluster-triggers.ts";
 import type { UpstreamOptions } from "./cluster-upstream.ts";
 import { watchesFor } from "./cluster-watch.ts";
-import { type Ledger, openLedger } from "./ledger.ts";
+import { type Ledger, type LedgerEntry, openLedger } from "./ledger.ts";
 import type { Behaviour } from "./registry-behaviour.ts";
 import { registryContents, type RegistryContents } from "./registry-handler.ts";
 import { type Fault, type GateOptions, type Held, openRules, type RuleMatch } from "./registry-rules.ts";
@@ -91,6 +91,8 @@ export type TestCluster = AsyncDisposable &
     createNamespace(name: string): void;
     addUser(user: UserOptions): ClusterUser;
     revokeToken(token: string): void;
+    /** Who sent a request of either ledger; undefined: nobody the cluster knows. */
+    userOf(entry: LedgerEntry): string | undefined;
     /** Any object of the kinds that are served besides streams: templates, workloads, secrets. */
     seedObject(group: string, resource: string, object: KubeObject): KubeObject;
     objects(group: string, resource: string): KubeObject[];
@@ -162,6 +164,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     revokeToken: (old) => {
       users.delete(old);
     },
+    userOf: ({ authorization }) => users.get(tokenOf(authorization) ?? "")?.name,
     runScheduledImports: () => controller.runScheduled(),
     idle: () => controller.idle(),
     get watchers() {
