@@ -33,7 +33,7 @@ const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
  */
 export function parsePlatform(text: string): Platform {
   const [os = "", architecture = "", variant, ...rest] = text.split("/");
-  const known = ARCHITECTURES[os]?.includes(architecture) ?? false;
+  const known = Object.hasOwn(ARCHITECTURES, os) && ARCHITECTURES[os]?.includes(architecture) === true;
   if (!known || rest.length > 0 || variant === "" || (variant !== undefined && !/^v\d+$/.test(variant)))
     throw new SyncError("CONFIG_PLATFORM", `"${text}" is not a platform`, {
       found: text,

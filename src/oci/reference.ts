@@ -1,3 +1,5 @@
+import { isIPv6 } from "node:net";
+
 import { SyncError } from "../lib/error.ts";
 import { type Digest, isDigest } from "./digest.ts";
 
@@ -23,8 +25,10 @@ const DOCKER_HUB_ALIASES = new Set([
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests */
 const REPOSITORY = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
+/** A host name has at most 253 characters, a port six with its colon. */
+const HOST_MAX_LENGTH = 259;
 const HOST =
-  /^(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)(?::(\d{1,5}))?$/;
+  /^(?:\[([0-9a-fA-F:.]+)\]|[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)(?::(\d{1,5}))?$/;
 
 export function isTag(text: string): boolean {
   return TAG.test(text);
@@ -50,11 +54,15 @@ export function parseTag(text: string): string {
  */
 export function parseRegistry(text: string): string {
   const bad = (why: string, allowed = "host or host:port, such as harbor.corp.example:8443"): SyncError =>
-    new SyncError("CONFIG_REGISTRY", `"${text}" is not a registry: ${why}`, { found: text, allowed });
+    new SyncError("CONFIG_REGISTRY", `"${masked(text)}" is not a registry: ${why}`, {
+      found: masked(text),
+      allowed,
+    });
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw bad("it has a scheme");
   if (text.includes("@")) throw bad("it has a user");
   if (/[?#]/.test(text)) throw bad("it has a query");
   if (/[/\\]/.test(text)) throw bad("it has a path");
+  if (text.length > HOST_MAX_LENGTH) throw bad("it is too long", `at most ${HOST_MAX_LENGTH} characters`);
   // oxlint-disable-next-line no-control-regex -- anything beyond ASCII
   if (/[^\u0000-\u007f]/.test(text)) {
     const ascii = URL.parse(`http://${text}`)?.host;
@@ -69,7 +77,8 @@ export function parseRegistry(text: string): string {
     });
   const match = HOST.exec(text);
   if (!match) throw bad("this is no host name");
-  const port = match[1];
+  const [, address, port] = match;
+  if (address !== undefined && !isIPv6(address)) throw bad("this is no IPv6 address");
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535))
     throw new SyncError("CONFIG_PORT", `"${text}": port ${port} does not exist`, {
       found: port,
@@ -77,6 +86,16 @@ export function parseRegistry(text: string): string {
     });
   const host = text.toLowerCase().replace(/:443$/, "");
   return DOCKER_HUB_ALIASES.has(host) ? DOCKER_HUB : host;
+}
+
+const ALGORITHM = /^(?:sha\d+|md5|blake\d+):/i;
+
+/** Text for a message, without the user and password that somebody put before the host. */
+function masked(text: string): string {
+  const at = text.lastIndexOf("@");
+  if (at === -1 || ALGORITHM.test(text.slice(at + 1))) return text;
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0] ?? "";
+  return `${scheme}***${text.slice(at)}`;
 }
 
 /** Whether the first component of a name is a host, by Docker's rule. */
@@ -96,11 +115,11 @@ export function parseReference(text: string): Reference {
   const at = text.indexOf("@");
   const slash = text.indexOf("/");
   // a user before the host (user:password@host/…) is no digest
-  if (at !== -1 && slash !== -1 && at < slash) parseRegistry(text.slice(0, slash));
+  if (at !== -1 && at < slash && !ALGORITHM.test(text.slice(at + 1))) parseRegistry(text.slice(0, slash));
   const named = at === -1 ? text : text.slice(0, at);
   const digest = at === -1 ? undefined : text.slice(at + 1);
   if (digest !== undefined && !isDigest(digest))
-    throw new SyncError("CONFIG_DIGEST", `"${text}": "${digest}" is not a digest`, {
+    throw new SyncError("CONFIG_DIGEST", `"${masked(text)}": "${digest}" is not a digest`, {
       found: digest,
       allowed: "sha256: and 64, or sha512: and 128 lower-case hexadecimal digits",
     });
