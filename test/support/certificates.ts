@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { rmSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { randomBytes } from "node:crypto";
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -14,7 +14,6 @@ export type Certificate = {
 };
 
 export type Certificates = {
-  readonly directory: string;
   readonly ca: Certificate;
   /** Holds only the CA's certificate, as skopeo's --cert-dir wants it. */
   readonly trustDirectory: string;
@@ -31,63 +30,69 @@ const run = promisify(execFile);
 
 let made: Promise<Certificates> | undefined;
 
-/** A CA and what it signed, made once per process by openssl and gone with it. */
+/** A CA and what it signed, by openssl. Made once a day: all test processes of the day share it. */
 export function makeCertificates(): Promise<Certificates> {
-  made ??= makeAuthority("Tagferry Test CA");
+  made ??= makeAuthority("tagferry-test-ca");
   return made;
 }
 
-/** A CA of its own, which nobody trusts. */
+/** Another CA, which nobody trusts. */
 export async function makeAuthority(name: string): Promise<Certificates> {
-  const directory = await mkdtemp(join(tmpdir(), "tagferry-certificates-"));
-  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+  const day = new Date().toISOString().slice(0, 10);
+  const root = join(tmpdir(), `tagferry-certificates-${userInfo().uid}`, day, name);
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  const ca = await once(join(root, "ca"), async (directory) => {
+    const options = "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2".split(" ");
+    await run("openssl", [...options, "-subj", `/CN=${name}`], { cwd: directory });
+    const trusted = join(directory, "trusted");
+    await mkdir(trusted);
+    await copyFile(join(directory, "ca.crt"), join(trusted, "ca.crt"));
+  });
+  const issue = (common: string, options: IssueOptions = {}): Promise<Certificate> => {
+    const kind = [common, ...(options.hosts ?? []), ...(options.expired ? ["expired"] : [])].join("+");
+    return once(join(root, kind), (directory) => sign(directory, common, { ca, ...options }));
+  };
+  const [server, client] = await Promise.all([issue("server"), issue("client")]);
+  return { ca, trustDirectory: join(root, "ca", "trusted"), server, client, issue };
+}
+
+/** A certificate in a directory that appears whole or not at all, whoever makes it first. */
+async function once(directory: string, make: (directory: string) => Promise<void>): Promise<Certificate> {
+  const common = /([^/+]+)(?:\+[^/]*)?$/.exec(directory)?.[1] ?? "";
+  const found = await readCertificate(directory, common).catch(() => undefined);
+  if (found) return found;
+  const temporary = await mkdtemp(`${directory}-`);
+  await make(temporary);
+  // another process was first: its certificate is as good
+  await rename(temporary, directory).catch(() => rm(temporary, { recursive: true, force: true }));
+  return readCertificate(directory, common);
+}
+
+async function sign(
+  directory: string,
+  common: string,
+  {
+    ca,
+    hosts = ["localhost", "127.0.0.1", "::1"],
+    expired = false,
+  }: IssueOptions & { readonly ca: Certificate },
+): Promise<void> {
   const openssl = (...args: string[]): Promise<unknown> => run("openssl", args, { cwd: directory });
-  await openssl(
-    ..."req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2".split(" "),
-    "-subj",
-    `/CN=${name}`,
-  );
-  const trustDirectory = join(directory, "trusted");
-  await mkdir(trustDirectory);
-  await copyFile(join(directory, "ca.crt"), join(trustDirectory, "ca.crt"));
-  const issue = async (
-    common: string,
-    { hosts = ["localhost", "127.0.0.1", "::1"], expired = false }: IssueOptions = {},
-  ): Promise<Certificate> => {
-    const names = hosts.map((host) => (/^[\d.]+$|:/.test(host) ? `IP:${host}` : `DNS:${host}`));
-    const use = "extendedKeyUsage=serverAuth,clientAuth\nkeyUsage=digitalSignature,keyEncipherment";
-    await writeFile(join(directory, `${common}.ext`), `subjectAltName=${names.join(",")}\n${use}\n`);
-    await openssl(
-      ..."req -newkey rsa:2048 -nodes".split(" "),
-      "-keyout",
-      `${common}.key`,
-      "-out",
-      `${common}.csr`,
-      "-subj",
-      `/CN=${common}`,
-    );
-    await openssl(
-      ..."x509 -req -CA ca.crt -CAkey ca.key -CAcreateserial".split(" "),
-      "-in",
-      `${common}.csr`,
-      "-out",
-      `${common}.crt`,
-      "-days",
-      expired ? "-1" : "2",
-      "-extfile",
-      `${common}.ext`,
-    );
-    return readCertificate(directory, common);
-  };
-  return {
-    directory,
-    trustDirectory,
-    ca: await readCertificate(directory, "ca"),
-    // one after the other: they share the file with the serial number
-    server: await issue("server"),
-    client: await issue("client"),
-    issue,
-  };
+  const names = hosts.map((host) => (/^[\d.]+$|:/.test(host) ? `IP:${host}` : `DNS:${host}`));
+  const use = "extendedKeyUsage=serverAuth,clientAuth\nkeyUsage=digitalSignature,keyEncipherment";
+  await writeFile(join(directory, "extensions"), `subjectAltName=${names.join(",")}\n${use}\n`);
+  const request = ["-newkey", "rsa:2048", "-nodes", "-keyout", `${common}.key`, "-out", "request"];
+  await openssl("req", ...request, "-subj", `/CN=${common}`);
+  const signer = [
+    "-CA",
+    ca.certFile,
+    "-CAkey",
+    ca.keyFile,
+    "-set_serial",
+    `0x${randomBytes(8).toString("hex")}`,
+  ];
+  const output = ["-out", `${common}.crt`, "-days", expired ? "-1" : "2", "-extfile", "extensions"];
+  await openssl("x509", "-req", "-in", "request", ...signer, ...output);
 }
 
 async function readCertificate(directory: string, name: string): Promise<Certificate> {
