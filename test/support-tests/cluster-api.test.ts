@@ -135,6 +135,34 @@ describe("tags that name another image stream", () => {
   });
 });
 
+describe("ImageStreamMapping", () => {
+  test("names a missing stream by its own kind, and gives a managed image that was imported before a local reference", async () => {
+    await using cluster = await startCluster();
+    const api = apiOf(cluster);
+    const image = {
+      metadata: { name: A, annotations: { "openshift.io/image.managed": "true" } },
+      dockerImageReference: `elsewhere/a@${A}`,
+    };
+    const map = () => api("POST", "imagestreammappings", { metadata: { name: "app" }, tag: "1", image });
+    expect(await map()).toMatchObject({
+      status: 404,
+      body: { details: { kind: "imagestreammappings", name: "app" } },
+    });
+    cluster.seedStream("mirror", "app", {
+      tags: { old: { history: [{ image: A, reference: `q/a@${A}` }] } },
+    });
+    expect(await map()).toMatchObject({
+      status: 201,
+      body: { kind: "Status", status: "Success", code: 201 },
+    });
+    const [tag] = cluster.stream("mirror", "app")?.status.tags ?? [];
+    expect(tag?.items?.[0]?.dockerImageReference).toBe(`${cluster.registryHost}/mirror/app@${A}`);
+    const before = cluster.stream("mirror", "app");
+    await map();
+    expect(cluster.stream("mirror", "app")).toEqual(before);
+  });
+});
+
 describe("who may", () => {
   test("is answered in the words of RBAC, of SelfSubjectAccessReview and of SelfSubjectReview", async () => {
     const users = [{ name: "robot", rules: leastPrivilege(["mirror"]) }];
