@@ -73,6 +73,12 @@ function openGate({ connections, requestsPerSecond }: AllowanceLimits): Gate {
       leave();
       throw error;
     }
-    return { [Symbol.dispose]: leave };
+    let held = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (held) leave();
+        held = false;
+      },
+    };
   };
 }
