@@ -1,0 +1,231 @@
+import { Agent, type Dispatcher, ProxyAgent } from "undici";
+
+import { type Cancellable, within } from "../lib/cancel.ts";
+import { isSyncError, printable, SyncError } from "../lib/error.ts";
+import type { Log } from "../lib/log.ts";
+import { retry, type RetryPolicy } from "../lib/retry.ts";
+import { type KubeAccess, type KubeAccessOptions, openKubeAccess } from "./kube-access.ts";
+
+export type ClusterOptions = KubeAccessOptions &
+  Cancellable & {
+    readonly log: Log;
+    readonly retry?: Partial<RetryPolicy>;
+  };
+
+/** The Kubernetes API over one pool of connections. */
+export type Cluster = AsyncDisposable & {
+  readonly access: Pick<KubeAccess, "namespace" | "installation" | "inCluster">;
+  /** The bearer token that logs in to the integrated registry too; undefined: this user has only a certificate. */
+  token(): Promise<string | undefined>;
+  /**
+   * One call, JSON in and out.
+   *
+   * @throws {SyncError} CLUSTER_DENIED, CLUSTER_UNREACHABLE, CLUSTER_ANSWER, STREAM_CONFLICT (409), and for what `expect`
+   * does not list the error of `failed`
+   */
+  call(call: Call, options?: Cancellable): Promise<KubeAnswer>;
+};
+
+export type Call = {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** With its query. */
+  readonly path: string;
+  readonly body?: unknown;
+  /** Of a patch. */
+  readonly contentType?: string;
+  /** Statuses that are answers, besides 2xx. */
+  readonly expect?: readonly number[];
+  readonly timeoutMs?: number;
+  /** What it is about: `web/nginx`. */
+  readonly where: string;
+};
+
+export type KubeAnswer = { readonly status: number; readonly body: unknown };
+
+/** The `Status` object that says why. */
+export type Status = {
+  readonly message?: string;
+  readonly reason?: string;
+  readonly code?: number;
+  readonly details?: { readonly name?: string; readonly kind?: string };
+};
+
+const TIMEOUT_MS = 60_000;
+const ANSWER_MAX_BYTES = 64 * 1024 * 1024;
+
+export async function openCluster({
+  log,
+  retry: policy = {},
+  signal: _,
+  ...options
+}: ClusterOptions): Promise<Cluster> {
+  const access = await openKubeAccess(options);
+  const dispatcher = dispatcherFor(access);
+
+  async function once(call: Call, signal: AbortSignal | undefined): Promise<KubeAnswer> {
+    const { method, path, body, where, contentType = "application/json", timeoutMs = TIMEOUT_MS } = call;
+    const deadline = within(timeoutMs, { signal });
+    try {
+      const response = await dispatcher.request({
+        origin: access.server.origin,
+        path: `${access.server.pathname.replace(/\/$/, "")}${path}`,
+        method,
+        headers: {
+          ...(await access.headers()),
+          accept: "application/json",
+          "user-agent": "tagferry",
+          ...(body === undefined ? {} : { "content-type": contentType }),
+        },
+        body: body === undefined ? null : JSON.stringify(body),
+        headersTimeout: timeoutMs,
+        signal: deadline,
+      });
+      const answer = { status: response.statusCode, body: await readJson(response, where) };
+      log.debug({ method, path, status: answer.status }, "cluster request");
+      if ((answer.status >= 200 && answer.status < 300) || call.expect?.includes(answer.status))
+        return answer;
+      throw errorOf(answer, call, response.headers["retry-after"]);
+    } catch (error) {
+      throw transportError(error, where, signal);
+    }
+  }
+
+  return {
+    access,
+    token: async () => /^Bearer (.+)$/.exec((await access.headers())["authorization"] ?? "")?.[1],
+    call: (call, { signal } = {}) =>
+      retry(() => once(call, signal), {
+        ...policy,
+        signal,
+        onRetry: ({ code, message }, pauseMs) =>
+          log.info({ code, pauseMs: Math.round(pauseMs) }, `again: ${message}`),
+      }),
+    [Symbol.asyncDispose]: () => dispatcher.destroy(),
+  };
+}
+
+function dispatcherFor({ tls, proxy }: KubeAccess): Dispatcher {
+  const { servername, ...rest } = tls;
+  const connect = { ...rest, ...(servername === undefined ? {} : { servername }), timeout: 10_000 };
+  const common = {
+    allowH2: false,
+    connections: 16,
+    keepAliveTimeout: 30_000,
+    headersTimeout: TIMEOUT_MS,
+    bodyTimeout: TIMEOUT_MS,
+  };
+  return proxy
+    ? new ProxyAgent({ ...common, uri: proxy.href, requestTls: connect })
+    : new Agent({ ...common, connect });
+}
+
+async function readJson(response: Dispatcher.ResponseData, where: string): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let total = 0;
+  for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    total += chunk.length;
+    if (total > ANSWER_MAX_BYTES)
+      throw new SyncError("CLUSTER_ANSWER", `${where}: the answer is too long`, {
+        where,
+        allowed: ANSWER_MAX_BYTES,
+      });
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString("utf8");
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    // what a login page or a router says instead is told by its status
+    if (response.statusCode >= 300) return { message: printable(text, { maxLength: 200 }) };
+    throw new SyncError("CLUSTER_ANSWER", `${where}: the API server did not answer with JSON`, {
+      cause,
+      where,
+      found: printable(text, { maxLength: 120 }),
+    });
+  }
+}
+
+export function statusOf(body: unknown): Status {
+  return typeof body === "object" && body !== null ? body : {};
+}
+
+function errorOf(
+  { status, body }: KubeAnswer,
+  { method, path, where }: Call,
+  retryAfter: string | string[] | undefined,
+): SyncError {
+  const { message = "", reason } = statusOf(body);
+  const seconds = Number(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
+  const details = {
+    where,
+    status,
+    ...(reason === undefined ? {} : { reason }),
+    found: printable(message === "" ? `${status}` : message, { maxLength: 400 }),
+    ...(Number.isFinite(seconds) && seconds > 0
+      ? { retryAt: new Date(Date.now() + seconds * 1000).toISOString() }
+      : {}),
+  };
+  const said = `${method} ${path.split("?")[0]}: ${status}`;
+  if (status === 409)
+    return new SyncError("STREAM_CONFLICT", `${where}: somebody else changed it (${said})`, details);
+  if (status === 401)
+    return new SyncError("CLUSTER_DENIED", `${where}: the cluster does not know us (${said})`, {
+      ...details,
+      next: "Log in again with `oc login`.",
+    });
+  if (status === 403) return forbidden(message, where, said, details);
+  if (status === 429 || status >= 500)
+    return new SyncError("CLUSTER_UNREACHABLE", `${where}: the API server has trouble (${said})`, details);
+  if (status === 404 && /namespaces? "[^"]*" not found/.test(message))
+    return new SyncError("STREAM_NAMESPACE", `${where}: the namespace does not exist`, details);
+  return new SyncError(
+    "CLUSTER_ANSWER",
+    `${where}: ${said} ${printable(message, { maxLength: 200 })}`,
+    details,
+  );
+}
+
+/** RBAC names the right that is missing; quotas and terminating namespaces answer 403 as well. */
+function forbidden(
+  message: string,
+  where: string,
+  said: string,
+  details: Record<string, unknown>,
+): SyncError {
+  if (/being terminated|is terminating/.test(message))
+    return new SyncError("STREAM_NAMESPACE", `${where}: the namespace is being deleted`, details);
+  if (/quota|limit/i.test(message))
+    return new SyncError("TARGET_QUOTA", `${where}: a quota or limit of the namespace says no`, details);
+  const [, verb, resource] = /cannot (\w+) resource "([^"]+)"/.exec(message) ?? [];
+  const namespace = where.split("/")[0];
+  return new SyncError(
+    "CLUSTER_DENIED",
+    `${where}: we may not ${verb === undefined ? "do this" : `${verb} ${resource}`} (${said})`,
+    {
+      ...details,
+      next: `Grant it: oc adm policy add-role-to-user registry-editor USER -n ${namespace}`,
+    },
+  );
+}
+
+function transportError(error: unknown, where: string, signal: AbortSignal | undefined): unknown {
+  if (isSyncError(error)) return error;
+  if (signal?.aborted) return signal.reason;
+  const { code, message } = innermost(error);
+  return new SyncError("CLUSTER_UNREACHABLE", `${where}: the API server cannot be reached`, {
+    cause: error,
+    where,
+    found: printable(`${code} ${message}`.trim(), { maxLength: 200 }),
+  });
+}
+
+function innermost(error: unknown): { readonly code: string; readonly message: string } {
+  const {
+    cause,
+    code = "",
+    message = String(error),
+  } = (error ?? {}) as { cause?: unknown; code?: string; message?: string };
+  if (error instanceof AggregateError && error.errors.length > 0) return innermost(error.errors[0]);
+  return code === "" && cause !== undefined ? innermost(cause) : { code, message };
+}

@@ -1,0 +1,105 @@
+import { type Digest, isDigest } from "../oci/digest.ts";
+
+/** `image.openshift.io/v1`, the fields that are read. What else an object holds is never sent back: writes are patches. */
+export type ImageStream = {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid?: string;
+    readonly resourceVersion: string;
+    readonly annotations?: Readonly<Record<string, string>> | null;
+    readonly managedFields?: readonly ManagedFields[] | null;
+  };
+  readonly spec?: { readonly tags?: readonly TagReference[] | null };
+  readonly status?: {
+    readonly dockerImageRepository?: string;
+    readonly publicDockerImageRepository?: string;
+    readonly tags?: readonly NamedTagEventList[] | null;
+  };
+};
+
+export type TagReference = {
+  readonly name: string;
+  readonly from?: { readonly kind: string; readonly name: string; readonly namespace?: string } | null;
+  readonly reference?: boolean;
+  readonly importPolicy?: {
+    readonly scheduled?: boolean;
+    readonly insecure?: boolean;
+    readonly importMode?: string;
+  };
+  readonly referencePolicy?: { readonly type?: string };
+};
+
+export type NamedTagEventList = {
+  readonly tag: string;
+  /** Newest first; null when no import ever succeeded. */
+  readonly items?: readonly TagEvent[] | null;
+};
+
+export type TagEvent = {
+  readonly dockerImageReference: string;
+  readonly image: string;
+  readonly created?: string;
+};
+
+type ManagedFields = {
+  readonly manager?: string;
+  readonly time?: string;
+  readonly fieldsV1?: { readonly [key: string]: unknown };
+};
+
+/** What a tag points at now: its newest event, when that names an image. */
+export function currentEvent(
+  stream: ImageStream,
+  tag: string,
+): (TagEvent & { readonly image: Digest }) | undefined {
+  const event = stream.status?.tags?.find((one) => one.tag === tag)?.items?.[0];
+  if (!event) return undefined;
+  const { image } = event;
+  return isDigest(image) ? { ...event, image } : undefined;
+}
+
+export function specTag(stream: ImageStream, tag: string): TagReference | undefined {
+  return stream.spec?.tags?.find(({ name }) => name === tag);
+}
+
+/** Whether the newest image of a tag lives in the integrated registry, in this very stream. */
+export function isLocal(stream: ImageStream, tag: string): boolean {
+  const reference = currentEvent(stream, tag)?.dockerImageReference;
+  const { dockerImageRepository, publicDockerImageRepository } = stream.status ?? {};
+  return [dockerImageRepository, publicDockerImageRepository].some(
+    (repository) =>
+      repository !== undefined && repository !== "" && reference?.startsWith(`${repository}@`) === true,
+  );
+}
+
+/** The reference a spec tag imports from; undefined when it does not import. */
+export function importedFrom(stream: ImageStream, tag: string): string | undefined {
+  const spec = specTag(stream, tag);
+  return spec?.from?.kind === "DockerImage" && spec.reference !== true ? spec.from.name : undefined;
+}
+
+/** What a tag follows or merely refers to: an event would be added again with each change of the spec. */
+export function followedTag(stream: ImageStream, tag: string): string | undefined {
+  const spec = specTag(stream, tag);
+  if (!spec?.from) return undefined;
+  if (spec.from.kind === "DockerImage")
+    return spec.reference === true ? `${spec.from.name} (a reference)` : undefined;
+  return `${spec.from.kind} ${spec.from.namespace === undefined ? "" : `${spec.from.namespace}/`}${spec.from.name}`;
+}
+
+/** Who wrote a spec tag, by the managed fields: the field manager to name when it comes back. */
+export function spoilingManager(stream: ImageStream, tag: string): string | undefined {
+  const key = `k:{"name":"${tag}"}`;
+  const writers = (stream.metadata.managedFields ?? []).filter(({ fieldsV1 }) =>
+    within(fieldsV1, ["f:spec", "f:tags", key]),
+  );
+  return writers.toSorted((one, other) => (other.time ?? "").localeCompare(one.time ?? ""))[0]?.manager;
+}
+
+function within(fields: unknown, path: readonly string[]): boolean {
+  const [key, ...rest] = path;
+  if (key === undefined) return true;
+  if (typeof fields !== "object" || fields === null) return false;
+  return within((fields as Record<string, unknown>)[key], rest);
+}

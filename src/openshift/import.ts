@@ -1,0 +1,131 @@
+import type { Cancellable } from "../lib/cancel.ts";
+import { type ErrorCode, type Failure, failureOf, isSyncError, printable, SyncError } from "../lib/error.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Cluster, Status } from "./cluster.ts";
+import type { StreamName } from "./streams.ts";
+
+/** One tag of an import. */
+export type ImportTag = {
+  readonly tag: string;
+  /** Fully qualified, by digest: `docker.io/library/nginx@sha256:…`. The stream keeps the spelling. */
+  readonly from: string;
+  /** What has to come back. */
+  readonly digest: Digest;
+  readonly referencePolicy: "Source" | "Local";
+  /** The cluster may reach this registry without (trusted) TLS. */
+  readonly insecure: boolean;
+};
+
+/** The server fetches manifests, configs and all children, two a second. */
+const IMPORT_TIMEOUT_MS = 15 * 60_000;
+const CONFLICTS_MAX = 5;
+
+/**
+ * Imports tags in one ImageStreamImport. 201 says nothing: each image has a status of its own, in the order of the request.
+ *
+ * @see openshift/api image/v1 ImageStreamImport
+ */
+export async function importImages(
+  cluster: Cluster,
+  stream: StreamName,
+  tags: readonly ImportTag[],
+  options: Cancellable,
+): Promise<ReadonlyMap<string, Failure>> {
+  const { namespace, name } = stream;
+  const body = {
+    apiVersion: "image.openshift.io/v1",
+    kind: "ImageStreamImport",
+    metadata: { name, namespace },
+    spec: {
+      import: true,
+      images: tags.map(({ tag, from, referencePolicy, insecure }) => ({
+        from: { kind: "DockerImage", name: from },
+        to: { name: tag },
+        // Legacy would make another image of it: the index replaced by one of its children
+        importPolicy: { importMode: "PreserveOriginal", ...(insecure ? { insecure } : {}) },
+        referencePolicy: { type: referencePolicy },
+      })),
+    },
+    status: {},
+  };
+  const path = `/apis/image.openshift.io/v1/namespaces/${namespace}/imagestreamimports`;
+  const where = `${namespace}/${name}`;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const answer = await cluster.call(
+        { method: "POST", path, body, where, timeoutMs: IMPORT_TIMEOUT_MS },
+        options,
+      );
+      return judge(answer.body, tags, where);
+    } catch (error) {
+      // the stream moved while the server was downloading
+      if (!isSyncError(error, "STREAM_CONFLICT") || attempt >= CONFLICTS_MAX) throw error;
+    }
+  }
+}
+
+type ImportAnswer = { readonly status?: { readonly images?: readonly ImageImport[] } };
+type ImageImport = {
+  readonly status?: Status & { readonly status?: string };
+  readonly image?: { readonly metadata?: { readonly name?: string } } | null;
+};
+
+function judge(body: unknown, tags: readonly ImportTag[], stream: string): ReadonlyMap<string, Failure> {
+  const images = (body as ImportAnswer | undefined)?.status?.images;
+  if (!Array.isArray(images) || images.length !== tags.length)
+    throw new SyncError(
+      "CLUSTER_ANSWER",
+      `${stream}: the import was answered for ${images?.length ?? "no"} of ${tags.length} tags`,
+      { where: stream },
+    );
+  return new Map(
+    tags.flatMap((tag, position): [string, Failure][] => {
+      const failure = failureOfImage(images[position] as ImageImport, tag, stream);
+      return failure ? [[tag.tag, failureOf(failure)]] : [];
+    }),
+  );
+}
+
+function failureOfImage(
+  { status, image }: ImageImport,
+  { tag, from, digest }: ImportTag,
+  stream: string,
+): SyncError | undefined {
+  const where = `${stream}:${tag}`;
+  if (status?.status !== "Success") {
+    const { reason = "", message = "" } = status ?? {};
+    const next = adviceFor(reason, message, from, stream);
+    return new SyncError(codeOf(reason, message), `the cluster could not import ${from} into ${where}`, {
+      where,
+      reason,
+      found: printable(message, { maxLength: 400 }),
+      ...(next === undefined ? {} : { next }),
+    });
+  }
+  const found = image?.metadata?.name;
+  if (found === digest) return undefined;
+  return new SyncError("STREAM_IMPORT_MOVED", `the import of ${from} into ${where} brought another digest`, {
+    where,
+    found: found ?? "none",
+    allowed: digest,
+  });
+}
+
+function codeOf(reason: string, message: string): ErrorCode {
+  if (/toomanyrequests|429/i.test(message)) return "RATE_LIMITED";
+  if (reason === "Forbidden" && /quota|limit/i.test(message)) return "TARGET_QUOTA";
+  return "STREAM_IMPORT";
+}
+
+/** What mends it. The pull secrets are the namespace's: we never make them. */
+function adviceFor(reason: string, message: string, from: string, stream: string): string | undefined {
+  const host = from.split("/")[0] ?? from;
+  const [namespace] = stream.split("/");
+  if (reason === "Unauthorized")
+    return `Give the namespace a pull secret: oc create secret docker-registry ${host.replaceAll(/[^a-z0-9]+/g, "-")} --docker-server=${host} --docker-username=… --docker-password=… -n ${namespace}`;
+  if (/x509/.test(message))
+    return `Add the authority of ${host} to image.config.openshift.io/cluster (additionalTrustedCA).`;
+  if (/blocked/.test(message))
+    return `The cluster blocks ${host}: see image.config.openshift.io/cluster (registrySources).`;
+  return undefined;
+}

@@ -1,0 +1,38 @@
+import { SyncError } from "../lib/error.ts";
+import type { ImageStream } from "./image-stream.ts";
+
+/**
+ * The integrated registry's host, read from the stream: the internal one in the cluster, the public route outside of it.
+ *
+ * @throws {SyncError} CLUSTER_REGISTRY when the cluster has none, or none that is reached from here
+ */
+export function registryHostOf(
+  { metadata, status }: ImageStream,
+  { inCluster }: { readonly inCluster: boolean },
+): string {
+  const internal = hostOf(status?.dockerImageRepository);
+  const external = hostOf(status?.publicDockerImageRepository);
+  const where = `${metadata.namespace}/${metadata.name}`;
+  if (internal === undefined && external === undefined)
+    throw new SyncError("CLUSTER_REGISTRY", "the cluster has no integrated registry", {
+      where,
+      found: "an empty status.dockerImageRepository",
+    });
+  if (inCluster && internal !== undefined) return internal;
+  if (external !== undefined) return external;
+  if (internal !== undefined && !/\.svc(?:\.cluster\.local)?(?::\d+)?$/.test(internal)) return internal;
+  throw new SyncError(
+    "CLUSTER_REGISTRY",
+    `the integrated registry ${internal} is reached only from within the cluster`,
+    {
+      where,
+      found: internal,
+      next: 'Give it a route: oc patch configs.imageregistry.operator.openshift.io/cluster --type merge -p \'{"spec":{"defaultRoute":true}}\', or set clusters.*.registry.',
+    },
+  );
+}
+
+function hostOf(repository: string | undefined): string | undefined {
+  const host = repository?.split("/")[0];
+  return host === undefined || host === "" ? undefined : host;
+}

@@ -1,0 +1,366 @@
+import type { Cancellable } from "../lib/cancel.ts";
+import { type Failure, failureOf, isSyncError, SyncError } from "../lib/error.ts";
+import { limit, type Limit } from "../lib/limit.ts";
+import type { Log } from "../lib/log.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Cluster } from "./cluster.ts";
+import { recordEvent } from "./events.ts";
+import { type ImageStream, specTag } from "./image-stream.ts";
+import { importImages, type ImportTag } from "./import.ts";
+import {
+  type OwnedTag,
+  type Ownership,
+  OWNERSHIP_ANNOTATION,
+  readOwnership,
+  writeOwnership,
+} from "./ownership.ts";
+import { registryHostOf } from "./registry-host.ts";
+
+export type StreamName = { readonly namespace: string; readonly name: string };
+
+export type Claim = {
+  readonly tag: string;
+  readonly mirror: string;
+  /** `docker.io/library/nginx:1.27` */
+  readonly source: string;
+  /** The spec tag that imports is stilled now and removed when ours is published. */
+  readonly takeover: boolean;
+};
+
+export type Published = {
+  readonly tag: string;
+  readonly mirror: string;
+  readonly source: string;
+  readonly digest: Digest;
+  readonly finishTakeover: boolean;
+};
+
+type Failures = ReadonlyMap<string, Failure>;
+type OfMirror = Cancellable & { readonly mirror: string };
+
+/** Image streams as mirrors see them. Every write is a compare-and-swap, made only when something changes. */
+export type Streams = {
+  /** Who we are in the ownership annotation. */
+  readonly installation: string;
+  get(stream: StreamName, options?: Cancellable): Promise<ImageStream | undefined>;
+  /** The stream, made when it is not there. @throws {SyncError} STREAM_NAMESPACE, CLUSTER_DENIED, TARGET_QUOTA */
+  ensure(stream: StreamName, options?: Cancellable): Promise<ImageStream>;
+  /** Host of the integrated registry as seen from here. @throws {SyncError} CLUSTER_REGISTRY */
+  registryHost(stream: StreamName, options?: Cancellable): Promise<string>;
+  /** What logs in to it. @throws {SyncError} CLUSTER_TOKEN */
+  registryToken(options?: Cancellable): Promise<string>;
+  /** Makes tags ours; those of a second owner fail with STREAM_OWNED and stay as they are. */
+  claim(stream: StreamName, claims: readonly Claim[], options?: Cancellable): Promise<Failures>;
+  /** Notes what was published, and removes the spec tags of takeovers that are finished with it. */
+  recordPublished(stream: StreamName, published: readonly Published[], options?: Cancellable): Promise<void>;
+  /** Notes since when tags are missing at the source; undefined: they are back. */
+  recordMissing(
+    stream: StreamName,
+    missing: readonly { readonly tag: string; readonly missingSince?: string | undefined }[],
+    options: OfMirror,
+  ): Promise<void>;
+  /** One import of all these tags. */
+  importTags(stream: StreamName, tags: readonly ImportTag[], options?: Cancellable): Promise<Failures>;
+  /** Removes tags that this mirror owns; others fail with STREAM_OWNED. */
+  removeTags(stream: StreamName, tags: readonly string[], options: OfMirror): Promise<Failures>;
+  /** Tells people who look at the stream. Never fails. */
+  event(
+    stream: StreamName,
+    about: { readonly tag: string; readonly mirror: string; readonly failure: Failure },
+    options?: Cancellable,
+  ): Promise<void>;
+};
+
+export type StreamsOptions = {
+  readonly registry?: string | undefined;
+  readonly owner?: string | undefined;
+  readonly log: Log;
+};
+
+const GROUP = "/apis/image.openshift.io/v1";
+const CONFLICTS_MAX = 8;
+
+export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsOptions): Streams {
+  const installation = owner ?? cluster.access.installation;
+  const lines = new Map<string, Limit>();
+
+  /** Writes to one stream wait for each other: their conflicts would be of our own making. */
+  function inLine<T>(stream: StreamName, task: () => Promise<T>, options: Cancellable): Promise<T> {
+    const name = nameOf(stream);
+    const line = lines.get(name) ?? limit(1);
+    lines.set(name, line);
+    return line(task, options);
+  }
+
+  async function get(stream: StreamName, options: Cancellable = {}): Promise<ImageStream | undefined> {
+    const answer = await cluster.call(
+      { method: "GET", path: pathOf(stream), where: nameOf(stream), expect: [404] },
+      options,
+    );
+    return answer.status === 404 ? undefined : asStream(answer.body, nameOf(stream));
+  }
+
+  async function ensure(stream: StreamName, options: Cancellable = {}): Promise<ImageStream> {
+    const existing = await get(stream, options);
+    if (existing) return existing;
+    const body = {
+      apiVersion: "image.openshift.io/v1",
+      kind: "ImageStream",
+      metadata: { name: stream.name, namespace: stream.namespace },
+    };
+    try {
+      const path = `${GROUP}/namespaces/${stream.namespace}/imagestreams`;
+      const answer = await cluster.call({ method: "POST", path, body, where: nameOf(stream) }, options);
+      return asStream(answer.body, nameOf(stream));
+    } catch (error) {
+      // somebody was faster
+      const made = isSyncError(error, "STREAM_CONFLICT") ? await get(stream, options) : undefined;
+      if (made) return made;
+      throw error;
+    }
+  }
+
+  /**
+   * Reads, decides, writes; when somebody else wrote in between, reads and decides again. `decide` tells the patch, or
+   * undefined when there is nothing to write.
+   */
+  async function change(
+    stream: StreamName,
+    decide: (current: ImageStream) => StreamPatch | undefined,
+    options: Cancellable,
+  ): Promise<void> {
+    await inLine(
+      stream,
+      async () => {
+        for (let attempt = 1; ; attempt += 1) {
+          const current = await ensure(stream, options);
+          const patch = decide(current);
+          if (!patch) return;
+          try {
+            await cluster.call(
+              {
+                method: "PATCH",
+                path: `${pathOf(stream)}?fieldManager=tagferry`,
+                contentType: "application/strategic-merge-patch+json",
+                body: {
+                  ...patch,
+                  metadata: { ...patch.metadata, resourceVersion: current.metadata.resourceVersion },
+                },
+                where: nameOf(stream),
+              },
+              options,
+            );
+            return;
+          } catch (error) {
+            if (!isSyncError(error, "STREAM_CONFLICT") || attempt >= CONFLICTS_MAX) throw error;
+          }
+        }
+      },
+      options,
+    );
+  }
+
+  return {
+    installation,
+    get,
+    ensure,
+    registryHost: async (stream, options) =>
+      registry ?? registryHostOf(await ensure(stream, options), cluster.access),
+    async registryToken() {
+      const token = await cluster.token();
+      if (token !== undefined) return token;
+      throw new SyncError(
+        "CLUSTER_TOKEN",
+        "the kubeconfig has only a client certificate, and the integrated registry wants a token",
+      );
+    },
+    async claim(stream, claims, options = {}) {
+      let failures = new Map<string, Failure>();
+      await change(
+        stream,
+        (current) => {
+          failures = new Map();
+          const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
+          for (const claim of claims) {
+            const failure = ownedBySomebodyElse(
+              owned[claim.tag],
+              claim.mirror,
+              installation,
+              `${nameOf(stream)}:${claim.tag}`,
+            );
+            if (failure) failures.set(claim.tag, failure);
+            else owned[claim.tag] = claimed(claim, current, owned[claim.tag], installation);
+          }
+          const stilled = claims.filter(
+            ({ tag, takeover }) =>
+              takeover && !failures.has(tag) && specTag(current, tag)?.importPolicy?.scheduled === true,
+          );
+          return patchOf(
+            current,
+            owned,
+            stilled.map(({ tag }) => ({ name: tag, importPolicy: { scheduled: false } })),
+          );
+        },
+        options,
+      );
+      return failures;
+    },
+    async recordPublished(stream, published, options = {}) {
+      if (published.length === 0) return;
+      await change(
+        stream,
+        (current) => {
+          const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
+          for (const item of published) {
+            const { missingSince: _, ...before } = owned[item.tag] ?? {};
+            owned[item.tag] = {
+              ...before,
+              installation,
+              mirror: item.mirror,
+              source: item.source,
+              digest: item.digest,
+              ...(item.finishTakeover ? { takeover: "done" } : {}),
+            };
+          }
+          const removed = published.filter(
+            ({ tag, finishTakeover }) => finishTakeover && specTag(current, tag) !== undefined,
+          );
+          return patchOf(
+            current,
+            owned,
+            removed.map(({ tag }) => ({ $patch: "delete", name: tag })),
+          );
+        },
+        options,
+      );
+    },
+    async recordMissing(stream, missing, { mirror, ...options }) {
+      await change(
+        stream,
+        (current) => {
+          const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
+          for (const { tag, missingSince } of missing) {
+            const { missingSince: _, ...before } = owned[tag] ?? {};
+            if (!isOurs(owned[tag], mirror, installation)) continue;
+            owned[tag] = { ...(before as OwnedTag), ...(missingSince === undefined ? {} : { missingSince }) };
+          }
+          return patchOf(current, owned, []);
+        },
+        options,
+      );
+    },
+    importTags: (stream, tags, options = {}) =>
+      inLine(stream, () => importImages(cluster, stream, tags, options), options),
+    async removeTags(stream, tags, { mirror, ...options }) {
+      const failures = new Map<string, Failure>();
+      const owned = readOwnership(await ensure(stream, options));
+      const removed: string[] = [];
+      for (const tag of tags) {
+        if (!isOurs(owned[tag], mirror, installation)) {
+          const found = owned[tag];
+          failures.set(tag, failureOf(notOurs(`${nameOf(stream)}:${tag}`, found)));
+          continue;
+        }
+        try {
+          const path = `${GROUP}/namespaces/${stream.namespace}/imagestreamtags/${stream.name}:${tag}`;
+          await inLine(
+            stream,
+            () =>
+              cluster.call(
+                { method: "DELETE", path, where: `${nameOf(stream)}:${tag}`, expect: [404] },
+                options,
+              ),
+            options,
+          );
+          removed.push(tag);
+        } catch (error) {
+          options.signal?.throwIfAborted();
+          failures.set(tag, failureOf(error));
+        }
+      }
+      const without = (current: ImageStream): StreamPatch | undefined => {
+        const rest = Object.entries(readOwnership(current)).filter(([tag]) => !removed.includes(tag));
+        return patchOf(current, Object.fromEntries(rest), []);
+      };
+      await change(stream, without, options);
+      return failures;
+    },
+    event: (stream, about, options = {}) =>
+      recordEvent(cluster, stream, { ...about, installation, log, get }, options),
+  };
+}
+
+type StreamPatch = {
+  readonly metadata: { readonly annotations: Readonly<Record<string, string | null>> };
+  readonly spec?: { readonly tags: readonly Readonly<Record<string, unknown>>[] };
+};
+
+/** undefined when neither the annotation nor a spec tag changes: a write wakes triggers and importers for nothing. */
+function patchOf(
+  current: ImageStream,
+  owned: Ownership,
+  tags: readonly Readonly<Record<string, unknown>>[],
+): StreamPatch | undefined {
+  const text = writeOwnership(owned);
+  const before = current.metadata.annotations?.[OWNERSHIP_ANNOTATION] ?? null;
+  if (text === before && tags.length === 0) return undefined;
+  return {
+    metadata: { annotations: { [OWNERSHIP_ANNOTATION]: text } },
+    ...(tags.length > 0 ? { spec: { tags } } : {}),
+  };
+}
+
+function claimed(
+  { tag, mirror, source, takeover }: Claim,
+  current: ImageStream,
+  before: OwnedTag | undefined,
+  installation: string,
+): OwnedTag {
+  const spec = specTag(current, tag);
+  const replaced =
+    before?.replaced ?? (before === undefined && spec ? { replaced: spec }.replaced : undefined);
+  const { missingSince: _, ...rest } = before ?? {};
+  return {
+    ...rest,
+    installation,
+    mirror,
+    source,
+    ...(takeover ? { takeover: "begun" as const } : {}),
+    ...(replaced ? { replaced } : {}),
+  };
+}
+
+function isOurs(owned: OwnedTag | undefined, mirror: string, installation: string): owned is OwnedTag {
+  return owned?.mirror === mirror && owned.installation === installation;
+}
+
+function ownedBySomebodyElse(
+  owned: OwnedTag | undefined,
+  mirror: string,
+  installation: string,
+  where: string,
+): Failure | undefined {
+  return owned && !isOurs(owned, mirror, installation) ? failureOf(notOurs(where, owned)) : undefined;
+}
+
+function notOurs(where: string, owned: OwnedTag | undefined): SyncError {
+  const found = owned ? `${owned.installation}/${owned.mirror}` : "nobody";
+  return new SyncError("STREAM_OWNED", `${where} is not ours: it belongs to ${found}`, { where, found });
+}
+
+function asStream(body: unknown, where: string): ImageStream {
+  const stream = body as ImageStream | undefined;
+  if (typeof stream?.metadata?.resourceVersion === "string" && typeof stream.metadata.name === "string")
+    return stream;
+  throw new SyncError("CLUSTER_ANSWER", `${where}: the API server did not answer with an image stream`, {
+    where,
+  });
+}
+
+export function nameOf({ namespace, name }: StreamName): string {
+  return `${namespace}/${name}`;
+}
+
+function pathOf({ namespace, name }: StreamName): string {
+  return `${GROUP}/namespaces/${namespace}/imagestreams/${name}`;
+}
