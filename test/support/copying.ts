@@ -1,0 +1,36 @@
+import { copyImage, type CopyEvent, type CopyOptions, type CopySummary } from "../../src/copy/copy.ts";
+import { asSyncError, type SyncError } from "../../src/lib/error.ts";
+import type { Digest } from "../../src/oci/digest.ts";
+import { inProcessLease } from "../../src/oci/lease.ts";
+import type { ImageSource, ImageTarget } from "../../src/oci/store.ts";
+
+export type Copied = { readonly events: readonly CopyEvent[]; readonly summary: CopySummary };
+
+/** Copies to the end, and keeps what was told on the way. */
+export async function copied(
+  digest: Digest,
+  source: ImageSource,
+  target: ImageTarget,
+  options: Partial<CopyOptions> = {},
+): Promise<Copied> {
+  const copying = copyImage({ digest }, source, target, {
+    referrers: false,
+    lease: inProcessLease(),
+    ...options,
+  });
+  const events: CopyEvent[] = [];
+  for (let step = await copying.next(); ; step = await copying.next()) {
+    if (step.done) return { events, summary: step.value };
+    events.push(step.value);
+  }
+}
+
+/** The failure of a copy that has to fail. */
+export async function failureOfCopy(copying: Promise<unknown>): Promise<SyncError> {
+  const ended = await copying.then(
+    () => "done",
+    (error: unknown) => asSyncError(error),
+  );
+  if (typeof ended === "string") throw new Error("the copy should have failed");
+  return ended;
+}
