@@ -1,0 +1,45 @@
+import { pino } from "pino";
+
+import { inProcessAllowance } from "../../src/oci/allowance.ts";
+import { type Registry, openRegistry } from "../../src/registry/registry.ts";
+import type { RegistryOptions } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
+import { startDockerRegistry } from "../support/servers.ts";
+import { type OpenStore, storeContract } from "../support/store-contract.ts";
+
+storeContract("a registry of distribution-spec 1.1", () => faultRegistry({}));
+storeContract("a registry without referrers API", () =>
+  faultRegistry({ behaviour: { referrersApi: false } }),
+);
+storeContract("docker-registry", async () => overHttp(await startDockerRegistry()));
+
+async function faultRegistry(options: RegistryOptions): Promise<OpenStore> {
+  return overHttp(await startRegistry(options));
+}
+
+/** One repository of a server, with a client for each side: the target's knowledge tells its source nothing. */
+function overHttp(server: AsyncDisposable & { readonly host: string }): OpenStore {
+  const stack = new AsyncDisposableStack();
+  stack.use(server);
+  const [source, target] = [stack.use(client(server.host)), stack.use(client(server.host))];
+  return {
+    source: source.repository("team/app"),
+    target: target.repository("team/app"),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+function client(host: string): Registry {
+  return openRegistry({
+    registry: host,
+    kind: "auto",
+    insecure: false,
+    plainHttp: true,
+    tokenRealms: [],
+    credentials: async () => undefined,
+    allowance: inProcessAllowance(() => ({ connections: 8 })),
+    proxy: () => undefined,
+    log: pino({ level: "silent" }),
+    retry: { attempts: 2, baseMs: 1, capMs: 1 },
+  });
+}
