@@ -1,5 +1,5 @@
 import { isSyncError } from "../lib/error.ts";
-import type { Limit } from "../lib/limit.ts";
+import { type Limit, limit } from "../lib/limit.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
@@ -150,7 +150,9 @@ async function heal(node: Node, work: Work): Promise<Digest[]> {
       sent.push(event.descriptor.digest);
     await work.tell(event);
   };
-  await openPlacement({ ...work, tell }, { trust }).content(root);
+  // one image at a time, apart from the others: who heals holds a place among those
+  const apart = { ...limits, images: limit(1) };
+  await openPlacement({ ...work, limits: apart, tell }, { trust }).content(root);
   return sent;
 }
 

@@ -52,6 +52,8 @@ export type MemoryStore = ImageSource &
     spoil(digest: Digest, ...contents: readonly Uint8Array[]): void;
     /** Puts an image there without a call. */
     seed(image: BuiltImage, tag?: string): void;
+    /** Loses a blob or manifest, and tells nobody: what is believed of it stays. */
+    lose(digest: Digest): void;
     count(operation: Call["operation"], reference?: string): number;
     /** What is missing beneath a tag or digest. */
     missing(reference: string): Digest[];
@@ -116,6 +118,11 @@ export function memoryStore(options: MemoryOptions = {}): MemoryStore {
       for (const tagged of taggedReferrers(image)) state.tags.set(tagged.tag, tagged.digest);
       if (tag !== undefined) state.tags.set(tag, image.manifest.digest);
     },
+    lose(digest) {
+      state.manifests.delete(digest);
+      state.blobs.delete(digest);
+      pool.delete(digest);
+    },
     count: (operation, reference) =>
       calls.filter(
         (call) =>
@@ -127,11 +134,13 @@ export function memoryStore(options: MemoryOptions = {}): MemoryStore {
   };
 }
 
-function taggedReferrers({ referrers }: BuiltImage): { readonly tag: string; readonly digest: Digest }[] {
-  return referrers.flatMap(({ image, tag }) => [
+function taggedReferrers(built: BuiltImage): { readonly tag: string; readonly digest: Digest }[] {
+  const below = built.children.flatMap(taggedReferrers);
+  const own = built.referrers.flatMap(({ image, tag }) => [
     ...(tag === undefined ? [] : [{ tag, digest: image.manifest.digest }]),
     ...taggedReferrers(image),
   ]);
+  return [...below, ...own];
 }
 
 function reader(state: State, spoiled: Map<Digest, Uint8Array[]>): ImageSource {
