@@ -127,7 +127,8 @@ async function createdAt(
   if (child && depth < 8) return createdAt(child.digest, source, options, depth + 1);
   if (!manifest.config || manifest.config.size > CONFIG_MAX_BYTES) return undefined;
   const chunks: Buffer[] = [];
-  for await (const chunk of verified(source.blob(manifest.config, options), manifest.config)) chunks.push(Buffer.from(chunk));
+  for await (const chunk of verified(source.blob(manifest.config, options), manifest.config))
+    chunks.push(Buffer.from(chunk));
   return createdIn(Buffer.concat(chunks).toString("utf8"));
 }
 

@@ -1,0 +1,83 @@
+import { formatPlace, sameRepository } from "../oci/reference.ts";
+import type { Mirror } from "./config.ts";
+import type { Located } from "./mirrors.ts";
+import type { Problem } from "./problems.ts";
+import type { YamlFile } from "./yaml.ts";
+
+/** What no mirror is wrong about alone: names, targets and sources against each other. */
+export function checkMirrors(located: readonly Located[], yaml: YamlFile): readonly Problem[] {
+  return [
+    ...checkNames(located, yaml),
+    ...located.flatMap((one) => checkSelf(one, yaml)),
+    ...checkOverlap(located, yaml),
+  ];
+}
+
+function checkNames(located: readonly Located[], yaml: YamlFile): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Map<string, number>();
+  for (const { mirror, position } of located) {
+    const before = seen.get(mirror.name);
+    if (before === undefined) seen.set(mirror.name, position);
+    else
+      problems.push(
+        yaml.problem(
+          ["mirrors", position],
+          "CONFIG_OVERLAP",
+          `two mirrors are called ${mirror.name}, the first on line ${yaml.placeOf(["mirrors", before]).line}`,
+          {
+            found: mirror.name,
+            next: "Give one of them a name.",
+          },
+        ),
+      );
+  }
+  return problems;
+}
+
+function checkSelf({ mirror, position }: Located, yaml: YamlFile): Problem[] {
+  const { source, target, storage } = mirror;
+  const self = (key: string, found: string): Problem =>
+    yaml.problem(
+      ["mirrors", position, key],
+      "CONFIG_SELF",
+      `the mirror ${mirror.name} writes what it reads`,
+      { found },
+    );
+  if (target.kind !== "imagestream" && formatPlace(source) === formatPlace(target))
+    return [self("target", formatPlace(source))];
+  if (storage.kind === "repository" && source.kind === "registry" && sameRepository(source, storage))
+    return [self("storage", formatPlace(source))];
+  return [];
+}
+
+/** One writer per tag: exact names are compared here; what patterns select is known only when it is planned. */
+function checkOverlap(located: readonly Located[], yaml: YamlFile): Problem[] {
+  const problems: Problem[] = [];
+  const writers = new Map<string, Located>();
+  for (const one of located) {
+    const { mirror, position } = one;
+    if (mirror.tags.kind !== "exact") continue;
+    for (const tag of mirror.tags.tags) {
+      const place = `${targetOf(mirror)}:${tag}`;
+      const other = writers.get(place);
+      if (other === undefined) writers.set(place, one);
+      else if (other !== one)
+        problems.push(
+          yaml.problem(
+            ["mirrors", position],
+            "CONFIG_OVERLAP",
+            `${place} is written by two mirrors: ${mirror.name} here, and ${other.mirror.name} on line ${yaml.placeOf(["mirrors", other.position]).line}`,
+            { found: place },
+          ),
+        );
+    }
+  }
+  return problems;
+}
+
+function targetOf({ target }: Mirror): string {
+  return target.kind === "imagestream"
+    ? `imagestream:${target.namespace}/${target.name}`
+    : formatPlace(target);
+}

@@ -1,0 +1,222 @@
+import { open } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+
+import { type Failure, SyncError } from "../lib/error.ts";
+import { isSyncError } from "../lib/error.ts";
+import { parseRegistry } from "../oci/reference.ts";
+import { checkMirrors } from "./check.ts";
+import type { ClusterSettings, Config } from "./config.ts";
+import { type Environment, replaceVariables } from "./environment.ts";
+import { keysAt } from "./keys.ts";
+import { readMirrors } from "./mirrors.ts";
+import type { Problem } from "./problems.ts";
+import { readRegistries } from "./registries.ts";
+import { fileSchema, type FileShape } from "./schema.ts";
+import { problemsOfShape } from "./shape.ts";
+import { type Path, readYaml, type YamlFile } from "./yaml.ts";
+
+/** A problem that only an upper layer can see: a pattern that does not compile, a schedule that never fires. */
+export type UpperProblem = Pick<Problem, "code" | "message" | "found" | "allowed"> & {
+  readonly path: Path;
+  /** Of a list below `path`: the item that is meant. */
+  readonly value?: string;
+};
+
+export type LoadOptions = {
+  /** Else $TAGFERRY_CONFIG, else ./tagferry.yaml. */
+  readonly file?: string;
+  readonly env: Environment;
+  readonly directory: string;
+  readonly checks?: readonly ((config: Config) => readonly UpperProblem[])[];
+};
+
+export type Loaded = { readonly config: Config; readonly warnings: readonly Failure[] };
+
+const FILE_MAX_BYTES = 1024 * 1024;
+
+/**
+ * Reads the configuration. Everything that is wrong with it is told at once, in the order of its lines.
+ *
+ * @throws {SyncError} CONFIG_INVALID with `details.problems`, or the code of what is wrong with the file as a whole
+ */
+export async function loadConfig({ file, env, directory, checks = [] }: LoadOptions): Promise<Loaded> {
+  const path = resolve(directory, file ?? (env["TAGFERRY_CONFIG"] || "tagferry.yaml"));
+  const { yaml, problems } = readYaml(path, await readText(path));
+  refuse(path, problems);
+  const replaced = replaceVariables(yaml.value, env, yaml);
+  const shape = fileSchema.safeParse(replaced.value);
+  if (!shape.success)
+    refuse(path, [...replaced.problems, ...problemsOfShape(shape.error.issues, yaml, keysAt)]);
+  refuse(
+    path,
+    shape.success ? [] : [yaml.problem([], "CONFIG_TYPE", "the file has not the form of a configuration")],
+  );
+  const { config, problems: found, warnings } = readShape(shape.data as FileShape, yaml, path);
+  const all = [...replaced.problems, ...found];
+  refuse(path, all.length > 0 ? [...all, ...upper(config, yaml, checks)] : upper(config, yaml, checks));
+  return {
+    config,
+    warnings: warnings.map(({ code, message, where, next, found: what }) => ({
+      code,
+      message,
+      next,
+      details: { where, found: what },
+    })),
+  };
+}
+
+function readShape(
+  shape: FileShape,
+  yaml: YamlFile,
+  path: string,
+): { readonly config: Config; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] } {
+  const directory = dirname(path);
+  const registries = readRegistries(shape.registries ?? {}, { yaml, raw: yaml.value, directory });
+  const { mirrors, problems } = readMirrors(shape, { yaml, directory });
+  const cluster = readCluster(shape.clusters ?? {}, yaml, directory);
+  const config: Config = {
+    file: path,
+    registries: registries.settings,
+    cluster: cluster.settings,
+    mirrors: mirrors.map(({ mirror }) => mirror),
+  };
+  return {
+    config,
+    problems: [...registries.problems, ...cluster.problems, ...problems, ...checkMirrors(mirrors, yaml)],
+    warnings: registries.warnings,
+  };
+}
+
+function readCluster(
+  clusters: NonNullable<FileShape["clusters"]>,
+  yaml: YamlFile,
+  directory: string,
+): { readonly settings: ClusterSettings; readonly problems: readonly Problem[] } {
+  const [first, second] = Object.entries(clusters);
+  if (second)
+    return {
+      settings: {},
+      problems: [
+        yaml.problem(["clusters", second[0]], "CONFIG_TYPE", "one cluster is written, and here is a second", {
+          key: true,
+          found: Object.keys(clusters).join(", "),
+          allowed: "one cluster",
+        }),
+      ],
+    };
+  if (!first) return { settings: {}, problems: [] };
+  const [name, { kubeconfigFile, context, registry, owner }] = first;
+  const problems: Problem[] = [];
+  const host =
+    registry === undefined ? undefined : readHost(registry, ["clusters", name, "registry"], yaml, problems);
+  return {
+    settings: {
+      ...(kubeconfigFile === undefined ? {} : { kubeconfigFile: resolve(directory, kubeconfigFile) }),
+      ...(context === undefined ? {} : { context }),
+      ...(host === undefined ? {} : { registry: host }),
+      ...(owner === undefined ? {} : { owner }),
+    },
+    problems,
+  };
+}
+
+function readHost(text: string, path: Path, yaml: YamlFile, problems: Problem[]): string | undefined {
+  try {
+    return parseRegistry(text);
+  } catch (error) {
+    if (!isSyncError(error)) throw error;
+    const { found, allowed } = error.details;
+    problems.push(yaml.problem(path, error.code, error.message, { found, allowed }));
+    return undefined;
+  }
+}
+
+/** Upper layers know the parsed record; the place in the file is the one whose text they judged. */
+function upper(
+  config: Config,
+  yaml: YamlFile,
+  checks: NonNullable<LoadOptions["checks"]>,
+): readonly Problem[] {
+  return checks
+    .flatMap((check) => check(config))
+    .map(({ path, value, code, message, found, allowed }) =>
+      yaml.problem(exactPath(yaml, path, value), code, message, { found, allowed }),
+    );
+}
+
+function exactPath(yaml: YamlFile, path: Path, value: string | undefined): Path {
+  const [first, position, ...rest] = path;
+  const own =
+    first === "mirrors"
+      ? rest.reduce<unknown>(step, step(step(yaml.value, "mirrors"), position ?? 0))
+      : undefined;
+  // a key that the mirror has from `defaults` stands there
+  const base: Path = own === undefined && first === "mirrors" ? ["defaults", ...rest] : path;
+  const node = base.reduce<unknown>(step, yaml.value);
+  const item = Array.isArray(node) && value !== undefined ? node.indexOf(value) : -1;
+  return item === -1 ? base : [...base, item];
+}
+
+function step(node: unknown, part: string | number): unknown {
+  return typeof node === "object" && node !== null
+    ? (node as Record<string | number, unknown>)[part]
+    : undefined;
+}
+
+function refuse(file: string, problems: readonly Problem[]): void {
+  if (problems.length === 0) return;
+  const sorted = problems.toSorted((one, other) => one.line - other.line || one.column - other.column);
+  const count = `${sorted.length} ${sorted.length === 1 ? "problem" : "problems"}`;
+  throw new SyncError("CONFIG_INVALID", `${file} has ${count}`, { file, problems: sorted });
+}
+
+/** @throws {SyncError} CONFIG_NOT_FOUND, CONFIG_NOT_FILE, CONFIG_READ, CONFIG_TOO_LARGE, CONFIG_ENCODING, CONFIG_EMPTY */
+async function readText(path: string): Promise<string> {
+  const bytes = await readBytes(path);
+  const head = [...bytes.subarray(0, 2)];
+  if (bytes.includes(0) || (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff))
+    throw new SyncError("CONFIG_ENCODING", `${path} is not UTF-8`, {
+      where: path,
+      found: bytes.includes(0) ? "a NUL byte" : "UTF-16",
+    });
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new SyncError("CONFIG_ENCODING", `${path} is not UTF-8`, { cause, where: path });
+  }
+  if (text.split(/\r?\n/).every((line) => /^\s*(?:#|$|---|\.\.\.)/.test(line)))
+    throw new SyncError("CONFIG_EMPTY", `${path} says nothing`, { where: path });
+  return text;
+}
+
+async function readBytes(path: string): Promise<Buffer> {
+  try {
+    // not blocking: a pipe without a writer must not hang us
+    await using handle = await open(path, 0o4000);
+    const stats = await handle.stat();
+    if (!stats.isFile())
+      throw new SyncError("CONFIG_NOT_FILE", `${path} is not a regular file`, {
+        where: path,
+        found: stats.isDirectory() ? "a directory" : "a pipe or a device",
+      });
+    if (stats.size > FILE_MAX_BYTES)
+      throw new SyncError("CONFIG_TOO_LARGE", `${path} is larger than 1 MiB`, {
+        where: path,
+        found: `${stats.size} bytes`,
+        allowed: `${FILE_MAX_BYTES} bytes`,
+      });
+    return await handle.readFile();
+  } catch (error) {
+    if (error instanceof SyncError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR")
+      throw new SyncError("CONFIG_NOT_FOUND", `there is no configuration at ${path}`, {
+        cause: error,
+        where: path,
+      });
+    if (code === "ENXIO")
+      throw new SyncError("CONFIG_NOT_FILE", `${path} is not a regular file`, { cause: error, where: path });
+    throw new SyncError("CONFIG_READ", `${path} cannot be read`, { cause: error, where: path, found: code });
+  }
+}

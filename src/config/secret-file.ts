@@ -1,0 +1,34 @@
+import { readFile, stat } from "node:fs/promises";
+
+import { SyncError } from "../lib/error.ts";
+
+/**
+ * A file's text, without the line end that editors leave, read again when the file changed.
+ *
+ * @throws {SyncError} CONFIG_SECRET, with the path and never the content
+ */
+export function openSecretFile(path: string): () => Promise<string> {
+  const read = rereadFile(path);
+  return async () => {
+    let text: string;
+    try {
+      text = await read();
+    } catch (cause) {
+      throw new SyncError("CONFIG_SECRET", `the file ${path} cannot be read`, { cause, where: path });
+    }
+    const secret = text.trim();
+    if (secret === "") throw new SyncError("CONFIG_SECRET", `the file ${path} is empty`, { where: path });
+    return secret;
+  };
+}
+
+/** Mounted secrets are swapped by symbolic links: the inode tells, when size and time do not. */
+export function rereadFile(path: string): () => Promise<string> {
+  let kept: { readonly text: string; readonly stamp: string } | undefined;
+  return async () => {
+    const { mtimeMs, size, ino } = await stat(path);
+    const stamp = `${mtimeMs} ${size} ${ino}`;
+    if (kept?.stamp !== stamp) kept = { text: await readFile(path, "utf8"), stamp };
+    return kept.text;
+  };
+}

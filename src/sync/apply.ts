@@ -1,0 +1,179 @@
+import type { Mirror } from "../config/config.ts";
+import { copyImage, type CopyEvent } from "../copy/copy.ts";
+import type { Cancellable } from "../lib/cancel.ts";
+import { asSyncError, ERROR_CODES, type Failure, failureOf } from "../lib/error.ts";
+import type { Limit } from "../lib/limit.ts";
+import type { Action, Plan } from "../plan/plan.ts";
+import type { Context } from "./context.ts";
+import { openPublisher, type Publisher } from "./publish.ts";
+import { type Moved, NOTHING_MOVED, type Outcome } from "./report.ts";
+
+/** A tag that has to be published. */
+export type Change = Extract<Action, { readonly kind: "create" | "update" }>;
+
+/** Told what happens while it happens: progress, log lines. */
+export type Watch = {
+  readonly begin?: (change: Change) => void;
+  readonly copying?: (change: Change, event: CopyEvent) => void;
+  readonly outcome?: (outcome: Outcome) => void;
+};
+
+export type ApplyOptions = Cancellable & {
+  readonly now: Date;
+  readonly watch: Watch;
+  /** Bounds the copies of the whole run. */
+  readonly copies: Limit;
+};
+
+/**
+ * Does what a plan says: claims the tags, copies the bytes, publishes, and notes what was published.
+ *
+ * Applying an Action twice is harmless. One that fails never keeps the others from being applied; only an abort ends all.
+ */
+export async function applyPlan(
+  plan: Plan,
+  mirror: Mirror,
+  context: Context,
+  options: ApplyOptions,
+): Promise<readonly Outcome[]> {
+  const publisher = openPublisher(mirror, context);
+  const outcomes = new Map<string, Outcome>();
+  const settle = (outcome: Outcome): void => {
+    outcomes.set(outcome.tag, outcome);
+    options.watch.outcome?.(outcome);
+  };
+  for (const action of plan.actions)
+    if (action.kind === "keep" || action.kind === "refuse") settle(outcomeOf(action));
+  const changes = plan.actions.filter(
+    (action): action is Change => action.kind === "create" || action.kind === "update",
+  );
+  if (changes.length > 0) await applyChanges(changes, mirror, publisher, context, options, settle);
+  await applyRemovals(plan.actions, publisher, options, settle);
+  return plan.actions.flatMap(({ tag }) => outcomes.get(tag) ?? []);
+}
+
+function outcomeOf(action: Extract<Action, { readonly kind: "keep" | "refuse" }>): Outcome {
+  const { mirror, tag } = action;
+  return action.kind === "keep"
+    ? { kind: "unchanged", mirror, tag, digest: action.digest }
+    : failed({ mirror, tag }, action.failure);
+}
+
+/** What a policy says no to is refused; the rest failed. */
+function failed(of: { readonly mirror: string; readonly tag: string }, failure: Failure): Outcome {
+  const kind = ERROR_CODES[failure.code].class === "policy" ? "refused" : "failed";
+  return { kind, mirror: of.mirror, tag: of.tag, failure };
+}
+
+async function applyChanges(
+  changes: readonly Change[],
+  mirror: Mirror,
+  publisher: Publisher,
+  context: Context,
+  options: ApplyOptions,
+  settle: (outcome: Outcome) => void,
+): Promise<void> {
+  const { signal } = options;
+  const all = await attempt(() => publisher.claim(changes, { signal }), changes, signal);
+  const copied: Copied[] = [];
+  await Promise.all(
+    changes.map(async (change) => {
+      const failure = all.get(change.tag);
+      if (failure) return settle(failed(change, failure));
+      try {
+        copied.push(
+          await options.copies(() => copyOne(change, mirror, publisher, context, options), { signal }),
+        );
+      } catch (error) {
+        signal?.throwIfAborted();
+        settle(failed(change, failureOf(error)));
+      }
+    }),
+  );
+  const failures = await attempt(() => publisher.publish(copied, { signal }), changes, signal);
+  for (const { change, moved } of copied) {
+    const failure = failures.get(change.tag);
+    settle(failure ? failed(change, failure) : published(change, moved, publisher));
+  }
+  await publisher.notice(
+    [...all, ...failures].map(([tag, failure]) => ({ tag, failure })),
+    { signal },
+  );
+}
+
+/** A request about all tags of a stream that fails, fails them all; an abort stays an abort. */
+async function attempt(
+  task: () => Promise<ReadonlyMap<string, Failure>>,
+  changes: readonly Change[],
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, Failure>> {
+  try {
+    return await task();
+  } catch (error) {
+    signal?.throwIfAborted();
+    const failure = failureOf(asSyncError(error));
+    return new Map(changes.map(({ tag }) => [tag, failure]));
+  }
+}
+
+export type Copied = { readonly change: Change; readonly moved: Moved };
+
+async function copyOne(
+  change: Change,
+  mirror: Mirror,
+  publisher: Publisher,
+  context: Context,
+  { watch, signal }: ApplyOptions,
+): Promise<Copied> {
+  const target = await publisher.copyTarget({ signal });
+  if (!target) return { change, moved: NOTHING_MOVED };
+  watch.begin?.(change);
+  const copying = copyImage(change.image, await context.source(mirror.source), target, {
+    tag: change.tag,
+    ...(mirror.platforms ? { platforms: mirror.platforms } : {}),
+    referrers: mirror.referrers,
+    lease: context.lease,
+    signal,
+  });
+  for (let step = await copying.next(); ; step = await copying.next()) {
+    if (step.done) return { change, moved: step.value };
+    watch.copying?.(change, step.value);
+  }
+}
+
+function published({ mirror, tag, image, replaces }: Change, moved: Moved, { imports }: Publisher): Outcome {
+  const replaced = replaces === undefined ? {} : { replaced: replaces };
+  return { kind: imports ? "imported" : "copied", mirror, tag, digest: image.digest, ...replaced, moved };
+}
+
+async function applyRemovals(
+  actions: readonly Action[],
+  publisher: Publisher,
+  { signal }: ApplyOptions,
+  settle: (outcome: Outcome) => void,
+): Promise<void> {
+  const prunes = actions.filter((action) => action.kind === "prune");
+  const remembered = actions.filter((action) => action.kind === "remember");
+  if (prunes.length + remembered.length === 0) return;
+  const failures = new Map<string, Failure>();
+  try {
+    for (const [tag, failure] of await publisher.remove(prunes, { signal })) failures.set(tag, failure);
+    await publisher.remember(remembered, { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    for (const { tag } of [...prunes, ...remembered]) failures.set(tag, failureOf(error));
+  }
+  for (const { mirror, tag, digest } of prunes) {
+    const failure = failures.get(tag);
+    settle(
+      failure
+        ? failed({ mirror, tag }, failure)
+        : { kind: "pruned", mirror, tag, ...(digest ? { digest } : {}) },
+    );
+  }
+  for (const { mirror, tag, missingSince } of remembered) {
+    const failure = failures.get(tag);
+    const since = missingSince === undefined ? {} : { since: missingSince };
+    settle(failure ? failed({ mirror, tag }, failure) : { kind: "missing", mirror, tag, ...since });
+  }
+}

@@ -1,0 +1,159 @@
+import { readFileSync } from "node:fs";
+
+import type { Config, RegistrySettings } from "../config/config.ts";
+import { credentialStore } from "../config/credentials.ts";
+import { type Layout, openLayout } from "../layout/layout.ts";
+import type { Cancellable } from "../lib/cancel.ts";
+import type { Log } from "../lib/log.ts";
+import { inProcessAllowance } from "../oci/allowance.ts";
+import type { CredentialStore } from "../oci/credential.ts";
+import { inProcessLease, type Lease } from "../oci/lease.ts";
+import type { Place, Repository } from "../oci/reference.ts";
+import type { ImageSource, ImageTarget } from "../oci/store.ts";
+import { type Cluster, openCluster } from "../openshift/cluster.ts";
+import { openStreams, type Streams } from "../openshift/streams.ts";
+import { parseProxy } from "../registry/proxy.ts";
+import { openRegistry, type Registry } from "../registry/registry.ts";
+
+/** The one place where clients are made. What was opened is shared by all mirrors, and closed with this. */
+export type Context = AsyncDisposable & {
+  readonly config: Config;
+  readonly log: Log;
+  readonly lease: Lease;
+  /** A repository, or a layout that exists. */
+  source(place: Place): Promise<ImageSource>;
+  /** A repository, or a layout that is made when it is not there. */
+  target(place: Place): Promise<ImageTarget>;
+  /** Opens the way to the cluster when first asked. */
+  streams(options?: Cancellable): Promise<Streams>;
+  /** The repository of a stream in the integrated registry, logged in with the cluster's token. */
+  integrated(stream: StreamName, options?: Cancellable): Promise<ImageTarget>;
+  /** Whether a registry is one, and takes our credentials. */
+  ping(repository: Repository, options?: Cancellable): Promise<void>;
+  /** Whether the cluster reaches this registry only without TLS or without checking it. */
+  isInsecure(repository: Repository): boolean;
+};
+
+export type StreamName = { readonly namespace: string; readonly name: string };
+
+export type ContextOptions = {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+};
+
+const DEFAULT_CONNECTIONS = 16;
+
+/** The service CA that OpenShift puts beside the service account's token; it signs the integrated registry. */
+const SERVICE_CA_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/service-ca.crt";
+
+export function openContext({ config, env, log }: ContextOptions): Context {
+  const closing = new AsyncDisposableStack();
+  const proxy = parseProxy(env);
+  const credentials = credentialStore({ registries: config.registries, env });
+  const allowance = inProcessAllowance((registry) => limitsOf(config, registry));
+  const registries = new Map<string, Registry>();
+  const layouts = new Map<string, Promise<Layout>>();
+  let cluster: Promise<Cluster> | undefined;
+
+  function registryOf(settings: RegistrySettings, login: CredentialStore = credentials): Registry {
+    const key = `${settings.kind} ${settings.registry}/${settings.pathPrefix ?? ""}`;
+    const open = registries.get(key);
+    if (open) return open;
+    const registry = closing.use(openRegistry({ ...settings, credentials: login, allowance, proxy, log }));
+    registries.set(key, registry);
+    return registry;
+  }
+
+  function layoutAt(directory: string, { create }: { readonly create: boolean }): Promise<Layout> {
+    const open = layouts.get(directory);
+    if (open) return open;
+    const layout = openLayout(directory, { create }).then((opened) => closing.use(opened));
+    layouts.set(directory, layout);
+    return layout;
+  }
+
+  const clusterOnce = (options: Cancellable = {}): Promise<Cluster> =>
+    (cluster ??= openCluster({ ...config.cluster, env, log, ...options }).then((opened) =>
+      closing.use(opened),
+    ));
+
+  const streams = async (options?: Cancellable): Promise<Streams> =>
+    openStreams(await clusterOnce(options), {
+      registry: config.cluster.registry,
+      owner: config.cluster.owner,
+      log,
+    });
+
+  return {
+    config,
+    log,
+    lease: inProcessLease(),
+    source: async (place) =>
+      place.kind === "layout"
+        ? layoutAt(place.directory, { create: false })
+        : registryOf(settingsOf(config, place)).repository(place.repository),
+    target: async (place) =>
+      place.kind === "layout"
+        ? layoutAt(place.directory, { create: true })
+        : registryOf(settingsOf(config, place)).repository(place.repository),
+    streams,
+    async integrated({ namespace, name }, options) {
+      const open = await streams(options);
+      const host = await open.registryHost({ namespace, name }, options);
+      const settings = settingsOf(config, { registry: host, repository: `${namespace}/${name}` });
+      const login: CredentialStore = async () => ({
+        credential: { kind: "bearer", token: await open.registryToken(options) },
+        from: "the cluster's token",
+      });
+      const ca = settings.ca ?? serviceCa();
+      return registryOf(
+        { ...settings, kind: "openshift", ...(ca === undefined ? {} : { ca }) },
+        login,
+      ).repository(`${namespace}/${name}`);
+    },
+    ping: (repository, options) => registryOf(settingsOf(config, repository)).ping(options),
+    isInsecure(repository) {
+      const { insecure, plainHttp } = settingsOf(config, repository);
+      return insecure || plainHttp;
+    },
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  };
+}
+
+/** The entry whose host and longest path prefix fit; what stands in no entry is spoken to by default. */
+function settingsOf({ registries }: Config, { registry, repository }: Repository): RegistrySettings {
+  return (
+    registries.find(
+      ({ registry: host, pathPrefix }) =>
+        host === registry && (pathPrefix === undefined || `${repository}/`.startsWith(`${pathPrefix}/`)),
+    ) ?? {
+      registry,
+      kind: "auto",
+      insecure: false,
+      plainHttp: false,
+      connections: DEFAULT_CONNECTIONS,
+      tokenRealms: [],
+    }
+  );
+}
+
+function limitsOf(
+  { registries }: Config,
+  registry: string,
+): { connections: number; requestsPerSecond?: number | undefined } {
+  // entries for projects share the registry's limits: the last one, for the whole host, says them, else the longest prefix
+  const settings = registries.findLast((one) => one.registry === registry);
+  return {
+    connections: settings?.connections ?? DEFAULT_CONNECTIONS,
+    requestsPerSecond: settings?.requestsPerSecond,
+  };
+}
+
+function serviceCa(): string | undefined {
+  try {
+    return readFileSync(SERVICE_CA_FILE, "utf8");
+  } catch {
+    return undefined; // not in a pod, or an older cluster: the system's authorities have to do
+  }
+}

@@ -1,0 +1,155 @@
+import type { Mirror } from "../config/config.ts";
+import type { Cancellable } from "../lib/cancel.ts";
+import { mapConcurrently } from "../lib/limit.ts";
+import type { Digest } from "../oci/digest.ts";
+import { formatRepository, type Place } from "../oci/reference.ts";
+import {
+  currentEvent,
+  type ImageStream,
+  followedTag,
+  importedFrom,
+  isLocal,
+  spoilingManager,
+} from "../openshift/image-stream.ts";
+import { type OwnedTag, readOwnership } from "../openshift/ownership.ts";
+import type { Desired, Observed, ObservedTag } from "../plan/plan.ts";
+import type { Context } from "./context.ts";
+
+const RESOLVE_CONCURRENCY = 16;
+
+/**
+ * Reads what the target holds of a mirror: the tags it wants, and those it owns.
+ *
+ * An image stream costs one request, whatever the number of tags. A registry or a layout costs one HEAD per wanted tag:
+ * nothing is owned there, so nothing else of it matters.
+ */
+export async function findObserved(
+  mirror: Mirror,
+  desired: Desired,
+  context: Context,
+  options: Cancellable = {},
+): Promise<Observed> {
+  const { target } = mirror;
+  if (target.kind !== "imagestream") return observedAt(target, mirror, desired, context, options);
+  const streams = await context.streams(options);
+  const stream = await streams.get(target, options);
+  const wanted = desired.tags.map(({ tag }) => tag);
+  const tags = stream ? observedInStream(stream, mirror, wanted, streams.installation) : {};
+  return { mirror: mirror.name, tags };
+}
+
+async function observedAt(
+  place: Place,
+  mirror: Mirror,
+  desired: Desired,
+  context: Context,
+  options: Cancellable,
+): Promise<Observed> {
+  const target = await context.target(place);
+  const resolve = async ({ tag }: { readonly tag: string }): Promise<[string, ObservedTag]> => {
+    const image = await target.resolve(tag, options);
+    return [tag, image ? { digest: image.digest, inPlace: true, owner: { kind: "us" } } : FREE];
+  };
+  const wanted = desired.tags.filter(({ kind }) => kind === "resolved");
+  return {
+    mirror: mirror.name,
+    tags: Object.fromEntries(await Array.fromAsync(mapConcurrently(wanted, RESOLVE_CONCURRENCY, resolve))),
+  };
+}
+
+const FREE: ObservedTag = { inPlace: false, owner: { kind: "free" } };
+
+/** Pure: what one stream says about a mirror's tags. `wanted` and owned tags only; other people's tags are not seen. */
+export function observedInStream(
+  stream: ImageStream,
+  mirror: Mirror,
+  wanted: readonly string[],
+  installation: string,
+): Observed["tags"] {
+  const owned = readOwnership(stream);
+  const ours = Object.entries(owned)
+    .filter(([, tag]) => tag.installation === installation && tag.mirror === mirror.name)
+    .map(([name]) => name);
+  return Object.fromEntries(
+    [...new Set([...wanted, ...ours])].map((tag) => [
+      tag,
+      observedTag(stream, tag, mirror, owned[tag], installation),
+    ]),
+  );
+}
+
+function observedTag(
+  stream: ImageStream,
+  tag: string,
+  mirror: Mirror,
+  owned: OwnedTag | undefined,
+  installation: string,
+): ObservedTag {
+  const event = currentEvent(stream, tag);
+  const importsFrom = importedFrom(stream, tag);
+  const follows = followedTag(stream, tag);
+  return {
+    ...(event ? { digest: event.image } : {}),
+    inPlace: event !== undefined && isInPlace(stream, tag, mirror, event),
+    owner: ownerOf(owned, {
+      exists: event !== undefined || importsFrom !== undefined,
+      importsFrom,
+      mirror,
+      installation,
+    }),
+    ...(follows === undefined ? {} : { follows }),
+    ...(owned?.digest === undefined ? {} : { published: owned.digest }),
+    ...(owned?.missingSince === undefined ? {} : { missingSince: owned.missingSince }),
+    ...takeoverState(stream, tag, mirror, owned, importsFrom),
+  };
+}
+
+/** Digest and place have to agree: a stream that imports the same digest from a far registry is not in place. */
+function isInPlace(
+  stream: ImageStream,
+  tag: string,
+  { storage, source }: Mirror,
+  event: { readonly image: Digest; readonly dockerImageReference: string },
+): boolean {
+  switch (storage.kind) {
+    case "integrated":
+      return isLocal(stream, tag);
+    case "source":
+      return (
+        source.kind === "registry" &&
+        event.dockerImageReference === `${formatRepository(source)}@${event.image}`
+      );
+    case "repository":
+      return event.dockerImageReference === `${formatRepository(storage)}@${event.image}`;
+  }
+}
+
+type Ownership = {
+  readonly exists: boolean;
+  readonly importsFrom: string | undefined;
+  readonly mirror: Mirror;
+  readonly installation: string;
+};
+
+function ownerOf(
+  owned: OwnedTag | undefined,
+  { exists, importsFrom, mirror, installation }: Ownership,
+): ObservedTag["owner"] {
+  if (owned?.installation === installation && owned.mirror === mirror.name) return { kind: "us" };
+  if (owned) return { kind: "other", installation: owned.installation, mirror: owned.mirror };
+  if (!exists) return { kind: "free" };
+  return { kind: "unowned", ...(importsFrom === undefined ? {} : { importsFrom }) };
+}
+
+/** Only where we push does a spec tag that imports stand in our way; where the stream imports, it is ours. */
+function takeoverState(
+  stream: ImageStream,
+  tag: string,
+  { storage }: Mirror,
+  owned: OwnedTag | undefined,
+  importsFrom: string | undefined,
+): Pick<ObservedTag, "importsFrom" | "contestedBy"> {
+  if (importsFrom === undefined || storage.kind !== "integrated") return {};
+  if (owned?.takeover !== "done") return { importsFrom };
+  return { importsFrom, contestedBy: spoilingManager(stream, tag) ?? "an unknown field manager" };
+}

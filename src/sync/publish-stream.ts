@@ -1,0 +1,159 @@
+import type { Mirror, Target } from "../config/config.ts";
+import type { Cancellable } from "../lib/cancel.ts";
+import { type Failure, failureOf, SyncError } from "../lib/error.ts";
+import { formatReference, formatPlace, type Repository } from "../oci/reference.ts";
+import { currentEvent, type ImageStream } from "../openshift/image-stream.ts";
+import type { Change, Copied } from "./apply.ts";
+import type { Context } from "./context.ts";
+import type { Failures, Publisher } from "./publish.ts";
+
+type StreamTarget = Extract<Target, { readonly kind: "imagestream" }>;
+
+/**
+ * Publishes the tags of one image stream.
+ *
+ * With `storage: integrated` the push of the tag is what publishes (the registry updates the stream); with `source` or a
+ * repository the cluster imports all changed tags in one request, by the digests that were planned. The stream itself is
+ * written only to claim tags, to finish a takeover, and to note what was published.
+ */
+export function streamPublisher(mirror: Mirror, target: StreamTarget, context: Context): Publisher {
+  const { storage } = mirror;
+  const imports = storage.kind !== "integrated";
+  const name = `${target.namespace}/${target.name}`;
+
+  async function claim(changes: readonly Change[], options: Cancellable = {}): Promise<Failures> {
+    const streams = await context.streams(options);
+    await streams.ensure(target, options);
+    return streams.claim(
+      target,
+      changes.map(({ tag, takeover }) => ({
+        tag,
+        takeover,
+        mirror: mirror.name,
+        source: sourceOf(mirror, tag),
+      })),
+      options,
+    );
+  }
+
+  async function publish(copied: readonly Copied[], options: Cancellable = {}): Promise<Failures> {
+    if (copied.length === 0) return new Map();
+    const streams = await context.streams(options);
+    const failures = new Map<string, Failure>();
+    const changes = copied.map(({ change }) => change);
+    if (imports) {
+      for (const [tag, failure] of await importAll(changes, options)) failures.set(tag, failure);
+    } else {
+      const stream = await streams.get(target, options);
+      for (const change of changes) {
+        const failure = pushFailure(stream, change, name);
+        if (failure) failures.set(change.tag, failure);
+      }
+    }
+    const published = changes.filter(({ tag }) => !failures.has(tag));
+    await streams.recordPublished(
+      target,
+      published.map(({ tag, image, takeover }) => ({
+        tag,
+        mirror: mirror.name,
+        source: sourceOf(mirror, tag),
+        digest: image.digest,
+        // a spec tag that imports would bring the old image back: it goes when ours is in place
+        finishTakeover: takeover && !imports,
+      })),
+      options,
+    );
+    return failures;
+  }
+
+  async function importAll(changes: readonly Change[], options: Cancellable): Promise<Failures> {
+    const streams = await context.streams(options);
+    const from = importSource(mirror);
+    return streams.importTags(
+      target,
+      changes.map(({ tag, image }) => ({
+        tag,
+        from: formatReference({ ...from, digest: image.digest }),
+        digest: image.digest,
+        referencePolicy: mirror.referencePolicy === "local" ? "Local" : "Source",
+        insecure: context.isInsecure(from),
+      })),
+      options,
+    );
+  }
+
+  return {
+    imports,
+    claim,
+    copyTarget: async (options) => {
+      switch (storage.kind) {
+        case "integrated":
+          return context.integrated(target, options);
+        case "source":
+          return undefined;
+        case "repository":
+          return context.target({
+            kind: "registry",
+            registry: storage.registry,
+            repository: storage.repository,
+          });
+      }
+    },
+    publish,
+    async remove(prunes, options) {
+      if (prunes.length === 0) return new Map();
+      const streams = await context.streams(options);
+      return streams.removeTags(
+        target,
+        prunes.map(({ tag }) => tag),
+        { mirror: mirror.name, ...options },
+      );
+    },
+    async remember(notes, options) {
+      if (notes.length === 0) return;
+      const streams = await context.streams(options);
+      await streams.recordMissing(
+        target,
+        notes.map(({ tag, missingSince }) => ({ tag, missingSince })),
+        { mirror: mirror.name, ...options },
+      );
+    },
+    async notice(failed, options) {
+      if (failed.length === 0) return;
+      const streams = await context.streams(options);
+      for (const { tag, failure } of failed)
+        await streams.event(target, { tag, mirror: mirror.name, failure }, options);
+    },
+  };
+}
+
+function sourceOf({ source }: Mirror, tag: string): string {
+  return `${formatPlace(source)}:${tag}`;
+}
+
+/** From where the cluster pulls: the repository in between, or the source itself. */
+function importSource({ storage, source, name }: Mirror): Repository {
+  if (storage.kind === "repository") return { registry: storage.registry, repository: storage.repository };
+  if (source.kind === "registry") return { registry: source.registry, repository: source.repository };
+  throw new SyncError("CONFIG_TYPE", `mirror ${name}: a cluster cannot import from a directory`, {
+    found: `storage: ${storage.kind} with ${formatPlace(source)}`,
+    allowed: "storage: integrated, or a repository",
+  });
+}
+
+/** The push answered 201: the stream has to show it. */
+function pushFailure(
+  stream: ImageStream | undefined,
+  { tag, image }: Change,
+  name: string,
+): Failure | undefined {
+  const event = stream && currentEvent(stream, tag);
+  if (event?.image === image.digest) return undefined;
+  return failureOf(
+    new SyncError("TARGET_READBACK", `${name}:${tag} was pushed and the stream shows another digest`, {
+      where: `${name}:${tag}`,
+      found: event?.image ?? "no such tag",
+      allowed: image.digest,
+    }),
+  );
+}

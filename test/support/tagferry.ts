@@ -1,0 +1,43 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+
+const BIN = new URL("../../bin/tagferry", import.meta.url).pathname;
+
+export type Run = { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly stdout: string; readonly stderr: string };
+
+export type RunOptions = {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly signal?: AbortSignal;
+};
+
+/** A clean environment: nothing of the machine's own credentials or proxies reaches the program under test. */
+function environment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", NO_COLOR: "1", ...extra };
+}
+
+/** Runs the program as its users do, to its end. An abort of `signal` is a SIGKILL. */
+export async function tagferry(args: readonly string[], { env, cwd, signal }: RunOptions = {}): Promise<Run> {
+  const child = spawn(BIN, args, {
+    env: environment(env),
+    ...(cwd === undefined ? {} : { cwd }),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const kill = (): boolean => child.kill("SIGKILL");
+  signal?.addEventListener("abort", kill, { once: true });
+  if (signal?.aborted) kill();
+  const closed = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
+  const [stdout, stderr, [code, killed]] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+  signal?.removeEventListener("abort", kill);
+  return { code, signal: killed, stdout, stderr };
+}
+
+/** Writes a configuration file into `directory` and tells its path. JSON is YAML. */
+export async function writeConfig(directory: string, config: unknown, name = "tagferry.yaml"): Promise<string> {
+  const path = join(directory, name);
+  await writeFile(path, typeof config === "string" ? config : JSON.stringify(config, undefined, 2));
+  return path;
+}
