@@ -61,7 +61,7 @@ export function renderOutcome(outcome: Outcome): string {
       const facts = [
         `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} there`,
         formatBytes(bytes),
-        ...(referrers > 0 ? [`${referrers} referrers`] : []),
+        ...(referrers > 0 ? [`${referrers} ${referrers === 1 ? "referrer" : "referrers"}`] : []),
         ...(notCarried > 0
           ? [`${notCarried} referrers not carried: this target keeps cosign tags only`]
           : []),

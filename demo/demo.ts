@@ -1,0 +1,115 @@
+// The main job on this machine: a registry, a small cluster, one YAML file, and `bin/tagferry` between them.
+// The servers come from test/support; the mirroring goes through the command line only.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { styleText } from "node:util";
+
+import { startCluster, type TestCluster } from "../test/support/cluster.ts";
+import { buildImage, buildIndex, pushTo, signCosign } from "../test/support/images.ts";
+import { startRegistry, type TestRegistry } from "../test/support/registry.ts";
+
+const BIN = new URL("../bin/tagferry", import.meta.url).pathname;
+const once_ = process.argv.includes("--once");
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort());
+
+function say(text: string): void {
+  console.log(`\n${styleText("bold", text)}`);
+}
+
+async function run(...args: readonly string[]): Promise<void> {
+  console.log(styleText("cyan", `$ tagferry ${args.join(" ")}`));
+  const child = spawn(BIN, args, {
+    stdio: "inherit",
+    signal: stop.signal,
+    env: { ...process.env, HOME: "/nonexistent" },
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code !== 0) throw new Error(`tagferry ended with ${code}`);
+}
+
+function showStream(cluster: TestCluster): void {
+  console.log(styleText("cyan", "$ oc get imagestream shop -n web -o jsonpath=…"));
+  for (const { tag, items } of cluster.stream("web", "shop")?.status.tags ?? [])
+    console.log(`  ${tag.padEnd(12)} ${items?.[0]?.dockerImageReference ?? "-"}`);
+}
+
+function configuration(source: TestRegistry, cluster: TestCluster, kubeconfig: string): string {
+  return `# yaml-language-server: $schema=./schema.json
+version: 1
+
+registries:                           # both servers of this demo speak plain HTTP
+  ${source.host}: { plainHttp: true }
+  ${cluster.registryHost}: { plainHttp: true }
+
+clusters:
+  demo:
+    kubeconfigFile: ${kubeconfig}
+    registry: ${cluster.registryHost}
+
+mirrors:
+  - name: shop
+    source: ${source.host}/acme/shop
+    target: imagestream:web/shop      # bytes go into the integrated registry, the tags follow
+    tags:
+      semver: ">=1.2 <2"
+      exclude: ["*-rc*"]
+      newest: 2                       # of each variant: -alpine is one
+`;
+}
+
+async function demo(): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), "tagferry-demo-"));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const source = stack.use(await startRegistry());
+  const cluster = stack.use(await startCluster({ namespaces: ["web"] }));
+
+  say("1. A registry somewhere, with images for several platforms, a signature, and tags nobody asked for");
+  for (const tag of ["1.1.0", "1.2.0", "1.3.0-rc1"])
+    await pushTo(source, "acme/shop", buildImage({ seed: tag, layers: [200_000, 40_000] }), tag);
+  const signed = signCosign(buildIndex({ seed: "1.3.0", layers: [400_000, 90_000] }));
+  await pushTo(source, "acme/shop", signed, "1.3.0");
+  await pushTo(source, "acme/shop", buildImage({ seed: "alpine", layers: [120_000] }), "1.3.0-alpine");
+  for (const tag of ["latest", "nightly"]) await pushTo(source, "acme/shop", buildImage({ seed: tag }), tag);
+  console.log(`  ${source.host}/acme/shop`);
+
+  say("2. What to mirror, as YAML");
+  const file = join(directory, "tagferry.yaml");
+  await writeFile(file, configuration(source, cluster, await cluster.writeKubeconfig(directory)));
+  console.log(configuration(source, cluster, "…/kubeconfig").replaceAll(/^/gm, "  "));
+
+  say("3. The plan: what would happen, and why");
+  await run("plan", "-c", file, "--explain");
+
+  say("4. The first run: bytes, then tags");
+  await run("sync", "-c", file);
+  showStream(cluster);
+
+  say("5. The second run: nothing changed, so nothing is written and nothing rolls out");
+  await run("sync", "-c", file);
+
+  say("6. Somebody pushes 1.3.0 again at the source: one copy of what is new, one tag moves");
+  await pushTo(source, "acme/shop", buildIndex({ seed: "1.3.0-fixed", layers: [400_000, 90_000] }), "1.3.0");
+  await run("plan", "-c", file);
+  await run("sync", "-c", file);
+  showStream(cluster);
+
+  say("How to go on");
+  console.log(`  With Docker Hub and your own cluster:  oc login …, then
+    bin/tagferry plan -c config/quickstart.yaml
+    bin/tagferry sync -c config/quickstart.yaml
+  Every key of the file:  docs/config.md`);
+  if (once_) return;
+  console.log(`\n  The servers are still up; try it yourself in another terminal:
+    bin/tagferry sync -c ${file}
+    bin/tagferry tags -c ${file} ${source.host}/acme/shop
+  Ctrl-C ends the demo and leaves nothing behind.`);
+  await once(stop.signal, "abort");
+}
+
+await demo();
