@@ -1,0 +1,124 @@
+import { pino } from "pino";
+import { expect, test } from "vitest";
+
+import type { CopyOptions } from "../../src/copy/copy.ts";
+import { inProcessAllowance } from "../../src/oci/allowance.ts";
+import type { ImageTarget } from "../../src/oci/store.ts";
+import { openRegistry } from "../../src/registry/registry.ts";
+import { startCluster, type TestCluster } from "../support/cluster.ts";
+import { copied, failureOfCopy } from "../support/copying.ts";
+import type { BuiltImage } from "../support/images-manifest.ts";
+import {
+  allBlobs,
+  buildImage,
+  buildIndex,
+  buildSbom,
+  cosignTag,
+  pushTo,
+  signCosign,
+  withReferrers,
+} from "../support/images.ts";
+import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
+import { startRegistry } from "../support/registry.ts";
+
+test("copies a signed index into a stream, children first, signature second, tag last", async () => {
+  await using setting = await open();
+  const plain = buildIndex({ layers: 1, attestations: true });
+  const image = signCosign(withReferrers(plain, buildSbom(plain)));
+  const { summary } = await setting.copy(image, { tag: "v1", referrers: true });
+  expect(summary).toMatchObject({ referrers: 1, notCarried: 1 });
+  const { cluster } = setting;
+  const stream = cluster.stream("mirror", "app");
+  const tags = new Map(stream?.status.tags?.map(({ tag, items }) => [tag, items?.[0]?.image]));
+  expect(tags.get("v1")).toBe(plain.manifest.digest);
+  expect(tags.get(cosignTag(plain.manifest.digest))).toBe(image.referrers.at(-1)?.image.manifest.digest);
+  const writes = cluster.registryLedger.find({ method: "PUT", kind: "manifest" });
+  expect(writes.slice(-2).map(({ reference }) => reference)).toEqual([
+    cosignTag(plain.manifest.digest),
+    "v1",
+  ]);
+  expect(cluster.registry.missing("mirror/app", plain.manifest.digest)).toEqual([]);
+});
+
+test("rolls a workload once for one published image, and not again for the same", async () => {
+  await using setting = await open();
+  const { cluster } = setting;
+  await setting.copy(buildIndex({ seed: "old", layers: 1 }), { tag: "v1" });
+  cluster.subscribe("mirror", "app", "v1");
+  const image = signCosign(buildIndex({ seed: "new", layers: 1 }));
+  await setting.copy(image, { tag: "v1", referrers: true });
+  await setting.copy(image, { tag: "v1", referrers: true });
+  expect(cluster.fires.map(({ to }) => to.endsWith(image.manifest.digest))).toEqual([true]);
+});
+
+test("brings the bytes although the registry finds them elsewhere by itself", async () => {
+  const image = buildImage({ layers: 3 });
+  await using upstream = await startRegistry();
+  await pushTo(upstream, "team/app", image, "v1");
+  await using setting = await open({ upstreams: { "quay.io": upstream.url } });
+  const { cluster } = setting;
+  cluster.seedStream("mirror", "app", {
+    tags: {
+      imported: {
+        from: "quay.io/team/app:v1",
+        history: [{ image: image.manifest.digest, reference: `quay.io/team/app@${image.manifest.digest}` }],
+      },
+    },
+  });
+  await setting.copy(image, { tag: "v1" });
+  for (const digest of allBlobs(image).keys()) expect(cluster.registryStore.blobs.has(digest)).toBe(true);
+  expect(cluster.registryLedger.count({ method: "PUT", kind: "upload" })).toBe(image.blobs.size);
+});
+
+test("does not take a child that cannot be seen for one that is missing", async () => {
+  await using setting = await open();
+  const image = buildIndex({ layers: 1 });
+  await setting.copy(image, { tag: "v1" });
+  await setting.copy(image, { tag: "v2" });
+  expect(setting.cluster.registryLedger.count({ method: "HEAD", kind: "manifest" })).toBe(0);
+  expect(setting.cluster.registryLedger.count({ method: "PUT", kind: "upload" })).toBe(allBlobs(image).size);
+});
+
+test("refuses an index without platforms before the registry is asked anything", async () => {
+  await using setting = await open();
+  const image = buildIndex({ layers: 1, withoutPlatforms: true });
+  const failure = await failureOfCopy(setting.copy(image, { tag: "v1" }));
+  expect(failure.code).toBe("INDEX_PLATFORM");
+  expect(setting.cluster.registryLedger.count()).toBe(0);
+  expect(setting.cluster.stream("mirror", "app")).toBeUndefined();
+});
+
+type Setting = AsyncDisposable & {
+  readonly cluster: TestCluster;
+  copy(image: BuiltImage, options: Partial<CopyOptions>): ReturnType<typeof copied>;
+};
+
+/** A cluster, and a source in memory that has whatever is copied from it. */
+async function open(options: Parameters<typeof startCluster>[0] = {}): Promise<Setting> {
+  const stack = new AsyncDisposableStack();
+  const cluster = stack.use(await startCluster(options));
+  const source: MemoryStore = memoryStore({ name: "source/repository" });
+  const registry = stack.use(
+    openRegistry({
+      registry: cluster.registryHost,
+      kind: "openshift",
+      insecure: false,
+      plainHttp: true,
+      tokenRealms: [],
+      credentials: async () => ({ credential: { kind: "bearer", token: cluster.token }, from: "the test" }),
+      allowance: inProcessAllowance(() => ({ connections: 8 })),
+      proxy: () => undefined,
+      log: pino({ level: "silent" }),
+      retry: { attempts: 2, baseMs: 1, capMs: 1 },
+    }),
+  );
+  const target: ImageTarget = registry.repository("mirror/app");
+  return {
+    cluster,
+    copy(image, copyOptions) {
+      source.seed(image);
+      return copied(image.manifest.digest, source, target, copyOptions);
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
