@@ -1,12 +1,10 @@
 import { describe, expect, test } from "vitest";
 
 import { asSyncError, SyncError } from "../../src/lib/error.ts";
-import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
-import { parseManifest } from "../../src/oci/manifest.ts";
 import type { Content, ImageSource, ImageTarget } from "../../src/oci/store.ts";
 import { seededBytes } from "./images-content.ts";
-import type { BuiltImage, BuiltManifest } from "./images-manifest.ts";
+import type { BuiltImage } from "./images-manifest.ts";
 import {
   allBlobs,
   buildArtifact,
@@ -19,6 +17,7 @@ import {
   signCosign,
   withReferrers,
 } from "./images.ts";
+import { describing, OCTETS, parsed, pushBuilt, readAll, reusing } from "./port.ts";
 
 /** An empty place, and its two sides. What is written to the one is read from the other. */
 export type OpenStore = AsyncDisposable & { readonly source: ImageSource; readonly target: ImageTarget };
@@ -36,8 +35,6 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
 }
 
 type Open = () => Promise<OpenStore>;
-
-const OCTETS = "application/octet-stream";
 
 function blobContract(open: Open): void {
   test.for([0, 1, 1_000, 64 * 1024, 64 * 1024 + 1, 1_500_000])("keeps a blob of %i bytes", async (size) => {
@@ -325,37 +322,6 @@ function abortContract(open: Open): void {
   });
 }
 
-/** Writes an image by the port alone, as a copy does: blobs, children, the image under its tag, referrers. */
-export async function pushBuilt(target: ImageTarget, image: BuiltImage, tag?: string): Promise<void> {
-  for (const [digest, bytes] of image.blobs)
-    await target.pushBlob({ mediaType: OCTETS, digest, size: bytes.length }, () => reusing(bytes));
-  for (const child of image.children) await pushBuilt(target, child);
-  await target.pushManifest(parsed(image.manifest), tag === undefined ? {} : { tag });
-  for (const referrer of image.referrers) await pushBuilt(target, referrer.image, referrer.tag);
-}
-
-function parsed({ bytes, mediaType, digest }: BuiltManifest): ReturnType<typeof parseManifest> {
-  return parseManifest(bytes, { contentType: mediaType, expected: digest });
-}
-
-function describing(bytes: Uint8Array): Descriptor {
-  return { mediaType: OCTETS, digest: digestOf(bytes), size: bytes.length };
-}
-
-/** Gives out one buffer again and again, and spoils it in between: whoever keeps a chunk finds other bytes in it. */
-export async function* reusing(
-  bytes: Uint8Array,
-  chunkBytes = 50_000,
-): AsyncGenerator<Uint8Array, void, void> {
-  const buffer = Buffer.alloc(chunkBytes);
-  for (let at = 0; at < bytes.length; at += chunkBytes) {
-    const part = bytes.subarray(at, at + chunkBytes);
-    buffer.set(part);
-    yield buffer.subarray(0, part.length);
-    buffer.fill(0xee);
-  }
-}
-
 async function* breaking(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
   yield* reusing(bytes);
   throw new SyncError("STALLED", "the source fell silent");
@@ -366,12 +332,6 @@ async function* aborting(bytes: Uint8Array, stop: AbortController): AsyncGenerat
   yield* reusing(bytes.subarray(0, bytes.length / 2));
   stop.abort();
   stop.signal.throwIfAborted();
-}
-
-export async function readAll(content: Content): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of content) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks);
 }
 
 async function tagsOf(source: ImageSource): Promise<string[]> {
