@@ -1,0 +1,141 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { createInterface } from "node:readline";
+
+import { describe, expect, test } from "vitest";
+
+import { openLayout } from "../../src/layout/layout.ts";
+import { takeLock } from "../../src/layout/lock.ts";
+import { isDigest } from "../../src/oci/digest.ts";
+import { verified } from "../../src/oci/verified.ts";
+import { buildImage } from "../support/images.ts";
+import { pushBuilt, readAll } from "../support/port.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary.ts";
+
+const CHILD = new URL("../support/layout-child.ts", import.meta.url).pathname;
+
+async function writeOwner(directory: TemporaryDirectory, owner: unknown): Promise<void> {
+  await mkdir(directory.join(".tagferry", "lock"), { recursive: true });
+  const text = typeof owner === "string" ? owner : JSON.stringify(owner);
+  await writeFile(directory.join(".tagferry", "lock", "owner.json"), text);
+}
+
+/** The number of a process that is no more. */
+async function deadPid(): Promise<number> {
+  const child = spawn(process.execPath, ["--version"], { stdio: "ignore" });
+  await once(child, "exit");
+  return child.pid ?? 0;
+}
+
+describe("the lock of a layout", () => {
+  test("is one writer's at a time, and no reader's", async () => {
+    await using directory = await temporaryDirectory();
+    const path = directory.join("layout");
+    const [one, other] = [buildImage({ seed: "one" }), buildImage({ seed: "other" })];
+    await using first = await openLayout(path, { create: true });
+    await pushBuilt(first, one, "one");
+    {
+      await using second = await openLayout(path, { create: true });
+      expect(await second.resolve("one")).toMatchObject({ digest: one.manifest.digest });
+      await expect(pushBuilt(second, other, "other")).rejects.toMatchObject({
+        code: "LAYOUT_LOCKED",
+        details: { next: expect.stringContaining(".tagferry/lock") },
+      });
+    }
+    await pushBuilt(first, one, "again");
+    await first[Symbol.asyncDispose]();
+    await using third = await openLayout(path);
+    await pushBuilt(third, other, "other");
+  });
+
+  test("may be tried for again by who did not get it", async () => {
+    await using directory = await temporaryDirectory();
+    await using waiting = await openLayout(directory.join("layout"), { create: true });
+    {
+      await using holder = await openLayout(directory.join("layout"), { create: true });
+      await pushBuilt(holder, buildImage(), "v1");
+      await expect(pushBuilt(waiting, buildImage(), "v2")).rejects.toMatchObject({ code: "LAYOUT_LOCKED" });
+    }
+    await pushBuilt(waiting, buildImage(), "v2");
+    expect((await Array.fromAsync(waiting.listing())).map(({ tag }) => tag)).toEqual(["v1", "v2"]);
+  });
+
+  test("is taken over from a process that is no more", async () => {
+    await using directory = await temporaryDirectory();
+    await writeOwner(directory, { pid: await deadPid(), host: hostname(), id: "dead" });
+    await using lock = await takeLock(directory.path);
+    expect(await readFile(directory.join(".tagferry", "lock", "owner.json"), "utf8")).toContain(
+      `${process.pid}`,
+    );
+    expect(lock.temporary()).not.toBe(lock.temporary());
+  });
+
+  test("is taken over from an earlier process of the same number", async () => {
+    await using directory = await temporaryDirectory();
+    await writeOwner(directory, { pid: process.pid, host: hostname(), start: "1", id: "before" });
+    await using lock = await takeLock(directory.path);
+    expect(lock).toBeDefined();
+  });
+
+  test.for([
+    ["another host", { pid: 1, host: "elsewhere.example", id: "far" }],
+    ["a running process", { pid: process.ppid, host: hostname(), id: "near" }],
+    ["an owner nobody understands", "not json"],
+  ] as const)("stays with %s", async ([, owner]) => {
+    await using directory = await temporaryDirectory();
+    await writeOwner(directory, owner);
+    await expect(takeLock(directory.path)).rejects.toMatchObject({ code: "LAYOUT_LOCKED" });
+    expect(await readdir(directory.join(".tagferry"))).toEqual(["lock"]);
+  });
+
+  test("goes to one of many who want it at once", async () => {
+    await using directory = await temporaryDirectory();
+    await writeOwner(directory, { pid: await deadPid(), host: hostname(), id: "dead" });
+    const tries = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(directory.path)));
+    const taken = tries.filter((attempt) => attempt.status === "fulfilled");
+    expect(taken).toHaveLength(1);
+    for (const { value } of taken) await value[Symbol.asyncDispose]();
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
+  test("comes with a clean workspace", async () => {
+    await using directory = await temporaryDirectory();
+    await mkdir(directory.join(".tagferry", "gone-x"), { recursive: true });
+    await writeFile(directory.join(".tagferry", "tmp-x"), "half a blob");
+    await writeFile(directory.join(".tagferry", "notes"), "not ours to remove");
+    await using lock = await takeLock(directory.path);
+    expect((await readdir(directory.join(".tagferry"))).toSorted()).toEqual(["lock", "notes"]);
+    expect(lock).toBeDefined();
+  });
+});
+
+test.for([1, 4, 9])(
+  "a writer that is killed after %i tags leaves every tag whole, and the next one goes on",
+  async (count) => {
+    await using directory = await temporaryDirectory();
+    const path = directory.join("layout");
+    const child = spawn(process.execPath, [CHILD, path, "200000"], { stdio: ["ignore", "pipe", "inherit"] });
+    const written: string[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      written.push(line);
+      if (written.length === count) child.kill("SIGKILL");
+    }
+    await using layout = await openLayout(path);
+    const listed = await Array.fromAsync(layout.listing());
+    for (const line of written) {
+      const [tag = "", digest] = line.split(" ");
+      expect(await layout.resolve(tag)).toMatchObject({ digest });
+    }
+    for (const { tag } of listed) {
+      const { blobs } = await layout.manifest(tag);
+      for (const blob of blobs) await readAll(verified(layout.blob(blob), blob));
+    }
+    await pushBuilt(layout, buildImage(), "after");
+    await layout[Symbol.asyncDispose]();
+    expect((await readdir(path)).toSorted()).toEqual(["blobs", "index.json", "oci-layout"]);
+    const names = await readdir(`${path}/blobs/sha256`);
+    expect(names.filter((name) => !isDigest(`sha256:${name}`))).toEqual([]);
+  },
+);
