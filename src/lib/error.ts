@@ -778,6 +778,8 @@ export function facts(code: ErrorCode): CodeFacts {
 /** Everything thrown becomes a SyncError here: an abort stays one, a bug is called a bug. */
 export function asSyncError(error: unknown): SyncError {
   if (error instanceof SyncError) return error;
+  // closing failed too, mostly for the same reason: what happened first is what a person needs
+  if (error instanceof SuppressedError) return asSyncError(error.suppressed);
   if (error instanceof Error && (error.name === "AbortError" || error.name === "TimeoutError"))
     return new SyncError("ABORTED", "stopped", { cause: error });
   const message = error instanceof Error ? error.message : String(error);

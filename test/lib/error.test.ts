@@ -55,6 +55,7 @@ test.for([
   [new DOMException("late", "TimeoutError"), "ABORTED"],
   [new TypeError("x is undefined"), "INTERNAL"],
   ["a text", "INTERNAL"],
+  [new SuppressedError(new Error("closing"), new SyncError("RANGE", "x")), "RANGE"],
   [undefined, "INTERNAL"],
 ] as const)("whatever is thrown becomes one: %s is %s", ([thrown, code]) => {
   expect(asSyncError(thrown).code).toBe(code);
