@@ -73,7 +73,7 @@ export async function* copyImage(
   const copying = copyWhole(image.digest, work, options)
     .then((referrers) => tally.summary({ referrers }))
     .finally(() => events.close());
-  copying.catch((error: unknown) => group.stop(error));
+  copying.catch(() => {}); // thrown below, after the events that came before
   try {
     yield* events;
     return await copying;

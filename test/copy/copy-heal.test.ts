@@ -87,6 +87,21 @@ test("heals a chosen platform without bringing the others", async () => {
   expect([...target.manifests.keys()]).toEqual([child.manifest.digest, image.manifest.digest]);
 });
 
+test("heals an index of chosen platforms without bringing the others", async () => {
+  const image = buildIndex({ layers: 1 });
+  const source = memoryStore({ name: "source/repository" });
+  source.seed(image, "v1");
+  const capabilities = { sparseIndex: true, manifestImpliesContent: false };
+  const target = memoryStore({ name: "target/repository", capabilities });
+  loseOnce(target, image, () => {
+    throw new SyncError("TARGET_BLOB_UNKNOWN", "the child was garbage");
+  });
+  const platforms = [{ os: "linux", architecture: "amd64" }];
+  await copied(image.manifest.digest, source, target, { tag: "v1", platforms });
+  expect(target.manifests.size).toBe(2);
+  expect(target.tags.get("v1")).toBe(image.manifest.digest);
+});
+
 test("heals a child although manifests are written one at a time", async () => {
   const image = buildIndex({ layers: 1 });
   const { source, target } = stores(image);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 
+import type { ImageSource } from "../../src/oci/store.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
 import type { BuiltImage } from "../support/images-manifest.ts";
 import {
@@ -161,6 +162,32 @@ test("carries each referrer once, also when two name each other", async () => {
   await copied(index.manifest.digest, source, target, { tag: "v1", referrers: true });
   expect(target.count("pushManifest", sbom.manifest.digest)).toBe(1);
   for (const digest of allBlobs(shared).keys()) expect(source.count("blob", digest)).toBeLessThan(2);
+});
+
+test("carries a referrer that the source lists twice once", async () => {
+  const { source, target } = stores(withReferrers(image, sbom));
+  const twice: ImageSource = {
+    ...source,
+    async *referrers(digest, options) {
+      yield* source.referrers(digest, options);
+      yield* source.referrers(digest, options);
+    },
+  };
+  const options = { tag: "v1", referrers: true };
+  const { summary } = await copied(image.manifest.digest, twice, target, options);
+  expect(summary.referrers).toBe(1);
+  expect(target.count("pushManifest", sbom.manifest.digest)).toBe(1);
+});
+
+test("leaves a signature behind that is an index without platforms where streams refuse it", async () => {
+  const plain = buildIndexOf([{ image: buildArtifact() }]);
+  const tag = cosignTag(image.manifest.digest);
+  const { source } = stores({ ...image, referrers: [{ image: plain, tag }] });
+  const target = memoryStore({ name: "target/repository", capabilities: OPENSHIFT });
+  const options = { tag: "v1", referrers: true };
+  const { summary } = await copied(image.manifest.digest, source, target, options);
+  expect(summary).toMatchObject({ referrers: 0, notCarried: 1 });
+  expect([...target.tags.keys()]).toEqual(["v1"]);
 });
 
 test("plans for the image at once, and for more when referrers were found", async () => {

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { copyImage } from "../../src/copy/copy.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
+import type { ImageTarget } from "../../src/oci/store.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
 import { buildLayer } from "../support/images-content.ts";
 import type { BuiltImage } from "../support/images-manifest.ts";
@@ -12,6 +13,7 @@ import {
   buildArtifact,
   buildImage,
   buildIndex,
+  buildIndexOf,
   buildNestedIndex,
 } from "../support/images.ts";
 import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
@@ -316,6 +318,71 @@ test("stops, and leaves no tag, when nobody reads its events any more", async ()
   const calls = source.calls.length + target.calls.length;
   expect(await untilQuiet(() => source.calls.length + target.calls.length)).toBe(calls);
   expect(target.tags.size).toBe(0);
+});
+
+test("has nothing under way any more when who stopped reading goes on", async () => {
+  const image = buildIndex({ layers: 10 });
+  const target = memoryStore({ name: "target/repository" });
+  let open = 0;
+  const deaf: ImageTarget = {
+    ...target,
+    async pushBlob(descriptor, content) {
+      open += 1;
+      for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      try {
+        return await target.pushBlob(descriptor, content);
+      } finally {
+        open -= 1;
+      }
+    },
+  };
+  const options = { tag: "v1", referrers: false, lease: inProcessLease() };
+  for await (const event of copyImage({ digest: image.manifest.digest }, sourceOf(image), deaf, options))
+    if (event.kind === "blob") break;
+  expect(open).toBe(0);
+});
+
+test("writes no manifest after an abort, although the target does not listen to it", async () => {
+  const image = buildImage();
+  const target = memoryStore({ name: "target/repository" });
+  const stop = new AbortController();
+  const deaf: ImageTarget = {
+    ...target,
+    async pushBlob(descriptor, content) {
+      const placed = await target.pushBlob(descriptor, content);
+      if (target.count("pushBlob") === image.blobs.size) stop.abort(new Error("enough"));
+      return placed;
+    },
+    pushManifest: (manifest, { tag } = {}) => target.pushManifest(manifest, tag === undefined ? {} : { tag }),
+  };
+  const { signal } = stop;
+  await expect(copied(image.manifest.digest, sourceOf(image), deaf, { tag: "v1", signal })).rejects.toThrow(
+    "enough",
+  );
+  expect(target.count("pushManifest")).toBe(0);
+});
+
+test("reads a manifest that two nested indexes list once", async () => {
+  const child = buildImage();
+  const nested = ["one", "other"].map((note) => buildIndexOf([{ image: child }], { annotations: { note } }));
+  const image = buildIndexOf(nested.map((one) => ({ image: one })));
+  const source = sourceOf(image);
+  const target = memoryStore({ name: "target/repository" });
+  await copied(image.manifest.digest, source, target, { tag: "v1" });
+  expect(source.count("manifest", child.manifest.digest)).toBe(1);
+  expect(target.count("pushManifest", child.manifest.digest)).toBe(1);
+});
+
+test("concludes nothing from an empty config, which all artifacts share", async () => {
+  const [there, image] = [
+    buildArtifact(),
+    buildArtifact({ files: [{ mediaType: "text/plain", bytes: Buffer.from("new") }] }),
+  ];
+  const target = memoryStore({ name: "target/repository" });
+  target.seed(there);
+  await copied(image.manifest.digest, sourceOf(image), target, { tag: "v1" });
+  expect(target.count("resolve")).toBe(0);
+  expect(target.missing("v1")).toEqual([]);
 });
 
 test("leaves no tag and nothing under way when it is aborted, wherever it stands", async () => {
