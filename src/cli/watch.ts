@@ -1,5 +1,5 @@
 import type { Mirror } from "../config/config.ts";
-import type { CopyEvent } from "../copy/copy.ts";
+import type { CopyEvent } from "../copy/events.ts";
 import { targetName } from "../plan/plan.ts";
 import type { Watch } from "../sync/apply.ts";
 import type { CommonFlags, Process } from "./cli.ts";

@@ -10,18 +10,7 @@ import { openGroup } from "./group.ts";
 import { openPlacement, type Placement, type Work } from "./place.ts";
 import { findReferrers, type FoundReferrer, placeReferrers } from "./referrers.ts";
 import { openShelf } from "./shelf.ts";
-import { openTally } from "./tally.ts";
-
-export type { CopyEvent } from "./events.ts";
-
-/** What a copy moved. Bytes are those of blobs that were sent to the target. */
-export type CopySummary = {
-  readonly bytes: number;
-  readonly blobs: { readonly pushed: number; readonly mounted: number; readonly present: number };
-  readonly manifests: number;
-  readonly referrers: number;
-  readonly notCarried: number;
-};
+import { type CopySummary, openTally } from "./tally.ts";
 
 export type CopyOptions = {
   /** Written last, when everything else is in place. Without: the image is there by its digest. */

@@ -1,6 +1,14 @@
 import type { Digest } from "../oci/digest.ts";
-import type { CopySummary } from "./copy.ts";
 import type { CopyEvent } from "./events.ts";
+
+/** What a copy moved. Bytes are those of blobs that were sent to the target. */
+export type CopySummary = {
+  readonly bytes: number;
+  readonly blobs: { readonly pushed: number; readonly mounted: number; readonly present: number };
+  readonly manifests: number;
+  readonly referrers: number;
+  readonly notCarried: number;
+};
 
 /** Adds up what the events of one copy tell. */
 export function openTally(): {

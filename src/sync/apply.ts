@@ -1,5 +1,6 @@
 import type { Mirror } from "../config/config.ts";
-import { copyImage, type CopyEvent } from "../copy/copy.ts";
+import { copyImage } from "../copy/copy.ts";
+import type { CopyEvent } from "../copy/events.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import { asSyncError, ERROR_CODES, type Failure, failureOf } from "../lib/error.ts";
 import type { Limit } from "../lib/limit.ts";

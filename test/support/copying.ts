@@ -1,4 +1,6 @@
-import { copyImage, type CopyEvent, type CopyOptions, type CopySummary } from "../../src/copy/copy.ts";
+import { copyImage, type CopyOptions } from "../../src/copy/copy.ts";
+import type { CopyEvent } from "../../src/copy/events.ts";
+import type { CopySummary } from "../../src/copy/tally.ts";
 import { asSyncError, type SyncError } from "../../src/lib/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
