@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, rmdir, stat } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { kill, pid } from "node:process";
 
 import { SyncError } from "../lib/error.ts";
@@ -10,9 +10,8 @@ import { errnoOf, ifThere, onDisk, writeNew } from "./files.ts";
 /** Our corner of a layout: the lock, and files that are not yet what they will be. Other tools overlook it. */
 export const WORKSPACE = ".tagferry";
 const LOCK = "lock";
-const OWNER = "owner.json";
 /** What a writer that crashed may leave behind besides the lock. */
-const LEFTOVER = /^(?:tmp|gone|asking)-/;
+const LEFTOVER = /^(?:tmp|asking)-/;
 const LEFTOVER_MS = 60_000;
 /** How often the lock is tried for when it comes and goes under our hands. */
 const ATTEMPTS = 10;
@@ -28,28 +27,32 @@ type Owner = { readonly pid: number; readonly host: string; readonly start?: str
 /**
  * Takes the lock of a layout; the lock of a process that is gone is taken over.
  *
- * The lock is a directory, since renaming one onto another that is not empty fails on every file system, also on those
- * of USB disks, which have no hard links. So it appears in one step, with its owner in it.
+ * The lock is a directory with its owner's file in it. Renaming one onto another works only where that is empty, on every
+ * file system, also on those of USB disks, which have no hard links: so it appears in one step. A dead owner is removed by
+ * the name of its file, so nobody can remove another who was quicker.
  *
  * @throws {SyncError} LAYOUT_LOCKED, DISK, DISK_FULL
  */
 export async function takeLock(root: string): Promise<WriteLock> {
   const workspace = join(root, WORKSPACE);
-  await onDisk(workspace, () => take(workspace));
+  const { id } = await onDisk(workspace, () => take(workspace));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => onDisk(workspace, () => release(workspace, id)));
   await sweep(workspace);
+  const held = stack.move();
   return {
     temporary: () => join(workspace, `tmp-${randomUUID()}`),
-    [Symbol.asyncDispose]: () => onDisk(workspace, () => release(workspace)),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
 
-async function take(workspace: string): Promise<void> {
+async function take(workspace: string): Promise<Owner> {
   const id = randomUUID();
   const start = await startOf(pid);
   const owner: Owner = { pid, host: hostname(), ...(start === undefined ? {} : { start }), id };
   for (let attempt = 1; ; attempt += 1) {
     try {
-      if (await claim(workspace, owner)) return;
+      if (await claim(workspace, owner)) return owner;
     } catch (error) {
       // the one who had it took the workspace away while we asked
       if (errnoOf(error) !== "ENOENT" || attempt >= ATTEMPTS) throw error;
@@ -57,7 +60,7 @@ async function take(workspace: string): Promise<void> {
     }
     const holder = await holderOf(workspace);
     if (attempt >= ATTEMPTS || (holder && (await isAlive(holder)))) throw locked(workspace, holder);
-    if (holder) await remove(workspace, holder);
+    if (holder) await ifThere(() => rm(ownerFile(workspace, holder.id)));
   }
 }
 
@@ -75,7 +78,7 @@ async function claim(workspace: string, owner: Owner): Promise<boolean> {
   const asking = join(workspace, `asking-${owner.id}`);
   await mkdir(asking, { recursive: true });
   try {
-    await writeNew(join(asking, OWNER), Buffer.from(JSON.stringify(owner)));
+    await writeNew(join(asking, `${owner.id}.json`), Buffer.from(JSON.stringify(owner)));
     await rename(asking, join(workspace, LOCK));
     return true;
   } catch (error) {
@@ -85,18 +88,25 @@ async function claim(workspace: string, owner: Owner): Promise<boolean> {
   }
 }
 
+function ownerFile(workspace: string, id: string): string {
+  return join(workspace, LOCK, `${id}.json`);
+}
+
 /** Who holds the lock; undefined when it was given back meanwhile. */
 async function holderOf(workspace: string): Promise<Owner | undefined> {
-  const text = await ifThere(() => readFile(join(workspace, LOCK, OWNER), "utf8"));
+  const [file] = (await ifThere(() => readdir(join(workspace, LOCK)))) ?? [];
+  if (file === undefined) return undefined;
+  const id = basename(file, ".json");
+  const text = await ifThere(() => readFile(join(workspace, LOCK, file), "utf8"));
   if (text === undefined) return undefined;
   try {
-    const { pid: holder, host, start, id } = JSON.parse(text) as Partial<Owner>;
-    if (typeof holder === "number" && typeof host === "string" && typeof id === "string")
+    const { pid: holder, host, start } = JSON.parse(text) as Partial<Owner>;
+    if (typeof holder === "number" && typeof host === "string")
       return { pid: holder, host, id, ...(typeof start === "string" ? { start } : {}) };
   } catch {
     // written by something else: nobody we could ask for
   }
-  return { pid: 0, host: "an unknown host", id: text };
+  return { pid: 0, host: "an unknown host", id };
 }
 
 /** Whether the owner still runs, as far as can be told: of another host nothing can. */
@@ -126,25 +136,15 @@ async function startOf(process: number): Promise<string | undefined> {
   }
 }
 
-/** Takes a dead owner's lock away, and puts it back when it turns out to be another's, who was quicker. */
-async function remove(workspace: string, dead: Owner): Promise<void> {
-  const gone = join(workspace, `gone-${randomUUID()}`);
-  const moved = await ifThere(() => rename(join(workspace, LOCK), gone).then(() => true));
-  if (!moved) return;
-  const text = await ifThere(() => readFile(join(gone, OWNER), "utf8"));
-  if (text !== undefined && !text.includes(dead.id)) await rename(gone, join(workspace, LOCK));
-  else await rm(gone, { recursive: true, force: true });
-}
-
-async function release(workspace: string): Promise<void> {
-  const gone = join(workspace, `gone-${randomUUID()}`);
-  await ifThere(() => rename(join(workspace, LOCK), gone));
-  await rm(gone, { recursive: true, force: true });
-  try {
-    await rmdir(workspace);
-  } catch (error) {
-    // the next one is already there, or somebody removed it
-    if (!["ENOTEMPTY", "EEXIST", "ENOENT"].includes(errnoOf(error) ?? "")) throw error;
+async function release(workspace: string, id: string): Promise<void> {
+  await ifThere(() => rm(ownerFile(workspace, id)));
+  for (const directory of [join(workspace, LOCK), workspace]) {
+    try {
+      await rmdir(directory);
+    } catch (error) {
+      // the next one is already there, or somebody removed it
+      if (!["ENOTEMPTY", "EEXIST", "ENOENT"].includes(errnoOf(error) ?? "")) throw error;
+    }
   }
 }
 

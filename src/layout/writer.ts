@@ -51,6 +51,14 @@ export function openWriter(files: Files, readGraph: () => Promise<Graph>): Write
     await blobs.write(descriptor, once(bytes), { temporary: held.temporary() });
   }
 
+  /** Entries for what nothing leads to, so that other tools find it. */
+  async function listLoose(): Promise<void> {
+    if (loose.size === 0) return;
+    const { listed } = await readGraph();
+    const roots = [...loose.values()].filter(({ digest }) => !listed.has(digest));
+    await change((before) => withUnnamed(before, roots));
+  }
+
   return {
     async pushBlob(descriptor, open, { signal, onBytes } = {}) {
       const { digest, size } = descriptor;
@@ -86,10 +94,12 @@ export function openWriter(files: Files, readGraph: () => Promise<Graph>): Write
     async [Symbol.asyncDispose]() {
       if (!lock) return;
       await using held = await lock;
-      if (loose.size === 0) return;
-      const { listed } = await readGraph();
-      const roots = [...loose.values()].filter(({ digest }) => !listed.has(digest));
-      await change((before) => withUnnamed(before, roots));
+      try {
+        await listLoose();
+      } finally {
+        loose.clear();
+        lock = undefined;
+      }
     },
   };
 }

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { createInterface } from "node:readline";
 
@@ -19,7 +19,7 @@ const CHILD = new URL("../support/layout-child.ts", import.meta.url).pathname;
 async function writeOwner(directory: TemporaryDirectory, owner: unknown): Promise<void> {
   await mkdir(directory.join(".tagferry", "lock"), { recursive: true });
   const text = typeof owner === "string" ? owner : JSON.stringify(owner);
-  await writeFile(directory.join(".tagferry", "lock", "owner.json"), text);
+  await writeFile(directory.join(".tagferry", "lock", "somebody.json"), text);
 }
 
 /** The number of a process that is no more. */
@@ -48,6 +48,9 @@ describe("the lock of a layout", () => {
     await first[Symbol.asyncDispose]();
     await using third = await openLayout(path);
     await pushBuilt(third, other, "other");
+    // closed twice is closed once, and who goes on after it asks for the lock again
+    await first[Symbol.asyncDispose]();
+    await expect(pushBuilt(first, one, "late")).rejects.toMatchObject({ code: "LAYOUT_LOCKED" });
   });
 
   test("may be tried for again by who did not get it", async () => {
@@ -64,24 +67,26 @@ describe("the lock of a layout", () => {
 
   test("is taken over from a process that is no more", async () => {
     await using directory = await temporaryDirectory();
-    await writeOwner(directory, { pid: await deadPid(), host: hostname(), id: "dead" });
+    await writeOwner(directory, { pid: await deadPid(), host: hostname() });
     await using lock = await takeLock(directory.path);
-    expect(await readFile(directory.join(".tagferry", "lock", "owner.json"), "utf8")).toContain(
-      `${process.pid}`,
+    const [owner = "", ...others] = await readdir(directory.join(".tagferry", "lock"));
+    expect(others).toEqual([]);
+    expect(await readFile(directory.join(".tagferry", "lock", owner), "utf8")).toContain(
+      `"pid":${process.pid},`,
     );
     expect(lock.temporary()).not.toBe(lock.temporary());
   });
 
   test("is taken over from an earlier process of the same number", async () => {
     await using directory = await temporaryDirectory();
-    await writeOwner(directory, { pid: process.pid, host: hostname(), start: "1", id: "before" });
+    await writeOwner(directory, { pid: process.pid, host: hostname(), start: "1" });
     await using lock = await takeLock(directory.path);
     expect(lock).toBeDefined();
   });
 
   test.for([
-    ["another host", { pid: 1, host: "elsewhere.example", id: "far" }],
-    ["a running process", { pid: process.ppid, host: hostname(), id: "near" }],
+    ["another host, of whose processes nothing is known here", { pid: 2 ** 30, host: "elsewhere.example" }],
+    ["a running process", { pid: process.ppid, host: hostname() }],
     ["an owner nobody understands", "not json"],
   ] as const)("stays with %s", async ([, owner]) => {
     await using directory = await temporaryDirectory();
@@ -92,7 +97,7 @@ describe("the lock of a layout", () => {
 
   test("goes to one of many who want it at once", async () => {
     await using directory = await temporaryDirectory();
-    await writeOwner(directory, { pid: await deadPid(), host: hostname(), id: "dead" });
+    await writeOwner(directory, { pid: await deadPid(), host: hostname() });
     const tries = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(directory.path)));
     const taken = tries.filter((attempt) => attempt.status === "fulfilled");
     expect(taken).toHaveLength(1);
@@ -102,11 +107,13 @@ describe("the lock of a layout", () => {
 
   test("comes with a clean workspace", async () => {
     await using directory = await temporaryDirectory();
-    await mkdir(directory.join(".tagferry", "gone-x"), { recursive: true });
+    await mkdir(directory.join(".tagferry", "asking-x"), { recursive: true });
+    await utimes(directory.join(".tagferry", "asking-x"), 1, 1);
+    await mkdir(directory.join(".tagferry", "asking-y"));
     await writeFile(directory.join(".tagferry", "tmp-x"), "half a blob");
     await writeFile(directory.join(".tagferry", "notes"), "not ours to remove");
     await using lock = await takeLock(directory.path);
-    expect((await readdir(directory.join(".tagferry"))).toSorted()).toEqual(["lock", "notes"]);
+    expect((await readdir(directory.join(".tagferry"))).toSorted()).toEqual(["asking-y", "lock", "notes"]);
     expect(lock).toBeDefined();
   });
 });
