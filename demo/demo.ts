@@ -13,7 +13,7 @@ import { buildImage, buildIndex, pushTo, signCosign } from "../test/support/imag
 import { startRegistry, type TestRegistry } from "../test/support/registry.ts";
 
 const BIN = new URL("../bin/tagferry", import.meta.url).pathname;
-const once_ = process.argv.includes("--once");
+const endsByItself = process.argv.includes("--once");
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort());
 
@@ -104,7 +104,7 @@ async function demo(): Promise<void> {
     bin/tagferry plan -c config/quickstart.yaml
     bin/tagferry sync -c config/quickstart.yaml
   Every key of the file:  docs/config.md`);
-  if (once_) return;
+  if (endsByItself) return;
   console.log(`\n  The servers are still up; try it yourself in another terminal:
     bin/tagferry sync -c ${file}
     bin/tagferry tags -c ${file} ${source.host}/acme/shop

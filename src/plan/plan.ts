@@ -50,8 +50,6 @@ export type ObservedTag = {
   readonly contestedBy?: string;
 };
 
-export type ActionKind = Action["kind"];
-
 /** One tag of one target: the unit of job, retry, lock, log line and test case. JSON-safe. */
 export type Action =
   | ({

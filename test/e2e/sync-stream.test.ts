@@ -1,9 +1,7 @@
-import { join } from "node:path";
-
 import { describe, expect, test } from "vitest";
 
 import { startCluster } from "../support/cluster.ts";
-import { buildIndex, buildImage, pushTo, signCosign } from "../support/images.ts";
+import { buildIndex, buildImage, pushTo } from "../support/images.ts";
 import { startRegistry } from "../support/registry.ts";
 import { tagferry, writeConfig } from "../support/tagferry.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -16,10 +14,21 @@ async function startScene({ storage = "integrated", more = {} }: { storage?: str
   const kubeconfigFile = await cluster.writeKubeconfig(directory.path);
   const config = await writeConfig(directory.path, {
     version: 1,
-    registries: { [source.host]: { plainHttp: true }, [cluster.registryHost]: { plainHttp: true }, [cluster.publicRegistryHost]: { plainHttp: true } },
+    registries: {
+      [source.host]: { plainHttp: true },
+      [cluster.registryHost]: { plainHttp: true },
+      [cluster.publicRegistryHost]: { plainHttp: true },
+    },
     clusters: { here: { kubeconfigFile, owner: "test" } },
     mirrors: [
-      { name: "app", source: `${source.host}/library/app`, target: "imagestream:web/app", storage, tags: { all: true }, ...more },
+      {
+        name: "app",
+        source: `${source.host}/library/app`,
+        target: "imagestream:web/app",
+        storage,
+        tags: { all: true },
+        ...more,
+      },
     ],
   });
   const owned = stack.move();

@@ -6,7 +6,12 @@ import { text } from "node:stream/consumers";
 
 const BIN = new URL("../../bin/tagferry", import.meta.url).pathname;
 
-export type Run = { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly stdout: string; readonly stderr: string };
+export type Run = {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+};
 
 export type RunOptions = {
   readonly env?: Readonly<Record<string, string>>;
@@ -30,13 +35,21 @@ export async function tagferry(args: readonly string[], { env, cwd, signal }: Ru
   signal?.addEventListener("abort", kill, { once: true });
   if (signal?.aborted) kill();
   const closed = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
-  const [stdout, stderr, [code, killed]] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+  const [stdout, stderr, [code, killed]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    closed,
+  ]);
   signal?.removeEventListener("abort", kill);
   return { code, signal: killed, stdout, stderr };
 }
 
 /** Writes a configuration file into `directory` and tells its path. JSON is YAML. */
-export async function writeConfig(directory: string, config: unknown, name = "tagferry.yaml"): Promise<string> {
+export async function writeConfig(
+  directory: string,
+  config: unknown,
+  name = "tagferry.yaml",
+): Promise<string> {
   const path = join(directory, name);
   await writeFile(path, typeof config === "string" ? config : JSON.stringify(config, undefined, 2));
   return path;

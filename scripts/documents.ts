@@ -1,0 +1,144 @@
+import { jsonSchema } from "../src/config/schema.ts";
+import { ERROR_CODES, type ErrorClass } from "../src/lib/error.ts";
+
+/** What is generated from the code: path → text. A test holds that the files are these. */
+export function documents(): ReadonlyMap<string, string> {
+  return new Map([
+    ["config/schema.json", `${JSON.stringify(jsonSchema(), undefined, 2)}\n`],
+    ["docs/config.md", configuration()],
+    ["docs/errors.md", errors()],
+  ]);
+}
+
+type Schema = {
+  readonly type?: string | readonly string[];
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly examples?: readonly unknown[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: Schema | boolean;
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+};
+
+function configuration(): string {
+  const root = jsonSchema() as Schema;
+  const { registries, clusters, mirrors } = root.properties ?? {};
+  const mirror = mirrors?.items ?? {};
+  const rules = mirror.properties?.["tags"]?.anyOf?.find(({ properties }) => properties !== undefined) ?? {};
+  return `# The configuration file
+
+Generated from the code. One YAML file, strict: an unknown key is an error with a suggestion, and all problems are told at once with
+line and column. Editors complete it with [config/schema.json](../config/schema.json) (\`tagferry schema\` prints it):
+
+\`\`\`yaml
+# yaml-language-server: $schema=./schema.json
+\`\`\`
+
+\`\${NAME}\` and \`\${NAME:-default}\` are replaced in values. Paths are relative to the file. Durations are whole numbers with a unit: \`30s\`,
+\`15m\`, \`12h\`, \`90d\`. Secrets never stand in the file. A start: [config/quickstart.yaml](../config/quickstart.yaml); every key:
+[config/example.yaml](../config/example.yaml).
+
+## The file
+
+${keys(root)}
+## \`registries.HOST\`
+
+${keys(valueOf(registries))}
+## \`registries.HOST.credentials\`
+
+${keys(valueOf(registries).properties?.["credentials"] ?? {})}
+## \`clusters.NAME\`
+
+${keys(valueOf(clusters))}
+## \`mirrors[]\`
+
+${keys(mirror)}
+## \`mirrors[].tags\` as rules
+
+${rules.description ?? ""}
+
+${keys(rules)}
+## \`mirrors[].prune\`
+
+${keys(mirror.properties?.["prune"] ?? {})}`;
+}
+
+function valueOf(schema: Schema | undefined): Schema {
+  return typeof schema?.additionalProperties === "object" ? schema.additionalProperties : {};
+}
+
+function keys({ properties = {}, required = [] }: Schema): string {
+  const rows = Object.entries(properties).map(([key, schema]) => {
+    const { description = "", examples = [] } = schema;
+    const fallback =
+      schema.default === undefined
+        ? ""
+        : ` Default: \`${String(JSON.stringify(schema.default)).replaceAll('"', "")}\`.`;
+    const example =
+      examples.length === 0
+        ? ""
+        : code(examples.map((one) => (typeof one === "string" ? one : JSON.stringify(one))).join("  "));
+    return `| \`${key}\`${required.includes(key) ? " (required)" : ""} | ${typeOf(schema)} | ${description.replaceAll("|", "\\|")}${fallback} | ${example} |`;
+  });
+  return `| key | type | what it does | example |\n|---|---|---|---|\n${rows.join("\n")}\n`;
+}
+
+function code(text: string): string {
+  return `\`${text.replaceAll("|", "\\|")}\``;
+}
+
+function typeOf(schema: Schema): string {
+  if (schema.const !== undefined) return code(JSON.stringify(schema.const));
+  if (schema.enum) return schema.enum.map((one) => code(String(one))).join(", ");
+  if (schema.anyOf) return [...new Set(schema.anyOf.map(typeOf))].join(" or ");
+  if (schema.type === "array") return `list of ${typeOf(schema.items ?? {})}`;
+  if (schema.type === "object") return schema.properties ? "map, see below" : "map by name";
+  const words: Readonly<Record<string, string>> = {
+    string: "text",
+    integer: "whole number",
+    number: "number",
+    boolean: "true or false",
+  };
+  return words[String(schema.type)] ?? String(schema.type);
+}
+
+const EXITS: Readonly<Record<ErrorClass, string>> = {
+  usage: "3",
+  credentials: "4",
+  policy: "5",
+  source: "1 or 2",
+  target: "1 or 2",
+  environment: "1 or 2",
+};
+
+function errors(): string {
+  const rows = Object.entries(ERROR_CODES).map(([name, facts]) => {
+    const retry = "retry" in facts ? (facts.retry === "again" ? "at once" : "later") : "no";
+    return `| \`${name}\` | ${facts.class} | ${cell(facts.meaning)} | ${cell(facts.next)} | ${retry} |`;
+  });
+  return `# Error codes
+
+Generated from the code. A code is stable: scripts may match on it, messages may change. Every failure says code, where, what was found,
+what is allowed and what to do next.
+
+| class | exit code when nothing else went wrong |
+|---|---|
+${Object.entries(EXITS)
+  .map(([name, exit]) => `| ${name} | ${exit} |`)
+  .join("\n")}
+
+1: some tags failed and others did not; 2: all failed, or the run could not start.
+
+| code | class | what it means | what to do | tried again |
+|---|---|---|---|---|
+${rows.join("\n")}
+`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|");
+}

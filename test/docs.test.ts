@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+
+import { expect, test } from "vitest";
+
+import { documents } from "../scripts/documents.ts";
+import { loadConfig } from "../src/config/load.ts";
+import { ERROR_CODES } from "../src/lib/error.ts";
+import { checkTagRules } from "../src/plan/patterns.ts";
+
+const root = new URL("..", import.meta.url).pathname;
+const read = (path: string): string => readFileSync(`${root}${path}`, "utf8");
+
+test.for([...documents()])("%s is what the code says: npm run generate", ([path, text]) => {
+  expect(read(path)).toBe(text);
+});
+
+test("every error code is documented", () => {
+  const page = read("docs/errors.md");
+  expect(Object.keys(ERROR_CODES).filter((code) => !page.includes(`\`${code}\``))).toEqual([]);
+});
+
+test.for(["config/quickstart.yaml", "config/example.yaml"])("%s is a valid configuration", async (file) => {
+  const { config, warnings } = await loadConfig({
+    file,
+    env: { HUB_PASSWORD: "x" },
+    directory: root,
+    checks: [checkTagRules],
+  });
+  expect(config.mirrors.length).toBeGreaterThan(0);
+  expect(warnings).toEqual([]);
+});
+
+test("the example shows every key of a mirror, a registry and a cluster that needs no file", () => {
+  const page = read("config/example.yaml");
+  const schema = JSON.parse(read("config/schema.json")) as {
+    properties: { mirrors: { items: { properties: object } } };
+  };
+  expect(
+    Object.keys(schema.properties.mirrors.items.properties).filter((key) => !page.includes(`${key}:`)),
+  ).toEqual([]);
+});
+
+test.for([
+  "docs/config.md",
+  "docs/errors.md",
+  "docs/output.md",
+  "docs/decisions.md",
+  "ARCHITECTURE.md",
+  "CHANGELOG.md",
+])("the README leads to %s, which exists", (path) => {
+  expect(read("README.md")).toContain(path);
+  expect(read(path).length).toBeGreaterThan(100);
+});
