@@ -1,5 +1,6 @@
 import {
   isAlias,
+  isCollection,
   isMap,
   isPair,
   isScalar,
@@ -127,7 +128,7 @@ function structure(root: unknown, problemAt: ProblemAt, at: (offset: number) => 
   visit(root as Node, {
     Node(_, node, path) {
       const offset = node.range?.[0] ?? 0;
-      if (path.length / 2 > DEPTH_MAX) {
+      if (path.filter(isCollection).length > DEPTH_MAX) {
         problems.push(problemAt(offset, "CONFIG_DEPTH", `nested deeper than ${DEPTH_MAX} levels`));
         return visit.BREAK;
       }

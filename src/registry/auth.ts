@@ -1,6 +1,6 @@
 import type { Cancellable } from "../lib/cancel.ts";
 import { sleep } from "../lib/cancel.ts";
-import { SyncError } from "../lib/error.ts";
+import { isSyncError, SyncError } from "../lib/error.ts";
 import type { CredentialStore, FoundCredential } from "../oci/credential.ts";
 import type { Repository } from "../oci/reference.ts";
 import { type Challenge, chooseChallenge, parseChallenges } from "./challenge.ts";
@@ -74,24 +74,23 @@ export function openAuthenticator({
     const key = JSON.stringify([who, realm.href, service, merged.toSorted()]);
     // who asks at the same time shares one request; whoever comes after a renewal takes the renewed one
     for (let kept = tokens.get(key); kept; kept = tokens.get(key) === kept ? undefined : tokens.get(key)) {
-      const token = await kept;
+      const token = await unlessAborted(kept, signal);
       const header = `Bearer ${token.text}`;
       if (header !== stale && performance.now() < token.expiresAtMs - RENEW_BEFORE_MS) return header;
     }
+    // it belongs to all who wait for it: none of them can abort it for the others
     const next = fetchToken(
       { realm, service, scopes: merged, credential: found?.credential, registry },
       send,
-      { signal },
     );
     remember(key, next);
-    try {
-      return `Bearer ${(await next).text}`;
-    } catch (error) {
+    next.catch((error: unknown) => {
       if (tokens.get(key) === next) tokens.delete(key);
-      if (error instanceof SyncError && error.code === "AUTH_DENIED" && found)
+      // 401 is about who we are; 403 may be about this one repository (GHCR)
+      if (found && isSyncError(error, "AUTH_DENIED") && error.details["status"] === 401)
         refusedUntil.set(who, performance.now() + REFUSED_FOR_MS);
-      throw error;
-    }
+    });
+    return `Bearer ${(await unlessAborted(next, signal)).text}`;
   }
 
   function remember(key: string, token: Promise<Token>): void {
@@ -129,9 +128,15 @@ export function openAuthenticator({
           next: "Grant system:image-pusher (or registry-editor) in the namespace to the account that is used.",
         });
       if (found?.credential.kind === "bearer") throw denied("the token was refused");
-      if (attempt > 3)
-        throw denied(found ? "the credentials were refused" : "it wants credentials and there are none");
       const chosen = chooseChallenge(offered);
+      const wanted = chosen ? extraScopes(chosen, scopes) : [];
+      const insufficient = failing === "insufficient_scope";
+      // a token that was made for this request and lacks the right: another one will lack it too
+      if (attempt > 2 || (insufficient && attempt > 1 && wanted.length === 0))
+        throw denied(
+          found ? "the credentials were refused" : "it wants credentials and there are none",
+          failing === undefined ? {} : { found: failing },
+        );
       // an expired Bearer looks like a switch to Basic (Harbor): first renew what we know
       const challenge =
         remembered?.scheme === "bearer" &&
@@ -149,11 +154,24 @@ export function openAuthenticator({
         if (header === sent) throw denied("user and password were refused");
         return header;
       }
-      const wanted = extraScopes(challenge, scopes);
-      if (attempt === 3) await sleep(freshTokenPauseMs, { signal });
+      if (attempt === 2 && !insufficient) await sleep(freshTokenPauseMs, { signal });
       return bearer(challenge, [...scopes, ...wanted], found, { stale: sent, signal });
     },
   };
+}
+
+/** Waits for what is shared with others, as long as nobody calls us off. */
+async function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return shared;
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const giveUp = (): void => reject(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  try {
+    return await Promise.race([shared, aborted]);
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
 }
 
 function repositoryOf(registry: string, scopes: readonly Scope[]): Repository {

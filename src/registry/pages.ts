@@ -22,6 +22,8 @@ export function nextPage(
       found: next ? next.origin : "no address",
       allowed: url.origin,
     });
+  // Nexus and Artifactory name the path they have behind their proxy: only the position in the listing is theirs to tell
+  if (next.pathname !== url.pathname && next.pathname.endsWith(url.pathname)) next.pathname = url.pathname;
   if (seen.has(next.href) || seen.size > PAGES_MAX)
     throw new SyncError("TAGS_LIMIT", `${url.host}: the listing does not end`, {
       where: `${url.host}${url.pathname}`,

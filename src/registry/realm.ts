@@ -61,10 +61,11 @@ export type RealmPolicy = {
  * @throws {SyncError} AUTH_REALM, which names both hosts
  */
 export function checkRealm(realm: string, { registryUrl, tokenRealms }: RealmPolicy): URL {
+  const shown = realm.replace(/\/\/[^@/]*@/, "//***@").slice(0, 200);
   const refuse = (why: string): SyncError =>
-    new SyncError("AUTH_REALM", `${registryUrl.host} sends us to the token server "${realm}": ${why}`, {
+    new SyncError("AUTH_REALM", `${registryUrl.host} sends us to the token server "${shown}": ${why}`, {
       where: registryUrl.host,
-      found: realm,
+      found: shown,
       allowed: `https, and ${registryUrl.hostname}, its own domain, or a host under tokenRealms`,
     });
   const url = URL.parse(realm);

@@ -8,6 +8,7 @@ import type { Log } from "../lib/log.ts";
 import { retry, type RetryPolicy } from "../lib/retry.ts";
 import type { Allowance } from "../oci/allowance.ts";
 import type { Authenticator } from "./auth.ts";
+import { parseChallenges } from "./challenge.ts";
 import { errorOfResponse, errorOfTransport, type Subject } from "./error.ts";
 import type { Headers } from "./profile.ts";
 import { nextHop } from "./redirect.ts";
@@ -83,9 +84,17 @@ export function openRequester(options: RequesterOptions): Requester {
   async function authorized(ask: Ask, signal: AbortSignal | undefined): Promise<Answer> {
     const { scopes, subject } = ask;
     let sent = await authenticator.header(scopes, { signal });
+    let redirectedAgain = false;
     for (let attempt = 1; ; attempt += 1) {
       const answer = await followed(ask, sent, signal);
-      if (answer.status !== 401) return judged(answer, ask);
+      if (answer.url.origin !== registryUrl.origin) {
+        // a signed address that is no longer good: the registry signs another one, once
+        if (![400, 401, 403].includes(answer.status) || redirectedAgain) return judged(answer, ask);
+        redirectedAgain = true;
+        await drain(answer);
+        continue;
+      }
+      if (answer.status !== 401 && !(attempt === 1 && lacksScope(answer))) return judged(answer, ask);
       const wwwAuthenticate = answer.headers["www-authenticate"];
       // the session of an upload survives, the content does not: its caller opens it again
       const body = await drain(answer);
@@ -115,10 +124,7 @@ export function openRequester(options: RequesterOptions): Requester {
       if (own) onAnswer(answer.headers);
       const redirected = [301, 302, 303, 307, 308].includes(answer.status);
       const readOnly = ask.method === "GET" || ask.method === "HEAD";
-      if (!redirected || !readOnly || ask.manualRedirect === true) {
-        if (answer.status === 401 && !own) throw await refusal(answer, ask); // a stranger's 401 is none of our credentials' business
-        return answer;
-      }
+      if (!redirected || !readOnly || ask.manualRedirect === true) return answer;
       await answer[Symbol.asyncDispose]();
       const registryIsPrivate = (): Promise<boolean> => leadsInside(registryUrl.hostname);
       chain.push(
@@ -138,12 +144,9 @@ export function openRequester(options: RequesterOptions): Requester {
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
     const { method, body, headers = {}, subject } = ask;
-    const deadline =
-      ask.timeoutMs === undefined
-        ? within(options.timeoutMs, { signal })
-        : ask.timeoutMs === Infinity
-          ? signal
-          : within(ask.timeoutMs, { signal });
+    // how long content takes to send says nothing; how long the answer takes after it does
+    const endless = ask.timeoutMs === Infinity || isContent(body);
+    const deadline = endless ? signal : within(ask.timeoutMs ?? options.timeoutMs, { signal });
     try {
       const request: Dispatcher.RequestOptions = {
         origin: url.origin,
@@ -196,6 +199,16 @@ function bodyOf(body: Ask["body"]): Uint8Array | Readable | null {
 function asReadable(content: AsyncIterable<Uint8Array>): Readable {
   const iterable: unknown = content;
   return iterable as Readable;
+}
+
+/** Some say 403 where the token only lacks a scope, and name it. */
+function lacksScope({ status, headers }: Answer): boolean {
+  return (
+    status === 403 &&
+    parseChallenges(headers["www-authenticate"]).some(
+      ({ parameters }) => parameters["error"] === "insufficient_scope" && parameters["scope"] !== undefined,
+    )
+  );
 }
 
 async function judged(answer: Answer, ask: Ask): Promise<Answer> {
