@@ -167,7 +167,8 @@ export function errorOfTransport(
     return fail("REGISTRY_DNS", "the host name does not resolve");
   if (/^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|EPROTO|HOSTNAME_MISMATCH)/.test(code))
     return fail("REGISTRY_TLS", "no trusted TLS connection");
-  if (code.startsWith("HPE_")) return protocolError(inner, fail);
+  if (code.startsWith("HPE_") || (inner instanceof Error && inner.name === "HTTPParserError"))
+    return protocolError(inner, fail);
   if (
     [
       "UND_ERR_HEADERS_OVERFLOW",
