@@ -65,9 +65,12 @@ async function run(
   child.stdin.on("error", () => {}); // it may end without reading
   child.stdin.end(server);
   try {
-    const closed = once(child, "close");
-    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
-    const [code] = (await closed) as [number | null];
+    // together: when it cannot start, or a child of its own keeps the pipes open, the failure must not wait for the text
+    const [[code], stdout, stderr] = await Promise.all([
+      once(child, "close") as Promise<[number | null]>,
+      text(child.stdout),
+      text(child.stderr),
+    ]);
     if (code === 0) return credentialIn(stdout, fail);
     if (/credentials not found|no credentials|not found in native keychain/i.test(`${stdout}${stderr}`))
       return undefined;

@@ -16,8 +16,10 @@ export function openSecretFile(path: string): () => Promise<string> {
     } catch (cause) {
       throw new SyncError("CONFIG_SECRET", `the file ${path} cannot be read`, { cause, where: path });
     }
-    const secret = text.trim();
-    if (secret === "") throw new SyncError("CONFIG_SECRET", `the file ${path} is empty`, { where: path });
+    // only line ends: a password may begin or end with a space
+    const secret = text.replace(/[\r\n]+$/, "");
+    if (secret.trim() === "")
+      throw new SyncError("CONFIG_SECRET", `the file ${path} is empty`, { where: path });
     return secret;
   };
 }
