@@ -77,7 +77,7 @@ function keys({ properties = {}, required = [] }: Schema): string {
     const fallback =
       schema.default === undefined
         ? ""
-        : ` Default: \`${String(JSON.stringify(schema.default)).replaceAll('"', "")}\`.`;
+        : ` Default: \`${JSON.stringify(schema.default).replaceAll('"', "")}\`.`;
     const example =
       examples.length === 0
         ? ""
@@ -105,6 +105,21 @@ function typeOf(schema: Schema): string {
   };
   return words[String(schema.type)] ?? String(schema.type);
 }
+
+/** Bad inputs that other mirroring tools know and this one cannot be given, kept by hand. */
+const DOES_NOT_APPLY: readonly { readonly row: string; readonly reason: string }[] = [
+  {
+    row: "A35",
+    reason:
+      "A mirror goes one way, so a cycle of mirrors is not looked for; a mirror onto itself is `CONFIG_SELF`.",
+  },
+  { row: "A37", reason: "Targets are written out; there are no templates." },
+  {
+    row: "A38, first half",
+    reason: "There is no list of protected tags: only tags that the mirror owns are ever pruned.",
+  },
+  { row: "A48", reason: "Signature policies are not accepted: `require` is an unknown key." },
+];
 
 const EXITS: Readonly<Record<ErrorClass, string>> = {
   usage: "3",
@@ -136,6 +151,12 @@ ${Object.entries(EXITS)
 | code | class | what it means | what to do | tried again |
 |---|---|---|---|---|
 ${rows.join("\n")}
+
+## Rows that do not apply
+
+| row | why |
+|---|---|
+${DOES_NOT_APPLY.map(({ row, reason }) => `| ${row} | ${cell(reason)} |`).join("\n")}
 `;
 }
 

@@ -121,7 +121,9 @@ function publishing(
   // a spec tag that imports stands beside what we push: it has to go, or the old image comes back
   const takeover = importsFrom !== undefined;
   if (same && inPlace && !takeover && owner.kind === "us")
-    return { kind: "keep", ...base, digest, reason: "in place" };
+    return observed.missingSince === undefined
+      ? { kind: "keep", ...base, digest, reason: "in place" }
+      : { kind: "remember", ...base, reason: "back at the source: its grace ends" };
   if (digest === undefined)
     return {
       kind: "create",
@@ -247,7 +249,7 @@ function planRemovals(desired: Desired, observed: Observed, mirror: Mirror, now:
           kind: "remember",
           ...base,
           missingSince: now.toISOString(),
-          reason: "gone at the source: its grace begins",
+          reason: `${absence(tag, desired)}: its grace begins`,
         },
       ];
     if (capped || !isOver(missingSince, prune, now)) return [];
@@ -257,11 +259,17 @@ function planRemovals(desired: Desired, observed: Observed, mirror: Mirror, now:
         ...base,
         ...(digest ? { digest } : {}),
         missingSince,
-        reason: `gone at the source since ${missingSince}`,
+        reason: `${absence(tag, desired)}, unwanted since ${missingSince}`,
       },
     ];
   });
   return { actions, warnings: capped ? [tooMany(due.length, most, mirror)] : [] };
+}
+
+/** Why a tag is wanted no more: the source lacks it, or a rule drops it. */
+function absence(tag: string, { explained }: Desired): string {
+  const rule = explained.find((one) => one.tag === tag)?.rule;
+  return rule === undefined ? "gone at the source" : `dropped by ${rule}`;
 }
 
 function isOver(missingSince: string, { graceMs }: PruneRules, now: Date): boolean {
@@ -306,7 +314,13 @@ export function clashes(
   const writers = Map.groupBy(
     planned.flatMap(({ mirror, plan: { actions } }) =>
       actions
-        .filter(({ kind }) => kind === "create" || kind === "update" || kind === "keep")
+        .filter(
+          (action) =>
+            action.kind === "create" ||
+            action.kind === "update" ||
+            action.kind === "keep" ||
+            (action.kind === "remember" && action.missingSince === undefined),
+        )
         .map(({ tag }) => ({ mirror, tag, where: `${targetName(mirror.target)}:${tag}` })),
     ),
     ({ where }) => where,

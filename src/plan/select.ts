@@ -67,16 +67,21 @@ export function narrow(rules: Rules, dated: readonly ListedTag[], { now }: { rea
       },
     );
   const dropped = [...recent.explained, ...newest.explained].filter(({ kept }) => !kept);
-  const rule = lastRule(rules);
+  const ruleOf = lastRule(rules);
   return {
     kept: newest.kept,
-    explained: [...newest.kept.map(({ tag }) => ({ tag, kept: true, rule })), ...dropped],
+    explained: [...newest.kept.map(({ tag }) => ({ tag, kept: true, rule: ruleOf(tag) })), ...dropped],
   };
 }
 
-/** What kept a tag to the end, as one phrase. */
-function lastRule({ include: includes, newest }: Rules): string {
-  return newest ? describeNewest(newest) : includes.map(describeMatcher).join(" or ");
+/** What kept a tag to the end: the last rule that could have dropped it. */
+function lastRule({ include: includes, newest }: Rules): (tag: string) => string {
+  if (newest) return () => describeNewest(newest);
+  const matchers = includes.map((matcher) => ({
+    test: compileMatcher(matcher),
+    rule: describeMatcher(matcher),
+  }));
+  return (tag) => matchers.find(({ test }) => test(tag))?.rule ?? "included";
 }
 
 function describeNewest({ count, by }: NonNullable<Rules["newest"]>): string {
@@ -94,9 +99,11 @@ function decide(tags: readonly ListedTag[], judge: (tag: ListedTag) => Omit<Expl
 /** A tag without a date is kept: what is not known to be old is not dropped. */
 function keepSince({ sinceMs }: Rules, dated: readonly ListedTag[], now: Date): Selected {
   if (sinceMs === undefined) return { kept: dated, explained: [] };
-  const oldest = new Date(now.getTime() - sinceMs).toISOString();
+  const oldestMs = now.getTime() - sinceMs;
+  const oldest = new Date(oldestMs).toISOString();
   return decide(dated, ({ pushedAt }) => ({
-    kept: pushedAt === undefined || pushedAt >= oldest,
+    // a date that cannot be read is none
+    kept: pushedAt === undefined || !(Date.parse(pushedAt) < oldestMs),
     rule: `since: pushed ${pushedAt ?? "at an unknown time"}, oldest wanted ${oldest}`,
   }));
 }
@@ -123,7 +130,7 @@ function keepNewest({ newest }: Rules, tags: readonly ListedTag[]): Selected {
 function groupOf({ tag, pushedAt }: ListedTag, by: "semver" | "pushed" | "name"): string | undefined {
   const version = parseVersion(tag);
   if (by === "semver") return version?.variant;
-  if (by === "pushed" && pushedAt === undefined) return undefined;
+  if (by === "pushed" && timeOf(pushedAt) === undefined) return undefined;
   return version?.variant ?? "";
 }
 
@@ -133,7 +140,7 @@ function newerFirst(by: "semver" | "pushed" | "name"): (one: ListedTag, other: L
       return (one, other) => compareVersions(versionOf(one), versionOf(other)) || compareNames(one, other);
     case "pushed":
       return (one, other) =>
-        compareText(other.pushedAt ?? "", one.pushedAt ?? "") || compareNames(one, other);
+        (timeOf(other.pushedAt) ?? 0) - (timeOf(one.pushedAt) ?? 0) || compareNames(one, other);
     case "name":
       return compareNames;
   }
@@ -146,8 +153,10 @@ function compareNames(one: ListedTag, other: ListedTag): number {
   return NATURAL.compare(other.tag, one.tag);
 }
 
-function compareText(one: string, other: string): number {
-  return one < other ? -1 : one > other ? 1 : 0;
+/** Registries write dates in several zones and precisions: they compare as times, never as text. */
+function timeOf(date: string | undefined): number | undefined {
+  const time = Date.parse(date ?? "");
+  return Number.isNaN(time) ? undefined : time;
 }
 
 function versionOf({ tag }: ListedTag): Version {

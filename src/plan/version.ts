@@ -10,14 +10,18 @@ export type Version = {
   readonly variant: string;
 };
 
-const VERSION = /^v?(\d{1,15}(?:\.\d{1,15}){0,3})(?:[-_+](.+))?$/i;
+const VERSION =
+  /^v?(\d{1,15}(?:\.\d{1,15}){0,3})(?:[-_+](.+)|((?:a|b|c|rc|alpha|beta)\d{1,9}(?:[-_].+)?))?$/i;
+/** Java 8 counts its updates: `8u392` is 8.0.392. */
+const JAVA_UPDATE = /^(\d{1,3})u(\d{1,9})(?=$|[-_])/i;
 const PRERELEASE =
-  /^(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary|ea|cr|m)(?:[.\-_]?\d+)*(?=[.\-_]|$)/i;
+  /^(?:[abc]\d+|alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary|ea|cr|m(?=\d))(?:[.\-_]?\d+)*(?=[.\-_]|$)/i;
 
 /** Reads a tag as a version; undefined when it is none (`latest`, `main`, a commit). */
 export function parseVersion(tag: string): Version | undefined {
-  const [, digits, suffix = ""] = VERSION.exec(tag) ?? [];
+  const [, digits, separated, glued] = VERSION.exec(tag.replace(JAVA_UPDATE, "$1.0.$2")) ?? [];
   if (digits === undefined) return undefined;
+  const suffix = separated ?? glued ?? "";
   // 1.2-rc1-alpine: the prerelease first, then the variant
   const prerelease = PRERELEASE.exec(suffix)?.[0];
   const variant = (prerelease === undefined ? suffix : suffix.slice(prerelease.length)).replace(

@@ -77,6 +77,7 @@ async function applyChanges(
   const { signal } = options;
   const all = await attempt(() => publisher.claim(changes, { signal }), changes, signal);
   const copied: Copied[] = [];
+  const noticed = new Map(all);
   await Promise.all(
     changes.map(async (change) => {
       const failure = all.get(change.tag);
@@ -87,7 +88,9 @@ async function applyChanges(
         );
       } catch (error) {
         signal?.throwIfAborted();
-        settle(failed(change, failureOf(error)));
+        const broken = failureOf(error);
+        noticed.set(change.tag, broken);
+        settle(failed(change, broken));
       }
     }),
   );
@@ -96,8 +99,9 @@ async function applyChanges(
     const failure = failures.get(change.tag);
     settle(failure ? failed(change, failure) : published(change, moved, publisher));
   }
+  for (const [tag, failure] of failures) noticed.set(tag, failure);
   await publisher.notice(
-    [...all, ...failures].map(([tag, failure]) => ({ tag, failure })),
+    [...noticed].map(([tag, failure]) => ({ tag, failure })),
     { signal },
   );
 }
