@@ -15,15 +15,18 @@ const VERSION =
 /** Java 8 counts its updates: `8u392` is 8.0.392. */
 const JAVA_UPDATE = /^(\d{1,3})u(\d{1,9})(?=$|[-_])/i;
 const PRERELEASE =
-  /^(?:[abc]\d+|alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary|ea|cr|m(?=\d))(?:[.\-_]?\d+)*(?=[.\-_]|$)/i;
+  /^(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary|ea|cr|m(?=\d))(?:[.\-_]?\d+)*(?=[.\-_]|$)/i;
+
+/** As Python writes them: `3.14.0rc2`, `3.14.0b1`. */
+const GLUED_PRERELEASE = /^[a-z]+\d+/i;
 
 /** Reads a tag as a version; undefined when it is none (`latest`, `main`, a commit). */
 export function parseVersion(tag: string): Version | undefined {
   const [, digits, separated, glued] = VERSION.exec(tag.replace(JAVA_UPDATE, "$1.0.$2")) ?? [];
   if (digits === undefined) return undefined;
   const suffix = separated ?? glued ?? "";
-  // 1.2-rc1-alpine: the prerelease first, then the variant
-  const prerelease = PRERELEASE.exec(suffix)?.[0];
+  // 1.2-rc1-alpine: the prerelease first, then the variant; 1.2b1 is one, 8u392-b08 is a build
+  const prerelease = (glued === undefined ? PRERELEASE : GLUED_PRERELEASE).exec(suffix)?.[0];
   const variant = (prerelease === undefined ? suffix : suffix.slice(prerelease.length)).replace(
     /^[.\-_+]/,
     "",
