@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+
+import { isProblems, renderProblems } from "../config/problems.ts";
 import { asSyncError, ERROR_CODES, failureOf, isSyncError } from "../lib/error.ts";
 import type { Process } from "./cli.ts";
 import { renderFailure } from "./render.ts";
@@ -8,7 +11,21 @@ export function printFailure(error: unknown, { stderr, signal }: Pick<Process, "
     stderr.write("stopped; what was finished stays, nothing was left half done\n");
     return;
   }
+  if (isProblems(error)) {
+    const { file, problems } = error.details;
+    stderr.write(`${renderProblems(problems, textOf(file))}\n`);
+    return;
+  }
   stderr.write(`${renderFailure(failureOf(error))}\n`);
+}
+
+/** The file as it is now, to show the lines that are meant; without it the places alone have to do. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** The exit code of a run that could not start, or of a command about one thing. */

@@ -82,11 +82,7 @@ export type Mirror = {
   readonly referencePolicy: "source" | "local";
   /** undefined: never delete. */
   readonly prune?: PruneRules;
-  readonly schedule?: Schedule;
 };
-
-/** Five cron fields, read by the daemon. */
-export type Schedule = { readonly cron: string; readonly timeZone: string; readonly jitterMs: number };
 
 export type TagRules =
   /** Exact names: no listing is needed. A digest pins what the tag must be. */

@@ -15,7 +15,7 @@ import { fileSchema, type FileShape } from "./schema.ts";
 import { problemsOfShape } from "./shape.ts";
 import { type Path, readYaml, type YamlFile } from "./yaml.ts";
 
-/** A problem that only an upper layer can see: a pattern that does not compile, a schedule that never fires. */
+/** A problem that only an upper layer can see: a pattern that does not compile. */
 export type UpperProblem = Pick<Problem, "code" | "message" | "found" | "allowed"> & {
   readonly path: Path;
   /** Of a list below `path`: the item that is meant. */

@@ -4,7 +4,7 @@ import { type ErrorCode, isSyncError } from "../lib/error.ts";
 import { type Digest, parseDigest } from "../oci/digest.ts";
 import { parsePlatform, type Platform } from "../oci/platform.ts";
 import { parseRepository, parseTag, type Place } from "../oci/reference.ts";
-import type { Mirror, PruneRules, Schedule, Storage, TagMatcher, TagRules, Target } from "./config.ts";
+import type { Mirror, PruneRules, Storage, TagMatcher, TagRules, Target } from "./config.ts";
 import { parseDuration } from "./duration.ts";
 import type { Problem } from "./problems.ts";
 import type { FileShape, MirrorShape, TagRulesShape } from "./schema.ts";
@@ -80,7 +80,6 @@ function readMirror(shape: MirrorShape, reader: Reader): Mirror | undefined {
   const tags = readTags(shape, reader);
   const platforms = readPlatforms(shape, reader);
   const prune = readPrune(shape, target, tags, reader);
-  const schedule = readSchedule(shape, reader);
   refuseIdleKeys(shape, target, storage, reader);
   if (!source || !target || !storage || !tags) return undefined;
   return {
@@ -94,7 +93,6 @@ function readMirror(shape: MirrorShape, reader: Reader): Mirror | undefined {
     referencePolicy: shape.referencePolicy ?? "source",
     ...(platforms ? { platforms } : {}),
     ...(prune ? { prune } : {}),
-    ...(schedule ? { schedule } : {}),
   };
 }
 
@@ -310,31 +308,4 @@ function readAtMost(value: string | number, { fail }: Reader): PruneRules["atMos
     `${shown(value)} is neither a share nor a number of tags`,
     { found: shown(value), allowed: "1% to 100%, or a whole number from 1" },
   );
-}
-
-function readSchedule({ schedule, timeZone, jitter }: MirrorShape, reader: Reader): Schedule | undefined {
-  const jitterMs = jitter === undefined ? 0 : readDuration(["jitter"], jitter, reader);
-  if (timeZone !== undefined && !isTimeZone(timeZone))
-    reader.fail(["timeZone"], "CONFIG_TIME_ZONE", `"${timeZone}" is not a time zone`, {
-      found: timeZone,
-      allowed: "an IANA name such as Europe/Berlin, or UTC",
-    });
-  if (schedule === undefined) {
-    for (const key of ["timeZone", "jitter"] as const)
-      if ({ timeZone, jitter }[key] !== undefined)
-        reader.fail([key], "CONFIG_CRON", `${key} means nothing without schedule`, {
-          key: true,
-          allowed: "schedule",
-        });
-    return undefined;
-  }
-  return { cron: schedule, timeZone: timeZone ?? "UTC", jitterMs: jitterMs ?? 0 };
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
-  }
 }

@@ -172,9 +172,6 @@ const mirrorKeys = {
     })
     .optional(),
   prune: prune.optional(),
-  schedule: text("When the daemon checks the mirror: five cron fields.", "*/30 * * * *").optional(),
-  timeZone: text("Time zone of the schedule.", "Europe/Berlin").optional(),
-  jitter: text("The check is delayed by a random time up to this.", "60s").optional(),
 } as const;
 
 const mirror = z

@@ -182,11 +182,6 @@ export const ERROR_CODES = {
     meaning: "This is not a tag.",
     next: "Use letters, digits, `.`, `_`, `-`, not first `.` or `-`, 128 characters at most.",
   },
-  CONFIG_TAG_AND_DIGEST: {
-    class: "usage",
-    meaning: "A reference has both a tag and a digest where only one can be meant.",
-    next: "Keep the tag to follow it, or the digest to pin it.",
-  },
   CONFIG_DIGEST: {
     class: "usage",
     meaning: "This is not a digest.",
@@ -224,20 +219,10 @@ export const ERROR_CODES = {
     meaning: "Pruning is not possible as it is configured (nothing is owned at registry and oci: targets).",
     next: "Remove `prune`, or mirror into an image stream.",
   },
-  CONFIG_CRON: {
-    class: "usage",
-    meaning: "The schedule is not valid or never fires.",
-    next: "Write five fields: minute hour day-of-month month day-of-week.",
-  },
   CONFIG_DURATION: {
     class: "usage",
     meaning: "This is not a duration.",
     next: "Write a whole number and a unit: 30s, 15m, 12h, 90d.",
-  },
-  CONFIG_TIME_ZONE: {
-    class: "usage",
-    meaning: "The time zone is unknown.",
-    next: "Use an IANA name such as Europe/Berlin or UTC.",
   },
   CONFIG_RANGE: {
     class: "usage",
@@ -269,11 +254,6 @@ export const ERROR_CODES = {
     class: "usage",
     meaning: "Namespace or image stream name is not valid in Kubernetes or in the integrated registry.",
     next: "Use lower-case letters and digits with single `-`, `.` or `_` between them (namespaces: `-` only, 63 characters at most).",
-  },
-  CONFIG_POLICY: {
-    class: "usage",
-    meaning: "A signature policy without key or identity.",
-    next: "Name a key.",
   },
   CONFIG_VERSION: {
     class: "usage",

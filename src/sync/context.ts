@@ -51,7 +51,8 @@ export function openContext({ config, env, log }: ContextOptions): Context {
   const closing = new AsyncDisposableStack();
   const proxy = parseProxy(env);
   const credentials = credentialStore({ registries: config.registries, env });
-  const allowance = inProcessAllowance((registry) => limitsOf(config, registry));
+  // uploads wait in a line of their own, with the same limits: a copy within one registry would else wait for itself
+  const allowance = inProcessAllowance((line) => limitsOf(config, line.replace(/ upload$/, "")));
   const registries = new Map<string, Registry>();
   const layouts = new Map<string, Promise<Layout>>();
   let cluster: Promise<Cluster> | undefined;

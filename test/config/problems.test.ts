@@ -215,9 +215,12 @@ const ROWS: readonly { row: string; text: string | Uint8Array; expected: readonl
     expected: ["CONFIG_DURATION 5:30"],
   },
   {
-    row: "A41 an unknown time zone",
-    text: mirror(`${SOURCE}\n${TARGET}\n${TAGS}\nschedule: '0 * * * *'\ntimeZone: Mars/Base`),
-    expected: ["CONFIG_TIME_ZONE 7:15"],
+    row: "A39 A41 a schedule: nothing reads it yet",
+    text: mirror(`${SOURCE}
+${TARGET}
+${TAGS}
+schedule: "0 * * * *"`),
+    expected: ["CONFIG_UNKNOWN_KEY 6:5"],
   },
   { row: "A42 no connections", text: registry("quay.io: {connections: 0}"), expected: ["CONFIG_RANGE 7:26"] },
   {
