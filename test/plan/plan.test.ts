@@ -178,10 +178,11 @@ test("rules that select nothing are a warning", () => {
   expect(warnings).toMatchObject([{ code: "FILTER_EMPTY", details: { found: 1 } }]);
 });
 
+const gone = (missingSince?: string): ObservedTag => ours(missingSince ? { missingSince } : {});
+
 describe("pruning", () => {
   const LONG_AGO = "2026-06-01T00:00:00Z";
   const PRUNE: PruneRules = { graceMs: 7 * DAY_MS, atMost: { kind: "count", count: 5 } };
-  const gone = (missingSince?: string): ObservedTag => ours(missingSince ? { missingSince } : {});
   const removals = (
     observed: Observed["tags"],
     { prune = PRUNE, desired = desire([wants("1")]) }: { prune?: PruneRules; desired?: Desired } = {},

@@ -85,12 +85,12 @@ describe("since", () => {
   });
 });
 
-describe("newest", () => {
-  const by = (order: "semver" | "pushed" | "name", count: number): Rules => ({
-    ...ALL,
-    newest: { count, by: order },
-  });
+const by = (order: "semver" | "pushed" | "name", count: number): Rules => ({
+  ...ALL,
+  newest: { count, by: order },
+});
 
+describe("newest", () => {
   test("by semver counts per variant and drops what is no version", () => {
     const tags = listed("1.9", "1.10", "1.8", "1.9-alpine", "1.10-alpine", "1.2-alpine", "latest");
     const { kept, explained } = narrow(by("semver", 2), tags, { now: NOW });
