@@ -87,13 +87,21 @@ async function judge(directory: string, { create }: { readonly create: boolean }
   const bytes = await readInside(directory, join(directory, LAYOUT_FILE), { maxBytes: 4_096 });
   if (bytes !== undefined) return judgeVersion(bytes, join(directory, LAYOUT_FILE));
   const names = await onDisk(directory, () => readdir(directory));
-  if (create && names.every((name) => name === WORKSPACE)) return;
+  if (create && (await isBegun(directory, names))) return;
   throw new SyncError(code, `${directory} is no OCI image layout: it has no ${LAYOUT_FILE}`, {
     where,
     ...(names.includes("manifest.json")
       ? { next: "This looks like `docker save`: convert it with skopeo copy docker-archive:FILE oci:DIR." }
       : {}),
   });
+}
+
+/** Empty, or what a run leaves that was killed before it could say that this is a layout: no blob was written yet. */
+async function isBegun(directory: string, names: readonly string[]): Promise<boolean> {
+  if (!names.every((name) => name === WORKSPACE || name === "blobs")) return false;
+  if (!names.includes("blobs")) return true;
+  const blobs = join(directory, "blobs");
+  return onDisk(blobs, async () => (await stat(blobs)).isDirectory() && (await readdir(blobs)).length === 0);
 }
 
 function judgeVersion(bytes: Uint8Array | "large", where: string): void {
