@@ -3,7 +3,8 @@ import type { Writable } from "node:stream";
 import { type Logger, pino } from "pino";
 
 import { printable, SyncError } from "./error.ts";
-import { prettyLine } from "./pretty.ts";
+import { type LogRecord, prettyLine } from "./pretty.ts";
+import { redact } from "./redact.ts";
 
 /** What the program writes about itself, to stderr. Results go to stdout and are no log. */
 export type Log = Pick<Logger, "debug" | "info" | "warn" | "error" | "child">;
@@ -15,55 +16,42 @@ export type LogOptions = {
   readonly level: LogLevel;
   readonly format: "pretty" | "json";
   readonly destination: Writable & { readonly isTTY?: boolean };
+  /** Secrets that are known by now, asked for at each line: none of them is written, wherever it stands. */
+  readonly secrets?: () => readonly string[];
 };
 
-const SECRET_KEYS = [
-  "authorization",
-  "password",
-  "token",
-  "secret",
-  "access_token",
-  "refresh_token",
-  "identitytoken",
-];
-
 /** One line a record, secrets redacted and control characters escaped here, whatever the caller wrote. */
-export function openLog({ level, format, destination }: LogOptions): Log {
+export function openLog({ level, format, destination, secrets = () => [] }: LogOptions): Log {
   return pino(
     {
       level,
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `headers["${key}"]`]), censor: "***" },
-      serializers: { err: serializeError },
+      serializers: { err: (error: unknown) => serializeError(error) },
     },
     {
       write(line: string) {
-        const safe = withoutSecrets(line);
-        destination.write(
-          format === "json" ? safe : prettyLine(safe, { colours: destination.isTTY === true }),
-        );
+        const record = redact(JSON.parse(line), secrets()) as LogRecord;
+        destination.write(format === "json" ? jsonLine(record) : prettyLine(record, { stream: destination }));
       },
     },
   );
 }
 
-/** A failure with its code and facts, and what caused it; never a stack trace. */
-function serializeError(error: unknown): unknown {
-  if (!(error instanceof Error)) return printable(String(error));
-  const cause = error.cause === undefined ? {} : { cause: serializeError(error.cause) };
-  const facts = error instanceof SyncError ? { code: error.code, ...error.details } : {};
-  return { name: error.name, message: printable(error.message), ...facts, ...cause };
+/** JSON leaves bidi and upper control characters as they are: a terminal obeys those too. */
+function jsonLine(record: LogRecord): string {
+  return `${printable(JSON.stringify(record), { maxLength: Number.POSITIVE_INFINITY })}\n`;
 }
 
-/** Users in URLs, and the queries of signed addresses. */
-export function withoutSecrets(text: string): string {
-  return text
-    .replaceAll(/(\bhttps?:\/\/)[^\s/@"\\]+@/gi, "$1***@")
-    .replaceAll(
-      /([?&](?:X-Amz-[\w-]+|sig|Signature|token|access_token|refresh_token|password|_state|Policy|Key-Pair-Id)=)[^&\s"\\]+/gi,
-      "$1***",
-    )
-    .replaceAll(/\b(Bearer|Basic) [A-Za-z0-9+/=._~-]{8,}/g, "$1 ***");
+/** How far causes are followed: deeper ones say nothing new, and a circle has no end. */
+const CAUSES_MAX = 8;
+
+/** A failure with its code and facts, and what caused it; never a stack trace. */
+function serializeError(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return printable(String(error));
+  const cause =
+    error.cause === undefined || depth >= CAUSES_MAX ? {} : { cause: serializeError(error.cause, depth + 1) };
+  const facts = error instanceof SyncError ? { code: error.code, ...error.details } : {};
+  return { name: error.name, message: printable(error.message), ...facts, ...cause };
 }

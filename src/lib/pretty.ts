@@ -2,19 +2,32 @@ import { styleText } from "node:util";
 
 import { printable } from "./error.ts";
 
+/** One line of the log, parsed. A fact may bear the name of a field of ours, and be anything. */
+export type LogRecord = Readonly<Record<string, unknown>>;
+
 const COLOURS = { debug: "gray", info: "green", warn: "yellow", error: "red" } as const;
 
-/** A log record (one line of JSON) as a person reads it: time, level, message, facts. */
-export function prettyLine(line: string, { colours }: { readonly colours: boolean }): string {
-  const { time, level, msg, ...facts } = JSON.parse(line) as {
-    time: string;
-    level: string;
-    msg?: string;
-  } & Record<string, unknown>;
+/** A log record as a person reads it, in one line: time, level, message, facts. Coloured where `stream` shows colours. */
+export function prettyLine(
+  { time, level: given, msg, ...facts }: LogRecord,
+  { stream }: { readonly stream: NodeJS.WritableStream },
+): string {
+  const level = valueOf(given);
   const colour = level in COLOURS ? COLOURS[level as keyof typeof COLOURS] : "gray";
-  const label = level.toUpperCase().padEnd(5);
-  const said = Object.entries(facts).map(
-    ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
-  );
-  return `${[time.slice(11, 19), colours ? styleText(colour, label, { validateStream: false }) : label, printable(msg ?? ""), ...said.map((one) => printable(one))].join("  ")}\n`;
+  const said = Object.entries(facts).map(([name, value]) => `${oneLine(name)}=${valueOf(value)}`);
+  return `${[
+    valueOf(time).slice(11, 19),
+    styleText(colour, level.toUpperCase().padEnd(5), { stream }),
+    ...(msg === undefined ? [] : [valueOf(msg)]),
+    ...said,
+  ].join("  ")}\n`;
+}
+
+function valueOf(value: unknown): string {
+  return oneLine(typeof value === "string" ? value : JSON.stringify(value));
+}
+
+/** A line break from outside would let a registry write log lines of its own. */
+function oneLine(text: string): string {
+  return printable(text).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
 }
