@@ -83,8 +83,20 @@ function commands(process: Process, done: Done): Command {
   addValidate(program, process, done);
   addSchema(program, process);
   addAuth(program, process, done);
-  for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
+  for (const command of program.commands)
+    refuseRepeats(command.exitOverride().copyInheritedSettings(program));
   return program;
+}
+
+/** commander lets the last one win in silence. */
+function refuseRepeats(command: Command): void {
+  for (const option of command.options) {
+    let given = 0;
+    command.on(`option:${option.name()}`, () => {
+      given += 1;
+      if (given > 1 && !option.variadic) command.error(`option '${option.flags}' is given twice`);
+    });
+  }
 }
 
 function withConfig(command: Command): Command {

@@ -1,10 +1,14 @@
 import type { Writable } from "node:stream";
 import { styleText } from "node:util";
 
-import { printable } from "../lib/error.ts";
+import { oneLine } from "../lib/pretty.ts";
 import { formatBytes, formatDuration } from "./format.ts";
 
-export type Terminal = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+export type Terminal = Writable & {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+};
 
 /** What is under way, drawn on a terminal or told in lines. */
 export type Progress = Disposable & {
@@ -27,6 +31,7 @@ type Item = { totalBytes: number; bytes: number; readonly startedMs: number };
 
 const REDRAW_MS = 100;
 const BAR_WIDTH = 24;
+const NAME_MIN_WIDTH = 10;
 const SHOWN_MAX = 8;
 
 export function openProgress({ stream, drawing, now = () => performance.now() }: ProgressOptions): Progress {
@@ -39,15 +44,13 @@ function openLines(stream: Terminal, now: () => number): Progress {
   return {
     begin(image) {
       started.set(image, now());
-      stream.write(`copying ${printable(image)}\n`);
+      stream.write(`copying ${oneLine(image)}\n`);
     },
     planned: () => {},
     advance: () => {},
     end(image, line) {
       const since = started.get(image);
-      stream.write(
-        `${printable(line)}${since === undefined ? "" : ` in ${formatDuration(now() - since)}`}\n`,
-      );
+      stream.write(`${oneLine(line)}${since === undefined ? "" : ` in ${formatDuration(now() - since)}`}\n`);
       started.delete(image);
     },
     [Symbol.dispose]: () => {},
@@ -69,11 +72,10 @@ function openBoard(stream: Terminal, now: () => number): Progress {
 
   function draw(): void {
     if (items.size === 0 && drawnLines === 0) return;
-    const width = stream.columns ?? 80;
-    const shown = [...items]
-      .slice(0, SHOWN_MAX)
-      .map(([image, item]) => renderItem(image, item, now(), width));
-    if (items.size > SHOWN_MAX) shown.push(`  and ${items.size - SHOWN_MAX} more`);
+    // a line that wraps, or scrolls away, cannot be drawn over
+    const most = Math.max(1, Math.min(SHOWN_MAX, (stream.rows ?? 24) - 2));
+    const shown = [...items].slice(0, most).map(([image, item]) => renderItem(image, item, now(), stream));
+    if (items.size > most) shown.push(`  and ${items.size - most} more`);
     stream.write(`${clear()}${shown.map((line) => `${line}\n`).join("")}`);
     drawnLines = shown.length;
   }
@@ -90,7 +92,7 @@ function openBoard(stream: Terminal, now: () => number): Progress {
     },
     end(image, line) {
       items.delete(image);
-      stream.write(`${clear()}${printable(line)}\n`);
+      stream.write(`${clear()}${oneLine(line)}\n`);
       draw();
     },
     [Symbol.dispose]() {
@@ -101,25 +103,31 @@ function openBoard(stream: Terminal, now: () => number): Progress {
 }
 
 /** Name, bar, bytes, rate, what is left: as much of it as the terminal is wide. */
-export function renderItem(
+function renderItem(
   image: string,
   { totalBytes, bytes, startedMs }: Item,
   nowMs: number,
-  width: number,
+  stream: Terminal,
 ): string {
-  const share = totalBytes === 0 ? 0 : Math.min(1, bytes / totalBytes);
-  const seconds = Math.max(0.001, (nowMs - startedMs) / 1000);
-  const rate = bytes / seconds;
-  const filled = Math.round(share * BAR_WIDTH);
-  const bar = `${styleText("cyan", "━".repeat(filled), { validateStream: false })}${" ".repeat(BAR_WIDTH - filled)}`;
+  const room = (stream.columns ?? 80) - 1;
+  const moved = Math.max(0, bytes);
+  const rate = moved / Math.max(0.001, (nowMs - startedMs) / 1000);
   const left =
-    rate > 0 && totalBytes > bytes ? `, ${formatDuration(((totalBytes - bytes) / rate) * 1000)} left` : "";
+    rate > 0 && totalBytes > moved ? `, ${formatDuration(((totalBytes - moved) / rate) * 1000)} left` : "";
   const facts =
     totalBytes === 0
       ? "looking"
-      : `${formatBytes(bytes)} of ${formatBytes(totalBytes)}, ${formatBytes(rate)}/s${left}`;
-  const room = Math.max(10, width - BAR_WIDTH - facts.length - 6);
-  const name = printable(image);
-  const short = name.length > room ? `…${name.slice(name.length - room + 1)}` : name.padEnd(room);
-  return `${short}  ${bar}  ${facts}`.slice(0, width + 10);
+      : `${formatBytes(moved)} of ${formatBytes(totalBytes)}, ${formatBytes(rate)}/s${left}`;
+  const name = oneLine(image);
+  const nameRoom = room - BAR_WIDTH - facts.length - 4;
+  if (nameRoom < NAME_MIN_WIDTH)
+    return `${shorten(name, NAME_MIN_WIDTH)}  ${facts}`.slice(0, Math.max(0, room));
+  const filled = totalBytes === 0 ? 0 : Math.round(Math.min(1, moved / totalBytes) * BAR_WIDTH);
+  const bar = `${styleText("cyan", "━".repeat(filled), { stream })}${" ".repeat(BAR_WIDTH - filled)}`;
+  return `${shorten(name, nameRoom).padEnd(nameRoom)}  ${bar}  ${facts}`;
+}
+
+/** The end of a name says more than its beginning: it holds the tag. */
+function shorten(text: string, width: number): string {
+  return text.length > width ? `…${text.slice(text.length - width + 1)}` : text;
 }

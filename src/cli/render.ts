@@ -1,4 +1,5 @@
-import { type Failure, printable } from "../lib/error.ts";
+import type { Failure } from "../lib/error.ts";
+import { oneLine } from "../lib/pretty.ts";
 
 /** A failure as a person reads it: code and message, then where, what was found, what is allowed, what to do next. */
 export function renderFailure({ code, message, next, details }: Failure): string {
@@ -15,10 +16,10 @@ export function renderFailure({ code, message, next, details }: Failure): string
       ? []
       : [`  ${name.padEnd(8)} ${text}`];
   });
-  return [`${code}  ${printable(message)}`, ...lines].join("\n");
+  return [`${code}  ${oneLine(message)}`, ...lines].join("\n");
 }
 
 function plain(value: unknown): string | undefined {
   if (value === undefined || value === null || value === "") return undefined;
-  return printable(typeof value === "string" ? value : JSON.stringify(value), { maxLength: 600 });
+  return oneLine(typeof value === "string" ? value : JSON.stringify(value), { maxLength: 600 });
 }

@@ -123,6 +123,7 @@ describe("the command line", () => {
     { row: "B1 an unknown command", args: ["snyc"], code: 3, says: "Did you mean sync?" },
     { row: "B1 an unknown flag", args: ["sync", "--confg", "x"], code: 3, says: "--config" },
     { row: "B2 a missing value", args: ["sync", "-c"], code: 3, says: "USAGE" },
+    { row: "B2 a value given twice", args: ["sync", "-c", "a", "-c", "b"], code: 3, says: "is given twice" },
     { row: "B2 a missing argument", args: ["copy", "x"], code: 3, says: "USAGE" },
     { row: "B4 an invalid log level", args: ["sync", "--log-level", "loud"], code: 3, says: "debug" },
     {
