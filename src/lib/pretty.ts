@@ -27,7 +27,7 @@ function valueOf(value: unknown): string {
   return oneLine(typeof value === "string" ? value : JSON.stringify(value));
 }
 
-/** A line break from outside would let a registry write log lines of its own. */
-function oneLine(text: string): string {
-  return printable(text).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+/** Text from outside within one line: a line break of its own would let a registry write lines as if they were ours. */
+export function oneLine(text: string, options: { readonly maxLength?: number } = {}): string {
+  return printable(text, options).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
 }

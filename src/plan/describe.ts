@@ -1,3 +1,4 @@
+import { oneLine } from "../lib/pretty.ts";
 import { shortDigest } from "../oci/digest.ts";
 import type { Action } from "./plan.ts";
 
@@ -6,18 +7,18 @@ export function describe(action: Action): string {
   const { tag } = action;
   switch (action.kind) {
     case "create":
-      return `+ ${tag}  ${shortDigest(action.image.digest)}  ${action.reason}`;
+      return `+ ${tag}  ${shortDigest(action.image.digest)}  ${oneLine(action.reason)}`;
     case "update": {
       const change = action.replaces === undefined ? "" : `${shortDigest(action.replaces)} → `;
-      return `~ ${tag}  ${change}${shortDigest(action.image.digest)}  ${action.reason}`;
+      return `~ ${tag}  ${change}${shortDigest(action.image.digest)}  ${oneLine(action.reason)}`;
     }
     case "keep":
-      return `= ${tag}  ${shortDigest(action.digest)}  ${action.reason}`;
+      return `= ${tag}  ${shortDigest(action.digest)}  ${oneLine(action.reason)}`;
     case "prune":
-      return `- ${tag}  ${action.digest ? shortDigest(action.digest) : ""}  ${action.reason}`;
+      return `- ${tag}  ${action.digest ? `${shortDigest(action.digest)}  ` : ""}${oneLine(action.reason)}`;
     case "remember":
-      return `. ${tag}  ${action.reason}`;
+      return `. ${tag}  ${oneLine(action.reason)}`;
     case "refuse":
-      return `! ${tag}  ${action.failure.code}  ${action.failure.message}`;
+      return `! ${tag}  ${action.failure.code}  ${oneLine(action.failure.message)}`;
   }
 }
