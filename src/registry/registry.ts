@@ -110,7 +110,7 @@ export function openRegistry(options: RegistryOptions): Registry {
     knowledge: blobKnowledge(),
     heads: { unusable: false },
     referrers: { apiAbsentUntilMs: 0 },
-    uploads: { chunked: false },
+    uploads: { chunkBytes: undefined },
     subjects: subjectQueue(),
     blobTimeouts: timeouts,
   };

@@ -12,7 +12,7 @@ import {
   type subjectQueue,
 } from "./referrers.ts";
 import { listTags } from "./tags.ts";
-import { placeBlob } from "./upload.ts";
+import { placeBlob, type UploadMemory } from "./upload.ts";
 
 /** What the repositories of one registry share. */
 export type Shared = {
@@ -21,7 +21,7 @@ export type Shared = {
   readonly knowledge: BlobKnowledge;
   readonly heads: HeadMemory;
   readonly referrers: ReferrersMemory;
-  readonly uploads: { chunked: boolean };
+  readonly uploads: UploadMemory;
   readonly subjects: ReturnType<typeof subjectQueue>;
   readonly blobTimeouts: BlobTimeouts;
 };

@@ -16,16 +16,27 @@ const CANCEL_TIMEOUT_MS = 5_000;
 /** How often a blob is sent from its start. */
 const SENDINGS_MAX = 3;
 
+/** The largest body that is sent at once; undefined: whole blobs. */
+export type UploadMemory = { chunkBytes: number | undefined };
+
+/** nginx takes no more than this unless told otherwise. */
+const SMALLEST_CHUNK_BYTES = 1024 * 1024;
+
 export type UploadContext = {
   readonly endpoint: Endpoint;
   readonly knowledge: BlobKnowledge;
   /** What uploads of this registry learnt: a proxy in front takes only so much at once. */
-  readonly memory: { chunked: boolean };
+  readonly memory: UploadMemory;
 };
 
 type Begun =
   | { readonly kind: "placed"; readonly how: "mounted" | "present" }
-  | { readonly kind: "session"; readonly location: URL; readonly chunkMinBytes: number };
+  | {
+      readonly kind: "session";
+      readonly location: URL;
+      readonly chunkMinBytes: number;
+      readonly chunkMaxBytes: number;
+    };
 
 /**
  * Puts a blob into a repository: known → mounted → there already → uploaded, each asked with the request that also does it.
@@ -69,10 +80,12 @@ export async function placeBlob(
 }
 
 /** The session was lost, the connection broke, or the body was too large for one request: a new session, from the start. */
-function maySendAgain(error: unknown, { memory }: UploadContext): boolean {
-  if (isSyncError(error, "TARGET_TOO_LARGE") && !memory.chunked) {
-    memory.chunked = true;
-    return true;
+function maySendAgain(error: unknown, { endpoint, memory }: UploadContext): boolean {
+  if (isSyncError(error, "TARGET_TOO_LARGE")) {
+    // first the registry's own chunks, then what the most modest proxy takes
+    const before = memory.chunkBytes ?? Infinity;
+    memory.chunkBytes = before === Infinity ? endpoint.profile().chunkBytes : SMALLEST_CHUNK_BYTES;
+    return memory.chunkBytes < before;
   }
   return isSyncError(
     error,
@@ -133,7 +146,8 @@ async function beginWith(
     return {
       kind: "session",
       location: uploadLocation(answer.headers["location"], url, endpoint.name),
-      chunkMinBytes: chunkMinimum(answer),
+      chunkMinBytes: chunkBound(answer, "oci-chunk-min-length") ?? 0,
+      chunkMaxBytes: chunkBound(answer, "oci-chunk-max-length") ?? Infinity,
     };
   } catch (error) {
     const refusedMount =
@@ -164,9 +178,9 @@ function notARegistry(endpoint: Endpoint, status: number): SyncError {
   );
 }
 
-function chunkMinimum(answer: Answer): number {
-  const bytes = Number(header(answer, "oci-chunk-min-length"));
-  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : 0;
+function chunkBound(answer: Answer, name: string): number | undefined {
+  const bytes = Number(header(answer, name));
+  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
 }
 
 const uploadSubject = ({ name }: Endpoint) => ({ action: "push", what: "upload", where: name }) as const;
@@ -218,6 +232,19 @@ async function isThere(
 
 type Session = Extract<Begun, { readonly kind: "session" }>;
 
+/** How large the parts are; Infinity: one part, in a request of its own; undefined: the closing request carries it all. */
+function chunkBytesFor(
+  { chunkMinBytes, chunkMaxBytes }: Session,
+  { size }: Descriptor,
+  { endpoint, memory }: UploadContext,
+): number | undefined {
+  const { upload, chunkBytes } = endpoint.profile();
+  if (size === 0) return undefined;
+  const wanted = memory.chunkBytes ?? (upload === "chunked" || size > chunkMaxBytes ? chunkBytes : undefined);
+  if (wanted === undefined) return upload === "patch" ? Infinity : undefined;
+  return Math.min(chunkMaxBytes, Math.max(chunkMinBytes, wanted));
+}
+
 async function send(
   session: Session,
   descriptor: Descriptor,
@@ -225,22 +252,13 @@ async function send(
   context: UploadContext,
   options: PushBlobOptions,
 ): Promise<void> {
-  const { endpoint, memory } = context;
-  const { upload, chunkBytes } = endpoint.profile();
+  const { endpoint } = context;
+  const chunkBytes = chunkBytesFor(session, descriptor, context);
   // content that breaks ends the request with an error of the transport: what the content said is what happened
   const content = observed(verified(open(), descriptor), options);
   try {
-    if (descriptor.size > 0 && (upload === "chunked" || memory.chunked))
-      return await sendChunks(
-        session,
-        content,
-        descriptor,
-        Math.max(chunkBytes, session.chunkMinBytes),
-        endpoint,
-        options,
-      );
-    if (descriptor.size > 0 && upload === "patch")
-      return await sendChunks(session, content, descriptor, Infinity, endpoint, options);
+    if (chunkBytes !== undefined)
+      return await sendChunks(session, content, descriptor, chunkBytes, endpoint, options);
     await close(
       withDigest(session.location, descriptor.digest),
       { content, bytes: descriptor.size },
