@@ -16,6 +16,8 @@ export type BlobTimeouts = {
 
 /** How often a body may break without a byte of progress. */
 const FRUITLESS_MAX = 4;
+/** From here on a connection of its own costs less than it saves. */
+const LARGE_BYTES = 4 * 1024 * 1024;
 
 /**
  * A blob's bytes from a registry, taken up where they broke off.
@@ -91,6 +93,7 @@ async function* oneBody(
       subject: { action: "pull", what: "blob", where },
       expect: asked ? [200, 206] : [200],
       timeoutMs: Infinity,
+      isLarge: size >= LARGE_BYTES,
     },
     { signal },
   );

@@ -9,6 +9,7 @@ import { retry, type RetryPolicy } from "../lib/retry.ts";
 import type { Allowance } from "../oci/allowance.ts";
 import type { Authenticator } from "./auth.ts";
 import { parseChallenges } from "./challenge.ts";
+import type { DirectAnswer } from "./direct.ts";
 import { errorOfResponse, errorOfTransport, type Subject } from "./error.ts";
 import type { Headers } from "./profile.ts";
 import { nextHop } from "./redirect.ts";
@@ -29,6 +30,8 @@ export type Ask = {
   readonly timeoutMs?: number;
   /** Do not follow redirects: hand them out. */
   readonly manualRedirect?: boolean;
+  /** The body will be large: worth a connection that is read in large pieces. */
+  readonly isLarge?: boolean;
 };
 
 export type Answer = AsyncDisposable & {
@@ -36,7 +39,8 @@ export type Answer = AsyncDisposable & {
   readonly headers: Headers;
   /** Where the answer came from in the end. */
   readonly url: URL;
-  readonly body: Readable;
+  /** A chunk is valid until the next is asked for. */
+  readonly body: AsyncIterable<Buffer>;
   /** All of the body. @throws {SyncError} HTTP_PROTOCOL when it is longer than `maxBytes` */
   bytes(maxBytes: number): Promise<Buffer>;
 };
@@ -137,6 +141,11 @@ export function openRequester(options: RequesterOptions): Requester {
     }
   }
 
+  function told(answer: Answer, method: Ask["method"]): Answer {
+    log.debug({ registry, method, path: answer.url.pathname, status: answer.status }, "request");
+    return answer;
+  }
+
   async function exchange(
     ask: Ask,
     url: URL,
@@ -147,17 +156,21 @@ export function openRequester(options: RequesterOptions): Requester {
     // how long content takes to send says nothing; how long the answer takes after it does
     const endless = ask.timeoutMs === Infinity || isContent(body);
     const deadline = endless ? signal : within(ask.timeoutMs ?? options.timeoutMs, { signal });
+    const sent = {
+      "user-agent": userAgent,
+      "accept-encoding": "identity",
+      ...headers,
+      ...(authorization === undefined ? {} : { authorization }),
+    };
     try {
+      const large = ask.isLarge === true ? transport.directTo(url) : undefined;
+      const read = await large?.get({ url, headers: sent }, { signal: deadline });
+      if (read) return told(answerOf(fromDirect(read), url, subject, deadline), method);
       const request: Dispatcher.RequestOptions = {
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method,
-        headers: {
-          "user-agent": userAgent,
-          "accept-encoding": "identity",
-          ...headers,
-          ...(authorization === undefined ? {} : { authorization }),
-        },
+        headers: sent,
         body: bodyOf(body),
         // undici closes the connection after a HEAD unless told not to
         ...(method === "HEAD" ? { reset: false } : {}),
@@ -167,8 +180,7 @@ export function openRequester(options: RequesterOptions): Requester {
         signal: deadline ?? null,
       };
       const response = await transport.dispatcherFor(url).request(request);
-      log.debug({ registry, method, path: url.pathname, status: response.statusCode }, "request");
-      return answerOf(response, url, subject, deadline);
+      return told(answerOf(fromClient(response), url, subject, deadline), method);
     } catch (error) {
       throw errorOfTransport(error, { where: subject.where, signal });
     }
@@ -226,7 +238,7 @@ async function drain(answer: Answer): Promise<string> {
   try {
     const chunks: Buffer[] = [];
     let total = 0;
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    for await (const chunk of answer.body) {
       chunks.push(chunk);
       total += chunk.length;
       if (total > ERROR_BODY_BYTES) break;
@@ -237,15 +249,30 @@ async function drain(answer: Answer): Promise<string> {
   }
 }
 
-function answerOf(
-  response: Dispatcher.ResponseData,
-  url: URL,
-  subject: Subject,
-  signal: AbortSignal | undefined,
-): Answer {
-  const { statusCode, headers, body } = response;
+type Response = Pick<Answer, "status" | "headers" | "body"> & { close(): Promise<void> };
+
+function fromDirect(answer: DirectAnswer): Response {
+  const { statusCode: status, headers, body } = answer;
+  return { status, headers, body, close: async () => answer.close() };
+}
+
+function fromClient({ statusCode: status, headers, body }: Dispatcher.ResponseData): Response {
   return {
-    status: statusCode,
+    status,
+    headers,
+    body,
+    async close() {
+      body.on("error", () => {}); // what breaks now no longer matters
+      if (body.destroyed || body.readableEnded) return;
+      await body.dump({ limit: ERROR_BODY_BYTES }).catch(() => {});
+    },
+  };
+}
+
+function answerOf(response: Response, url: URL, subject: Subject, signal: AbortSignal | undefined): Answer {
+  const { status, headers, body } = response;
+  return {
+    status,
     headers,
     url,
     body,
@@ -253,7 +280,7 @@ function answerOf(
       const chunks: Buffer[] = [];
       let total = 0;
       try {
-        for await (const chunk of body as AsyncIterable<Buffer>) {
+        for await (const chunk of body) {
           total += chunk.length;
           if (total > maxBytes)
             throw new SyncError(
@@ -268,11 +295,7 @@ function answerOf(
       }
       return Buffer.concat(chunks);
     },
-    async [Symbol.asyncDispose]() {
-      body.on("error", () => {}); // what breaks now no longer matters
-      if (body.destroyed || body.readableEnded) return;
-      await body.dump({ limit: ERROR_BODY_BYTES }).catch(() => {});
-    },
+    [Symbol.asyncDispose]: () => response.close(),
   };
 }
 

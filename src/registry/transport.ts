@@ -7,6 +7,7 @@ import { callbackify } from "node:util";
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
 
 import { isPrivateAddress, isPrivateHost } from "./address.ts";
+import { type Direct, openDirect } from "./direct.ts";
 import type { ProxyRules } from "./proxy.ts";
 
 export type TransportOptions = {
@@ -24,6 +25,8 @@ export type TransportOptions = {
 /** Connections, kept alive and shared: to the registry itself, and (without its certificate and laxities) to other origins. */
 export type Transport = AsyncDisposable & {
   dispatcherFor(url: URL): Dispatcher;
+  /** For large bodies; undefined where a proxy stands between. */
+  directTo(url: URL): Direct | undefined;
 };
 
 export function openTransport({
@@ -49,7 +52,12 @@ export function openTransport({
     ...(clientCertificate ? { cert: clientCertificate.certificate, key: clientCertificate.key } : {}),
     ...(insecure ? { rejectUnauthorized: false } : {}),
   };
+  const foreign = { ...connect, lookup: guardedLookup(registryUrl) };
   const open = new Map<string, Dispatcher>();
+  const direct = {
+    own: openDirect({ ...timeouts, tls: own }),
+    foreign: openDirect({ ...timeouts, tls: foreign }),
+  };
 
   function openDispatcher(isOwn: boolean, through: URL | undefined): Dispatcher {
     if (through)
@@ -59,10 +67,7 @@ export function openTransport({
         requestTls: isOwn ? own : connect,
         proxyTls: connect,
       });
-    return new Agent({
-      ...common,
-      connect: isOwn ? own : { ...connect, lookup: guardedLookup(registryUrl) },
-    });
+    return new Agent({ ...common, connect: isOwn ? own : foreign });
   }
 
   return {
@@ -74,7 +79,13 @@ export function openTransport({
       open.set(key, dispatcher);
       return dispatcher;
     },
+    directTo(url) {
+      if (proxy(url)) return undefined;
+      return url.origin === registryUrl.origin ? direct.own : direct.foreign;
+    },
     async [Symbol.asyncDispose]() {
+      direct.own[Symbol.dispose]();
+      direct.foreign[Symbol.dispose]();
       await Promise.all([...open.values()].map((dispatcher) => dispatcher.destroy()));
     },
   };
