@@ -1,9 +1,10 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 
+import { startBenchCluster } from "./cluster.ts";
 import { type Fleet, seedFleet, seedImage } from "./content.ts";
 import { type BenchRegistry, startBenchRegistry } from "./servers.ts";
-import type { Task, Tool } from "./tools.ts";
+import { streamOf, type Task, type Tool } from "./tools.ts";
 
 /** What is measured. `--quick` makes everything smaller, to see that it works. */
 export type Scenario = {
@@ -15,9 +16,12 @@ export type Scenario = {
   prepare(workspace: string): Promise<Prepared>;
 };
 
+/** What requests are counted at. */
+export type Counted = Pick<BenchRegistry, "requests">;
+
 export type Prepared = AsyncDisposable & {
   readonly task: Task;
-  readonly registries: { readonly source: BenchRegistry; readonly target?: BenchRegistry };
+  readonly registries: { readonly source: Counted; readonly target?: Counted; readonly cluster?: Counted };
   /** Before every run: the target as the scenario wants it. */
   reset(): Promise<void>;
   /** After every run: whether the work was done. */
@@ -57,6 +61,21 @@ export function scenarios({ quick }: { readonly quick: boolean }): readonly Scen
       tools: ["tagferry"],
       peakRssMaxBytes: 130_000_000,
     },
+    streamsScenario("1 large blob into a stream, memory", {
+      seed: async (source) => {
+        await seedImage(source, {
+          repository: "team/big",
+          tag: "v1",
+          layers: [size(2000, 200) * MEBIBYTE],
+        });
+        return ["team/big"];
+      },
+      tags: 1,
+    }),
+    streamsScenario(`${size(500, 100)} small images into streams, memory`, {
+      seed: (source) => seedFleet(source, { ...small, repositories: size(100, 20) }),
+      tags: small.tags,
+    }),
   ];
 }
 
@@ -120,6 +139,53 @@ function fleetScenario(name: string, { fleet, unchanged }: FleetOptions): Scenar
         },
         async check() {
           for (const repository of repositories) await requireTags(target, repository, fleet.tags);
+        },
+        [Symbol.asyncDispose]: () => owned.disposeAsync(),
+      };
+    },
+  };
+}
+
+type StreamsOptions = {
+  readonly seed: (source: BenchRegistry) => Promise<readonly string[]>;
+  readonly tags: number;
+};
+
+/** Into the test support's cluster, over TLS: real enough for memory and requests, not for time. */
+function streamsScenario(name: string, { seed, tags }: StreamsOptions): Scenario {
+  return {
+    name,
+    tools: ["tagferry"],
+    peakRssMaxBytes: 170_000_000,
+    async prepare(workspace) {
+      await using stack = new AsyncDisposableStack();
+      const source = stack.use(await startBenchRegistry(workspace, "source"));
+      const repositories = await seed(source);
+      let round = 0;
+      let cluster = await startBenchCluster(workspace);
+      stack.defer(() => cluster[Symbol.asyncDispose]());
+      const task: { -readonly [Key in keyof Task]: Task[Key] } = {
+        workspace,
+        source,
+        target: cluster.namespace,
+        what: { kind: "sync", repositories },
+      };
+      const owned = stack.move();
+      return {
+        task,
+        registries: {
+          source,
+          target: { requests: () => cluster.requestsOf("registry") },
+          cluster: { requests: () => cluster.requestsOf("api") },
+        },
+        async reset() {
+          if ((round += 1) === 1) return;
+          await cluster[Symbol.asyncDispose]();
+          cluster = await startBenchCluster(workspace);
+          task.target = cluster.namespace;
+        },
+        async check() {
+          for (const repository of repositories) cluster.requireTags(streamOf(repository), tags);
         },
         [Symbol.asyncDispose]: () => owned.disposeAsync(),
       };

@@ -8,14 +8,21 @@ import type { BenchRegistry } from "./servers.ts";
 export const TOOLS = ["tagferry", "skopeo"] as const;
 export type Tool = (typeof TOOLS)[number];
 
+export type BenchNamespace = {
+  readonly kubeconfigFile: string;
+  readonly registryHost: string;
+  readonly ca: string;
+  readonly namespace: string;
+};
+
 const BIN = new URL("../bin/tagferry", import.meta.url).pathname;
 
 /** A task that both tools know. */
 export type Task = {
   readonly workspace: string;
   readonly source: BenchRegistry;
-  /** A registry, or a directory that becomes a layout. */
-  readonly target: BenchRegistry | { readonly directory: string };
+  /** A registry, a directory that becomes a layout, or a namespace of a cluster, where each repository has its stream. */
+  readonly target: BenchRegistry | { readonly directory: string } | BenchNamespace;
   readonly what:
     | { readonly kind: "copy"; readonly repository: string; readonly tag: string }
     | { readonly kind: "sync"; readonly repositories: readonly string[] };
@@ -28,6 +35,7 @@ export async function commandOf(tool: Tool, task: Task): Promise<Command> {
 
 /** Referrers are left out: skopeo does not know them. */
 async function tagferryCommand({ workspace, source, target, what }: Task): Promise<Command> {
+  if ("namespace" in target) return streamsCommand(workspace, source, target, what);
   const { ca } = await makeCertificates();
   const hosts = [source, ...("host" in target ? [target] : [])];
   const registries = Object.fromEntries(
@@ -62,6 +70,34 @@ async function tagferryCommand({ workspace, source, target, what }: Task): Promi
   return { program: BIN, args };
 }
 
+/** Every tag of every repository into the streams of one namespace. */
+async function streamsCommand(
+  workspace: string,
+  source: BenchRegistry,
+  { kubeconfigFile, registryHost, ca, namespace }: BenchNamespace,
+  what: Task["what"],
+): Promise<Command> {
+  const repositories = what.kind === "sync" ? what.repositories : [what.repository];
+  const file = join(workspace, "tagferry.yaml");
+  const config = {
+    version: 1,
+    registries: { [source.host]: { plainHttp: true }, [registryHost]: { ca } },
+    clusters: { here: { kubeconfigFile, registry: registryHost } },
+    mirrors: repositories.map((repository) => ({
+      source: `${source.host}/${repository}`,
+      target: `imagestream:${namespace}/${streamOf(repository)}`,
+      tags: { all: true },
+      referrers: false,
+    })),
+  };
+  await writeFile(file, JSON.stringify(config)); // JSON is YAML
+  return { program: BIN, args: ["sync", "-c", file, "--no-progress"] };
+}
+
+export function streamOf(repository: string): string {
+  return repository.replaceAll("/", "-");
+}
+
 async function skopeoCommand({ workspace, source, target, what }: Task): Promise<Command> {
   const { trustDirectory } = await makeCertificates();
   // It remembers where it saw blobs and then mounts instead of copying: every run begins without that memory.
@@ -73,6 +109,7 @@ async function skopeoCommand({ workspace, source, target, what }: Task): Promise
     registry.url.startsWith("https:")
       ? [`--${side}-cert-dir=${trustDirectory}`]
       : [`--${side}-tls-verify=false`];
+  if ("namespace" in target) throw new Error("skopeo knows no image streams");
   const flags = [...trust("src", source), ...("host" in target ? trust("dest", target) : [])];
   if (what.kind === "copy") {
     const to =
@@ -83,7 +120,7 @@ async function skopeoCommand({ workspace, source, target, what }: Task): Promise
     const args = ["--insecure-policy", "copy", "--all", "--preserve-digests", ...flags, from, to];
     return { program: "skopeo", args, env };
   }
-  if (!("host" in target)) throw new Error("skopeo sync writes no layouts");
+  if (!("host" in target)) throw new Error("skopeo sync writes to registries");
   const file = join(workspace, "skopeo.yaml");
   const images = Object.fromEntries(what.repositories.map((repository) => [repository, []]));
   await writeFile(file, JSON.stringify({ [source.host]: { "tls-verify": false, images } }));

@@ -1,3 +1,5 @@
+import { createSecureContext } from "node:tls";
+
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
 
 import { type Cancellable, within } from "../lib/cancel.ts";
@@ -105,8 +107,9 @@ export async function openCluster({
 }
 
 function dispatcherFor({ tls, proxy }: KubeAccess): Dispatcher {
-  const { servername, ...rest } = tls;
-  const connect = { ...rest, ...(servername === undefined ? {} : { servername }), timeout: 10_000 };
+  const { ca, cert, key, ...rest } = tls;
+  // parsed once, not once a connection
+  const connect = { ...rest, secureContext: createSecureContext({ ca, cert, key }), timeout: 10_000 };
   const common = {
     allowH2: false,
     connections: 16,

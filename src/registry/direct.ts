@@ -30,7 +30,7 @@ export type DirectAnswer = {
 
 export type DirectOptions = {
   /** Certificates and name lookup. */
-  readonly tls: ConnectionOptions;
+  readonly tls: () => ConnectionOptions;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
 };
@@ -126,7 +126,7 @@ export function openDirect(options: DirectOptions): Direct {
       const session = sessions.get(origin);
       const settings = {
         ...options,
-        tls: { ...options.tls, ...(session ? { session } : {}) },
+        tls: { ...options.tls(), ...(session ? { session } : {}) },
         onSession: (one: Buffer) => void sessions.set(origin, one),
       };
       return attempt(await openConnection(url, settings, { signal }), request, { signal });

@@ -165,7 +165,9 @@ export function errorOfTransport(
   if (code === "ERR_REDIRECT_PRIVATE") return fail("REDIRECT_REFUSED", "it was sent to a private address");
   if (["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA", "ENODATA"].includes(code))
     return fail("REGISTRY_DNS", "the host name does not resolve");
-  if (/^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|EPROTO|HOSTNAME_MISMATCH)/.test(code))
+  if (
+    /^(?:ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|EPROTO|HOSTNAME_MISMATCH)/.test(code)
+  )
     return fail("REGISTRY_TLS", "no trusted TLS connection");
   if (code.startsWith("HPE_") || (inner instanceof Error && inner.name === "HTTPParserError"))
     return protocolError(inner, fail);

@@ -1,7 +1,6 @@
 import type { LookupAddress, LookupOptions } from "node:dns";
 import { lookup } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
-import { getCACertificates } from "node:tls";
 import { callbackify } from "node:util";
 
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
@@ -9,14 +8,10 @@ import { Agent, type Dispatcher, ProxyAgent } from "undici";
 import { isPrivateAddress, isPrivateHost } from "./address.ts";
 import { type Direct, openDirect } from "./direct.ts";
 import type { ProxyRules } from "./proxy.ts";
+import { openTrust, type TrustedOptions, type TrustOptions } from "./trust.ts";
 
-export type TransportOptions = {
+export type TransportOptions = TrustOptions & {
   readonly registryUrl: URL;
-  /** PEM, trusted besides the system's authorities. */
-  readonly ca?: string | undefined;
-  readonly clientCertificate?: { readonly certificate: string; readonly key: string } | undefined;
-  /** Take any certificate from the registry itself. */
-  readonly insecure: boolean;
   readonly proxy: ProxyRules;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
@@ -29,45 +24,35 @@ export type Transport = AsyncDisposable & {
   directTo(url: URL): Direct | undefined;
 };
 
-export function openTransport({
-  registryUrl,
-  ca,
-  clientCertificate,
-  insecure,
-  proxy,
-  ...timeouts
-}: TransportOptions): Transport {
+export function openTransport(options: TransportOptions): Transport {
+  const { registryUrl, proxy, connectTimeoutMs, idleTimeoutMs } = options;
   const common = {
     allowH2: false, // HTTP/2 halves the speed of blobs (libraries: 142 against 245 MB/s)
     keepAliveTimeout: 30_000,
     keepAliveMaxTimeout: 600_000,
-    headersTimeout: timeouts.idleTimeoutMs,
-    bodyTimeout: timeouts.idleTimeoutMs,
+    headersTimeout: idleTimeoutMs,
+    bodyTimeout: idleTimeoutMs,
     maxHeaderSize: 32 * 1024,
   };
-  const trusted = ca === undefined ? {} : { ca: [...getCACertificates("default"), ca] };
-  const connect = { timeout: timeouts.connectTimeoutMs, autoSelectFamily: true, ...trusted };
-  const own = {
-    ...connect,
-    ...(clientCertificate ? { cert: clientCertificate.certificate, key: clientCertificate.key } : {}),
-    ...(insecure ? { rejectUnauthorized: false } : {}),
-  };
-  const foreign = { ...connect, lookup: guardedLookup(registryUrl) };
-  const open = new Map<string, Dispatcher>();
+  const connect = { timeout: connectTimeoutMs, autoSelectFamily: true };
+  const trust = openTrust(options);
+  const guard = { lookup: guardedLookup(registryUrl) };
+  const tlsOf = (isOwn: boolean): TrustedOptions => (isOwn ? trust.own() : { ...trust.foreign(), ...guard });
   const direct = {
-    own: openDirect({ ...timeouts, tls: own }),
-    foreign: openDirect({ ...timeouts, tls: foreign }),
+    own: openDirect({ connectTimeoutMs, idleTimeoutMs, tls: () => tlsOf(true) }),
+    foreign: openDirect({ connectTimeoutMs, idleTimeoutMs, tls: () => tlsOf(false) }),
   };
+  const open = new Map<string, Dispatcher>();
 
   function openDispatcher(isOwn: boolean, through: URL | undefined): Dispatcher {
     if (through)
       return new ProxyAgent({
         ...common,
         uri: through.href,
-        requestTls: isOwn ? own : connect,
-        proxyTls: connect,
+        requestTls: { ...connect, ...(isOwn ? trust.own() : trust.foreign()) },
+        proxyTls: { ...connect, ...trust.foreign() },
       });
-    return new Agent({ ...common, connect: isOwn ? own : foreign });
+    return new Agent({ ...common, connect: { ...connect, ...tlsOf(isOwn) } });
   }
 
   return {
