@@ -1,0 +1,128 @@
+import { existsSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { hostname } from "node:os";
+
+import type { KubeConfig } from "@kubernetes/client-node";
+
+import { SyncError } from "../lib/error.ts";
+import type { KubeAccess, KubeAccessOptions, KubeTls } from "./kube-access.ts";
+
+/**
+ * The access a kubeconfig describes.
+ *
+ * @throws {SyncError} CLUSTER_CONFIG
+ */
+export async function accessOfKubeconfig({
+  kubeconfigFile,
+  context,
+  env,
+}: KubeAccessOptions): Promise<KubeAccess> {
+  const { KubeConfig: Kubeconfig } = await importConfig();
+  const config = new Kubeconfig();
+  const where = kubeconfigFile ?? (env["KUBECONFIG"] || `${env["HOME"] ?? "~"}/.kube/config`);
+  const fail = (what: string, cause?: unknown): SyncError =>
+    new SyncError("CLUSTER_CONFIG", `no way to the cluster: ${what}`, { cause, where });
+  const files = where.split(":").filter((file) => file !== "" && existsSync(file));
+  if (files.length === 0) throw fail(`there is no kubeconfig at ${where}`);
+  try {
+    for (const [position, file] of files.entries()) {
+      if (position === 0) config.loadFromFile(file);
+      else {
+        const more = new Kubeconfig();
+        more.loadFromFile(file);
+        config.mergeConfig(more);
+      }
+    }
+  } catch (cause) {
+    throw fail(`the kubeconfig ${where} cannot be read`, cause);
+  }
+  if (context !== undefined) {
+    const names = config.getContexts().map(({ name }) => name);
+    if (!names.includes(context))
+      throw fail(`the kubeconfig has no context ${context} (it has: ${names.join(", ")})`);
+    config.setCurrentContext(context);
+  }
+  const cluster = config.getCurrentCluster();
+  if (!cluster) throw fail(`the kubeconfig ${where} has no current context`);
+  const server = URL.parse(cluster.server);
+  if (!server) throw fail(`"${cluster.server}" is not the address of a cluster`);
+  const secured = await applied(config, fail);
+  return {
+    server,
+    namespace: config.getContextObject(config.getCurrentContext())?.namespace,
+    installation: hostname(),
+    inCluster: false,
+    tls: secured.tls,
+    ...(cluster.proxyUrl ? { proxy: new URL(cluster.proxyUrl) } : {}),
+    headers: async () => (await applied(config, fail)).headers,
+  };
+}
+
+type Applied = { readonly headers: Record<string, string>; readonly tls: KubeTls };
+
+/** What client-node makes of the current user: exec plugins run, token files are read, certificates decoded. */
+async function applied(
+  config: { applyToHTTPSOptions(options: object): Promise<void> },
+  fail: (what: string, cause?: unknown) => SyncError,
+): Promise<Applied> {
+  const options: {
+    headers?: Record<string, string>;
+    ca?: unknown;
+    cert?: unknown;
+    key?: unknown;
+    servername?: string;
+    rejectUnauthorized?: boolean;
+    auth?: string;
+  } = {};
+  try {
+    await config.applyToHTTPSOptions(options);
+  } catch (cause) {
+    throw fail(
+      `the user of the kubeconfig cannot log in: ${cause instanceof Error ? cause.message : String(cause)}`,
+      cause,
+    );
+  }
+  const headers = Object.fromEntries(
+    Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  if (options.auth !== undefined)
+    headers["authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`;
+  return {
+    headers,
+    tls: {
+      ...textOf("ca", options.ca),
+      ...textOf("cert", options.cert),
+      ...textOf("key", options.key),
+      ...(options.servername === undefined ? {} : { servername: options.servername }),
+      ...(options.rejectUnauthorized === undefined ? {} : { rejectUnauthorized: options.rejectUnauthorized }),
+    },
+  };
+}
+
+function textOf<K extends "ca" | "cert" | "key">(name: K, value: unknown): { readonly [name in K]?: string } {
+  if (typeof value === "string") return { [name]: value } as { readonly [name in K]: string };
+  return Buffer.isBuffer(value)
+    ? ({ [name]: value.toString("utf8") } as { readonly [name in K]: string })
+    : {};
+}
+
+const NO_MODELS =
+  "data:text/javascript,export const createConfiguration = undefined, ServerConfiguration = undefined;";
+
+/**
+ * The part of client-node that reads kubeconfigs, without the models of the whole API that come with it: 2,000 modules,
+ * 45 MB and a quarter of a second for clients we do not make. Should a later version be cut otherwise, all of it is loaded.
+ */
+async function importConfig(): Promise<{ readonly KubeConfig: typeof KubeConfig }> {
+  const hooks = registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier.endsWith("/gen/index.js") && context.parentURL?.includes("/client-node/dist/") === true
+        ? { url: NO_MODELS, shortCircuit: true }
+        : next(specifier, context),
+  });
+  try {
+    return await import("@kubernetes/client-node/dist/config.js");
+  } finally {
+    hooks.deregister();
+  }
+}
