@@ -124,14 +124,9 @@ const DOES_NOT_APPLY: readonly { readonly row: string; readonly reason: string }
       "A tag with a digest is a pin (`1.27@sha256:…` under `tags`); a tag or digest in `source` is `CONFIG_REPOSITORY`.",
   },
   {
-    row: "A39, A41",
-    reason: "Nothing runs on a schedule yet: `schedule` and `timeZone` are unknown keys.",
-  },
-  {
     row: "B5, B7, B9",
     reason: "No command takes `--since`, writes an archive, or prompts.",
   },
-  { row: "B13, B14", reason: "Nothing listens and nothing uses Redis yet." },
   {
     row: "D36",
     reason: "No conditional request is made, so a 304 is `HTTP_PROTOCOL`.",

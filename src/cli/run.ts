@@ -1,4 +1,5 @@
 import type { Config, Mirror } from "../config/config.ts";
+import { DEFAULT_DAEMON } from "../config/daemon.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Failure, SyncError } from "../lib/error.ts";
 import { type Log, openLog } from "../lib/log.ts";
@@ -59,7 +60,7 @@ export async function readConfigIfAny(flags: CommonFlags, process: Process): Pro
     return await readConfig(flags, process);
   } catch (error) {
     if (!named && error instanceof SyncError && error.code === "CONFIG_NOT_FOUND")
-      return { file: "", registries: [], cluster: {}, mirrors: [] };
+      return { file: "", registries: [], cluster: {}, mirrors: [], daemon: DEFAULT_DAEMON, fingerprint: "" };
     throw error;
   }
 }

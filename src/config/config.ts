@@ -11,6 +11,29 @@ export type Config = {
   /** The one cluster this file speaks of, when it says more about it than the defaults. */
   readonly cluster: ClusterSettings;
   readonly mirrors: readonly Mirror[];
+  readonly daemon: DaemonSettings;
+  /** SHA-256 of the file's text: whether another one is in force. */
+  readonly fingerprint: string;
+};
+
+export type DaemonSettings = {
+  /** undefined: everything happens in one process. */
+  readonly redis?: RedisSettings;
+  /** Tags in flight per process. 0: this process does no such work. */
+  readonly workers: number;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** For the API and the page's buttons. */
+  readonly token?: SecretSource;
+  readonly webhookSecret?: SecretSource;
+  /** How long work in flight may take after the process was told to stop. */
+  readonly graceMs: number;
+};
+
+export type RedisSettings = {
+  readonly url: string;
+  readonly password?: SecretSource;
+  /** PEM. */
+  readonly ca?: string;
 };
 
 /** How we talk to one registry, or to one project of it. */
@@ -82,7 +105,12 @@ export type Mirror = {
   readonly referencePolicy: "source" | "local";
   /** undefined: never delete. */
   readonly prune?: PruneRules;
+  /** undefined: only when somebody asks for it. */
+  readonly schedule?: Schedule;
 };
+
+/** When a mirror is due: a cron expression as node-cron reads it. */
+export type Schedule = { readonly cron: string; readonly timeZone: string; readonly jitterMs: number };
 
 export type TagRules =
   /** Exact names: no listing is needed. A digest pins what the tag must be. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
@@ -6,6 +7,7 @@ import { isSyncError } from "../lib/error.ts";
 import { parseRegistry } from "../oci/reference.ts";
 import { checkMirrors } from "./check.ts";
 import type { ClusterSettings, Config } from "./config.ts";
+import { readDaemon } from "./daemon.ts";
 import { type Environment, replaceVariables } from "./environment.ts";
 import { keysAt } from "./keys.ts";
 import { readMirrors } from "./mirrors.ts";
@@ -15,8 +17,10 @@ import { fileSchema, type FileShape } from "./schema.ts";
 import { problemsOfShape } from "./shape.ts";
 import { type Path, readYaml, type YamlFile } from "./yaml.ts";
 
-/** A problem that only an upper layer can see: a pattern that does not compile. */
+/** A problem that only an upper layer can see: a pattern that does not compile, a schedule that never fires. */
 export type UpperProblem = Pick<Problem, "code" | "message" | "found" | "allowed"> & {
+  /** It works, but hardly as it was meant. */
+  readonly warning?: boolean;
   readonly path: Path;
   /** Of a list below `path`: the item that is meant. */
   readonly value?: string;
@@ -41,7 +45,8 @@ const FILE_MAX_BYTES = 1024 * 1024;
  */
 export async function loadConfig({ file, env, directory, checks = [] }: LoadOptions): Promise<Loaded> {
   const path = resolve(directory, file ?? (env["TAGFERRY_CONFIG"] || "tagferry.yaml"));
-  const { yaml, problems } = readYaml(path, await readText(path));
+  const text = await readText(path);
+  const { yaml, problems } = readYaml(path, text);
   refuse(path, problems);
   const replaced = replaceVariables(yaml.value, env, yaml);
   const shape = fileSchema.safeParse(replaced.value);
@@ -51,12 +56,24 @@ export async function loadConfig({ file, env, directory, checks = [] }: LoadOpti
     path,
     shape.success ? [] : [yaml.problem([], "CONFIG_TYPE", "the file has not the form of a configuration")],
   );
-  const { config, problems: found, warnings } = readShape(shape.data as FileShape, yaml, path);
-  const all = [...replaced.problems, ...found];
-  refuse(path, all.length > 0 ? [...all, ...upper(config, yaml, checks)] : upper(config, yaml, checks));
+  const {
+    config,
+    problems: found,
+    warnings,
+  } = readShape(shape.data as FileShape, yaml, {
+    path,
+    fingerprint: createHash("sha256").update(text).digest("hex"),
+  });
+  const judged = upper(config, yaml, checks);
+  refuse(path, [
+    ...replaced.problems,
+    ...found,
+    ...judged.filter(({ warning }) => !warning).map(({ problem }) => problem),
+  ]);
+  const doubts = judged.filter(({ warning }) => warning).map(({ problem }) => problem);
   return {
     config,
-    warnings: warnings.map(({ code, message, where, next, found: what }) => ({
+    warnings: [...warnings, ...doubts].map(({ code, message, where, next, found: what }) => ({
       code,
       message,
       next,
@@ -68,21 +85,30 @@ export async function loadConfig({ file, env, directory, checks = [] }: LoadOpti
 function readShape(
   shape: FileShape,
   yaml: YamlFile,
-  path: string,
+  { path, fingerprint }: { readonly path: string; readonly fingerprint: string },
 ): { readonly config: Config; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] } {
   const directory = dirname(path);
   const registries = readRegistries(shape.registries ?? {}, { yaml, raw: yaml.value, directory });
   const { mirrors, problems } = readMirrors(shape, { yaml, directory });
   const cluster = readCluster(shape.clusters ?? {}, yaml, directory);
+  const daemon = readDaemon(shape.daemon ?? {}, { yaml, directory });
   const config: Config = {
     file: path,
+    fingerprint,
+    daemon: daemon.settings,
     registries: registries.settings,
     cluster: cluster.settings,
     mirrors: mirrors.map(({ mirror }) => mirror),
   };
   return {
     config,
-    problems: [...registries.problems, ...cluster.problems, ...problems, ...checkMirrors(mirrors, yaml)],
+    problems: [
+      ...registries.problems,
+      ...cluster.problems,
+      ...daemon.problems,
+      ...problems,
+      ...checkMirrors(mirrors, yaml),
+    ],
     warnings: registries.warnings,
   };
 }
@@ -136,12 +162,13 @@ function upper(
   config: Config,
   yaml: YamlFile,
   checks: NonNullable<LoadOptions["checks"]>,
-): readonly Problem[] {
+): readonly { readonly problem: Problem; readonly warning: boolean }[] {
   return checks
     .flatMap((check) => check(config))
-    .map(({ path, value, code, message, found, allowed }) =>
-      yaml.problem(exactPath(yaml, path, value), code, message, { found, allowed }),
-    );
+    .map(({ path, value, code, message, found, allowed, warning = false }) => ({
+      warning,
+      problem: yaml.problem(exactPath(yaml, path, value), code, message, { found, allowed }),
+    }));
 }
 
 function exactPath(yaml: YamlFile, path: Path, value: string | undefined): Path {

@@ -7,6 +7,7 @@ import { parseRepository, parseTag, type Place } from "../oci/reference.ts";
 import type { Mirror, PruneRules, Storage, TagMatcher, TagRules, Target } from "./config.ts";
 import { parseDuration } from "./duration.ts";
 import type { Problem } from "./problems.ts";
+import { readSchedule } from "./schedule.ts";
 import type { FileShape, MirrorShape, TagRulesShape } from "./schema.ts";
 import { shown } from "./shape.ts";
 import type { Path, ProblemFacts, YamlFile } from "./yaml.ts";
@@ -22,7 +23,7 @@ export function readMirrors(
   const located = mirrors.flatMap((shape, position): Located[] => {
     const reader = readerAt(position, shape, context, problems);
     const before = problems.length;
-    const mirror = readMirror({ ...defaults, ...shape }, reader);
+    const mirror = readMirror({ ...defaults, ...shape }, shape, reader);
     return mirror && problems.length === before ? [{ mirror, position }] : [];
   });
   return { mirrors: located, problems };
@@ -31,11 +32,13 @@ export function readMirrors(
 /** A mirror with its position in the file. */
 export type Located = { readonly mirror: Mirror; readonly position: number };
 
-type Reader = {
+export type Reader = {
   readonly directory: string;
   readonly fail: (at: Path, code: ErrorCode, message: string, facts?: ProblemFacts) => undefined;
   /** Runs what throws a SyncError, and makes it a problem at this place. */
   attempt<T>(at: Path, read: () => T): T | undefined;
+  /** In milliseconds. */
+  duration(at: Path, text: string): number | undefined;
 };
 
 /** Keys that stand under `defaults` have their place there. */
@@ -70,16 +73,23 @@ function readerAt(
         return undefined;
       }
     },
+    duration: (at, text) =>
+      parseDuration(text) ??
+      fail(at, "CONFIG_DURATION", `"${text}" is not a duration`, {
+        found: text,
+        allowed: "a whole number and a unit: 30s, 15m, 12h, 90d",
+      }),
   };
 }
 
-function readMirror(shape: MirrorShape, reader: Reader): Mirror | undefined {
+function readMirror(shape: MirrorShape, own: MirrorShape, reader: Reader): Mirror | undefined {
   const source = reader.attempt(["source"], () => readPlace(shape.source, reader));
   const target = readTarget(shape.target, reader);
   const storage = readStorage(shape, target, reader);
   const tags = readTags(shape, reader);
   const platforms = readPlatforms(shape, reader);
   const prune = readPrune(shape, target, tags, reader);
+  const schedule = readSchedule(shape, own, reader);
   refuseIdleKeys(shape, target, storage, reader);
   if (!source || !target || !storage || !tags) return undefined;
   return {
@@ -93,6 +103,7 @@ function readMirror(shape: MirrorShape, reader: Reader): Mirror | undefined {
     referencePolicy: shape.referencePolicy ?? "source",
     ...(platforms ? { platforms } : {}),
     ...(prune ? { prune } : {}),
+    ...(schedule ? { schedule } : {}),
   };
 }
 
@@ -244,7 +255,7 @@ function readRules(shape: TagRulesShape, reader: Reader): TagRules | undefined {
       key: true,
       allowed: "newest and by",
     });
-  const sinceMs = since === undefined ? undefined : readDuration(["tags", "since"], since, reader);
+  const sinceMs = since === undefined ? undefined : reader.duration(["tags", "since"], since);
   return {
     kind: "rules",
     include,
@@ -253,17 +264,6 @@ function readRules(shape: TagRulesShape, reader: Reader): TagRules | undefined {
     ...(newest === undefined ? {} : { newest: { count: newest, by: by ?? "semver" } }),
     ...(max === undefined ? {} : { max }),
   };
-}
-
-function readDuration(at: Path, text: string, { fail }: Reader): number | undefined {
-  const durationMs = parseDuration(text);
-  return (
-    durationMs ??
-    fail(at, "CONFIG_DURATION", `"${text}" is not a duration`, {
-      found: text,
-      allowed: "a whole number and a unit: 30s, 15m, 12h, 90d",
-    })
-  );
 }
 
 function readPlatforms({ platforms }: MirrorShape, reader: Reader): readonly Platform[] | undefined {
@@ -291,7 +291,7 @@ function readPrune(
       key: true,
       allowed: "tag rules",
     });
-  const graceMs = readDuration(["prune", "grace"], prune.grace, reader);
+  const graceMs = reader.duration(["prune", "grace"], prune.grace);
   const atMost = readAtMost(prune.atMost ?? DEFAULT_AT_MOST, reader);
   return graceMs === undefined || !atMost ? undefined : { graceMs, atMost };
 }

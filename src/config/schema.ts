@@ -172,7 +172,50 @@ const mirrorKeys = {
     })
     .optional(),
   prune: prune.optional(),
+  schedule: text(
+    "When the daemon checks the mirror: five cron fields (minute, hour, day of month, month, day of week), or six with seconds first. Without: only when asked to.",
+    "*/30 * * * *",
+  ).optional(),
+  timeZone: text("Time zone of the schedule: an IANA name. Without: UTC.", "Europe/Berlin").optional(),
+  jitter: text(
+    "The check begins up to so much later, so that not all mirrors ask at once; the same for every due time of one mirror in all replicas.",
+    "60s",
+  ).optional(),
 } as const;
+
+const daemon = z
+  .strictObject({
+    redis: z
+      .union([
+        text("Address of the Redis that several processes share.", "redis://redis.tagferry.svc:6379"),
+        z.strictObject({
+          url: text("redis://HOST:PORT, rediss:// with TLS, or unix:/path.", "redis://redis:6379"),
+          passwordFile: path("File with the password.", "/run/secrets/redis/password").optional(),
+          ca: path("PEM file with the authority of Redis' certificate.").optional(),
+        }),
+      ])
+      .meta({ description: "The Redis that several processes share. Without: everything in one process." })
+      .optional(),
+    workers: z
+      .int()
+      .min(0)
+      .max(256)
+      .meta({ description: "Tags in flight per process. 0: it only schedules and shows.", default: 4 })
+      .optional(),
+    listen: text(
+      "Where page, API and metrics are served. Anything but loopback needs tokenFile. Default: 127.0.0.1:8080.",
+      "0.0.0.0:8080",
+    ).optional(),
+    tokenFile: path("File with the token for API and page.", "/run/secrets/tagferry/token").optional(),
+    webhooks: z
+      .strictObject({
+        secretFile: path("File with the secret that webhooks must know.", "/run/secrets/tagferry/webhook"),
+      })
+      .meta({ description: "Pushes at a registry make a mirror due at once. Without: no webhook is taken." })
+      .optional(),
+    grace: text("How long work in flight may take after SIGTERM. Default: 25s.", "25s").optional(),
+  })
+  .meta({ description: "How `tagferry serve` and `tagferry worker` run." });
 
 const mirror = z
   .strictObject({
@@ -208,6 +251,7 @@ export const fileSchema = z
       .strictObject(mirrorKeys)
       .meta({ description: "Any key of a mirror but name, source and target." })
       .optional(),
+    daemon: daemon.optional(),
     mirrors: z.array(mirror).min(1).meta({ description: "The mirrors." }),
   })
   .meta({ title: "Tagferry configuration", description: "What Tagferry mirrors." });

@@ -219,6 +219,32 @@ export const ERROR_CODES = {
     meaning: "Pruning is not possible as it is configured (nothing is owned at registry and oci: targets).",
     next: "Remove `prune`, or mirror into an image stream.",
   },
+  CONFIG_CRON: {
+    class: "usage",
+    meaning: "The schedule is not valid or never fires.",
+    next: "Write five fields: minute hour day-of-month month day-of-week.",
+  },
+  CONFIG_CRON_BOTH_DAYS: {
+    class: "usage",
+    meaning:
+      "The schedule names a day of the month and a day of the week: it fires only where both are true (in crontab one would do).",
+    next: "Write * for one of them, or keep both if that is meant.",
+  },
+  CONFIG_TIME_ZONE: {
+    class: "usage",
+    meaning: "The time zone is unknown.",
+    next: "Use an IANA name such as Europe/Berlin or UTC.",
+  },
+  CONFIG_LISTEN: {
+    class: "usage",
+    meaning: "The daemon cannot listen there, or must not without a token.",
+    next: "Write HOST:PORT; beyond loopback name a tokenFile too.",
+  },
+  CONFIG_REDIS: {
+    class: "usage",
+    meaning: "This is not the address of a Redis.",
+    next: "Write redis://HOST:PORT.",
+  },
   CONFIG_DURATION: {
     class: "usage",
     meaning: "This is not a duration.",

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 
 import { loadConfig } from "../../src/config/load.ts";
 import { isProblems, renderProblems } from "../../src/config/problems.ts";
+import { checkSchedules } from "../../src/daemon/cron.ts";
 import { isSyncError } from "../../src/lib/error.ts";
 import { checkTagRules } from "../../src/plan/patterns.ts";
 import { makeCertificates } from "../support/certificates.ts";
@@ -16,7 +17,7 @@ const ENV = { GIVEN: "value", EMPTY: "" };
 /** What is wrong with a file: codes with line:column, in order. */
 async function problemsOf(path: string, directory: string): Promise<readonly string[]> {
   try {
-    await loadConfig({ file: path, env: ENV, directory, checks: [checkTagRules] });
+    await loadConfig({ file: path, env: ENV, directory, checks: [checkTagRules, checkSchedules] });
     return [];
   } catch (error) {
     if (isProblems(error))
@@ -33,6 +34,9 @@ const TAGS = "tags: [latest]";
 const registry = (body: string): string =>
   `${mirror(`${SOURCE}\n${TARGET}\n${TAGS}`)}registries:\n  ${body}\n`;
 const tagged = (tags: string): string => mirror(`${SOURCE}\n${TARGET}\n${tags}`);
+
+const due = (lines: string): string => mirror(`${SOURCE}\n${TARGET}\n${TAGS}\n${lines}`);
+const daemon = (lines: string): string => `${mirror(`${SOURCE}\n${TARGET}\n${TAGS}`)}daemon:\n  ${lines}\n`;
 
 /** The rows of bad input A1-A49: number, what the file says, what is answered and where. */
 const ROWS: readonly { row: string; text: string | Uint8Array; expected: readonly string[] }[] = [
@@ -57,7 +61,7 @@ const ROWS: readonly { row: string; text: string | Uint8Array; expected: readonl
   },
   {
     row: "A10 a key of a later version",
-    text: `${tagged(TAGS)}daemon: {}\n`,
+    text: `${tagged(TAGS)}include: [more.yaml]\n`,
     expected: ["CONFIG_UNKNOWN_KEY 6:1"],
   },
   {
@@ -214,13 +218,36 @@ const ROWS: readonly { row: string; text: string | Uint8Array; expected: readonl
     text: tagged("tags: {all: true, since: 999999999999d}"),
     expected: ["CONFIG_DURATION 5:30"],
   },
+  { row: "A39 a day that never comes", text: due('schedule: "0 0 31 2 *"'), expected: ["CONFIG_CRON 6:15"] },
+  { row: "A39 an hour that is none", text: due('schedule: "0 25 * * *"'), expected: ["CONFIG_CRON 6:15"] },
+  { row: "A39 one field", text: due("schedule: hourly"), expected: ["CONFIG_CRON 6:15"] },
+  { row: "A39 jitter without schedule", text: due("jitter: 5s"), expected: ["CONFIG_CRON 6:5"] },
   {
-    row: "A39 A41 a schedule: nothing reads it yet",
-    text: mirror(`${SOURCE}
-${TARGET}
-${TAGS}
-schedule: "0 * * * *"`),
-    expected: ["CONFIG_UNKNOWN_KEY 6:5"],
+    row: "A41 a time zone that is none",
+    text: due('schedule: "0 * * * *"\ntimeZone: Europe/Atlantis'),
+    expected: ["CONFIG_TIME_ZONE 7:15"],
+  },
+  { row: "B13 an address that is none", text: daemon("listen: here"), expected: ["CONFIG_LISTEN 7:11"] },
+  {
+    row: "B13 a port that is none",
+    text: daemon("listen: 127.0.0.1:70000"),
+    expected: ["CONFIG_LISTEN 7:11"],
+  },
+  {
+    row: "B13 reachable from elsewhere without a token",
+    text: daemon("listen: 0.0.0.0:8080"),
+    expected: ["CONFIG_LISTEN 7:11"],
+  },
+  { row: "B14 a Redis that is none", text: daemon("redis: localhost"), expected: ["CONFIG_REDIS 7:10"] },
+  {
+    row: "B14 a password in the address of Redis",
+    text: daemon("redis: redis://:hunter2@localhost:6379"),
+    expected: ["CONFIG_INLINE_SECRET 7:10"],
+  },
+  {
+    row: "B14 a password file that is not there",
+    text: daemon("redis: {url: redis://localhost, passwordFile: nowhere}"),
+    expected: ["CONFIG_SECRET 7:49"],
   },
   { row: "A42 no connections", text: registry("quay.io: {connections: 0}"), expected: ["CONFIG_RANGE 7:26"] },
   {
@@ -419,4 +446,16 @@ test("the file is the one that is named, else $TAGFERRY_CONFIG, else ./tagferry.
   expect(await nameOf({ file: "named.yaml", env })).toBe("named");
   expect(await nameOf({ env })).toBe("environment");
   expect(await nameOf({ env: {} })).toBe("tagferry");
+});
+
+test("A39 warns of a schedule with both day fields, which crontab would join with OR", async () => {
+  await using directory = await temporaryDirectory();
+  writeFileSync(join(directory.path, "tagferry.yaml"), due('schedule: "0 0 1 * 1"'));
+  const { config, warnings } = await loadConfig({
+    env: {},
+    directory: directory.path,
+    checks: [checkSchedules],
+  });
+  expect(warnings.map(({ code }) => code)).toEqual(["CONFIG_CRON_BOTH_DAYS"]);
+  expect(config.mirrors[0]?.schedule).toEqual({ cron: "0 0 1 * 1", timeZone: "UTC", jitterMs: 0 });
 });

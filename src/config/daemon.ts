@@ -1,0 +1,137 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+
+import type { ErrorCode } from "../lib/error.ts";
+import type { DaemonSettings, RedisSettings, SecretSource } from "./config.ts";
+import { parseDuration } from "./duration.ts";
+import type { Problem } from "./problems.ts";
+import type { FileShape } from "./schema.ts";
+import type { Path, ProblemFacts, YamlFile } from "./yaml.ts";
+
+type DaemonShape = NonNullable<FileShape["daemon"]>;
+
+type Reader = {
+  readonly directory: string;
+  readonly fail: (at: Path, code: ErrorCode, message: string, facts?: ProblemFacts) => undefined;
+};
+
+export const DEFAULT_DAEMON: DaemonSettings = {
+  workers: 4,
+  listen: { host: "127.0.0.1", port: 8080 },
+  graceMs: 25_000,
+};
+
+/** What `daemon` says. `listen` beyond loopback needs a token: who can reach the page could act on it. */
+export function readDaemon(
+  shape: DaemonShape,
+  { yaml, directory }: { readonly yaml: YamlFile; readonly directory: string },
+): { readonly settings: DaemonSettings; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = [];
+  const reader: Reader = {
+    directory,
+    fail(at, code, message, facts) {
+      problems.push(yaml.problem(["daemon", ...at], code, message, facts));
+      return undefined;
+    },
+  };
+  const redis = shape.redis === undefined ? undefined : readRedis(shape.redis, reader);
+  const listen = readListen(shape, reader);
+  const token = readSecret(["tokenFile"], shape.tokenFile, reader);
+  const webhookSecret = readSecret(["webhooks", "secretFile"], shape.webhooks?.secretFile, reader);
+  const graceMs = readGrace(shape.grace, reader);
+  return {
+    problems,
+    settings: {
+      workers: shape.workers ?? DEFAULT_DAEMON.workers,
+      listen,
+      graceMs,
+      ...(redis ? { redis } : {}),
+      ...(token ? { token } : {}),
+      ...(webhookSecret ? { webhookSecret } : {}),
+    },
+  };
+}
+
+function readRedis(shape: NonNullable<DaemonShape["redis"]>, reader: Reader): RedisSettings | undefined {
+  const { url: text, passwordFile, ca: caFile } = typeof shape === "string" ? { url: shape } : shape;
+  const at = (key: string): Path => (typeof shape === "string" ? ["redis"] : ["redis", key]);
+  const url = URL.parse(text);
+  if (!url || !["redis:", "rediss:", "unix:"].includes(url.protocol))
+    return reader.fail(at("url"), "CONFIG_REDIS", "this is not the address of a Redis", {
+      found: url ? `${url.protocol}//…` : "no URL",
+      allowed: "redis://HOST:PORT[/DATABASE], rediss://… with TLS, unix:/path/to/redis.sock",
+    });
+  if (url.password !== "")
+    return reader.fail(at("url"), "CONFIG_INLINE_SECRET", "a password stands in the address of Redis", {
+      allowed: "redis: {url: redis://…, passwordFile: …}",
+      next: "Write the password into a file and name it in daemon.redis.passwordFile.",
+    });
+  const password = readSecret(["redis", "passwordFile"], passwordFile, reader);
+  const ca = caFile === undefined ? undefined : readText(["redis", "ca"], caFile, reader);
+  return { url: url.href, ...(password ? { password } : {}), ...(ca === undefined ? {} : { ca }) };
+}
+
+const LISTEN = /^(?:\[([0-9a-f:]+)\]|([^\s:[\]]*)):(\d{1,5})$/i;
+
+function readListen({ listen, tokenFile }: DaemonShape, reader: Reader): DaemonSettings["listen"] {
+  if (listen === undefined) return DEFAULT_DAEMON.listen;
+  const text = listen;
+  const place = parseListen(text);
+  if (!place)
+    reader.fail(["listen"], "CONFIG_LISTEN", `"${text}" is no address to listen on`, {
+      found: text,
+      allowed: "HOST:PORT, such as 127.0.0.1:8080 or 0.0.0.0:8080",
+    });
+  else if (!isLoopback(place.host) && tokenFile === undefined)
+    reader.fail(["listen"], "CONFIG_LISTEN", `${text} can be reached from elsewhere, and there is no token`, {
+      found: text,
+      allowed: "127.0.0.1:PORT, or any address with tokenFile",
+      next: "Write a random token into a file and name it in daemon.tokenFile.",
+    });
+  return place ?? DEFAULT_DAEMON.listen;
+}
+
+/** `HOST:PORT`; an empty host is every address. Undefined when it is something else. */
+export function parseListen(text: string): DaemonSettings["listen"] | undefined {
+  const [, six, other, port] = LISTEN.exec(text) ?? [];
+  if (port === undefined || Number(port) > 65_535) return undefined;
+  return { host: six ?? (other === "" || other === undefined ? "0.0.0.0" : other), port: Number(port) };
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}
+
+function readGrace(text: string | undefined, reader: Reader): number {
+  if (text === undefined) return DEFAULT_DAEMON.graceMs;
+  const durationMs = parseDuration(text);
+  if (durationMs === undefined)
+    reader.fail(["grace"], "CONFIG_DURATION", `"${text}" is not a duration`, {
+      found: text,
+      allowed: "a whole number and a unit: 25s, 2m",
+    });
+  return durationMs ?? DEFAULT_DAEMON.graceMs;
+}
+
+/** The file must be there and say something now; it is read again when it is used. */
+function readSecret(at: Path, path: string | undefined, reader: Reader): SecretSource | undefined {
+  if (path === undefined) return undefined;
+  const text = readText(at, path, reader);
+  if (text !== undefined && text.trim() === "")
+    reader.fail(at, "CONFIG_SECRET", `the file ${path} is empty`, { found: path });
+  return { kind: "file", path: resolve(reader.directory, path) };
+}
+
+function readText(at: Path, path: string, { directory, fail }: Reader): string | undefined {
+  try {
+    return readFileSync(resolve(directory, path), "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return fail(
+      at,
+      "CONFIG_SECRET",
+      `the file ${path} ${code === "ENOENT" ? "does not exist" : `cannot be read (${code})`}`,
+      { found: path },
+    );
+  }
+}

@@ -1,0 +1,33 @@
+import type { Schedule } from "./config.ts";
+import type { Reader } from "./mirrors.ts";
+import type { MirrorShape } from "./schema.ts";
+
+/** When a mirror is due. Whether the cron expression is one, the daemon's check tells: it knows who will read it. */
+export function readSchedule(
+  { schedule, timeZone, jitter }: MirrorShape,
+  own: MirrorShape,
+  reader: Reader,
+): Schedule | undefined {
+  const jitterMs = jitter === undefined ? 0 : reader.duration(["jitter"], jitter);
+  if (timeZone !== undefined && !isTimeZone(timeZone))
+    reader.fail(["timeZone"], "CONFIG_TIME_ZONE", `"${timeZone}" is not a time zone`, {
+      found: timeZone,
+      allowed: "an IANA name such as Europe/Berlin, or UTC",
+    });
+  if (schedule !== undefined) return { cron: schedule, timeZone: timeZone ?? "UTC", jitterMs: jitterMs ?? 0 };
+  for (const key of ["timeZone", "jitter"] as const)
+    if (own[key] !== undefined)
+      reader.fail([key], "CONFIG_CRON", `${key} means nothing without schedule`, {
+        key: true,
+        allowed: "schedule",
+      });
+  return undefined;
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}
