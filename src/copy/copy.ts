@@ -23,6 +23,8 @@ export type CopyOptions = {
   /** Of this one image. Default: 4 blobs, 8 manifests. */
   readonly concurrency?: { readonly blobs?: number; readonly manifests?: number };
   readonly signal?: AbortSignal | undefined;
+  /** Asked right before the tag is written; what it throws keeps the tag as it was. */
+  readonly hold?: (() => Promise<void>) | undefined;
 };
 
 /**
@@ -94,19 +96,26 @@ async function copyWhole(digest: Digest, work: Work, options: CopyOptions): Prom
   const placing = placement.content(graph.root);
   await group.all<unknown>([finding, placing]);
   const [referrers, state] = [await finding, await placing];
-  return publish(graph, state, referrers, { placement, work, tag: options.tag });
+  return publish(graph, state, referrers, { placement, work, ...options });
 }
 
 async function publish(
   { root }: Graph,
   state: "placed" | "present",
   referrers: readonly FoundReferrer[],
-  { placement, work, tag }: { placement: Placement; work: Work; tag: string | undefined },
+  {
+    placement,
+    work,
+    tag,
+    hold,
+  }: Pick<CopyOptions, "tag" | "hold"> & { readonly placement: Placement; readonly work: Work },
 ): Promise<number> {
   if (state === "present") await work.tell({ kind: "manifest", descriptor: root.descriptor, how: "present" });
   else if (tag === undefined || referrers.length > 0) await placement.push(root);
   const carried = await placeReferrers(referrers, placement, work);
-  if (tag !== undefined) await placement.push(root, { tag });
+  if (tag === undefined) return carried;
+  await hold?.();
+  await placement.push(root, { tag });
   return carried;
 }
 

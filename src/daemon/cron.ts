@@ -11,9 +11,11 @@ export type Cron = {
   every(schedule: Schedule, onDue: (dueAt: Date) => void): Disposable;
   /** The next due times after now. */
   next(schedule: Schedule, count: number): readonly Date[];
-  /** Whether this second is a due time. */
-  isDue(schedule: Schedule, at: Date): boolean;
+  /** The last due time in `(after, now]`. Looks back a week at most: what is older counts as due now. */
+  missed(schedule: Schedule, after: Date): Date | undefined;
 };
+
+const LOOK_BACK_MS = 7 * 86_400_000;
 
 export function nodeCron(log: Log): Cron {
   setLogger(loggerOf(log));
@@ -30,8 +32,20 @@ export function nodeCron(log: Log): Cron {
       return { [Symbol.dispose]: () => void task.destroy() };
     },
     next: (schedule, count) => withTask(schedule, (task) => task.getNextRuns(count)),
-    isDue: (schedule, at) => withTask(schedule, (task) => task.match(at)),
+    missed: (schedule, after) => missedSince(schedule, after, new Date()),
   };
+}
+
+/** Minute by minute backwards, second by second where there are six fields. */
+export function missedSince(schedule: Schedule, after: Date, now: Date): Date | undefined {
+  const stepMs = schedule.cron.trim().split(/\s+/).length > 5 ? 1000 : 60_000;
+  const last = Math.floor(now.getTime() / stepMs) * stepMs;
+  const earliest = Math.max(after.getTime(), last - (stepMs === 1000 ? LOOK_BACK_MS / 60 : LOOK_BACK_MS));
+  const found = withTask(schedule, (task) => {
+    for (let at = last; at > earliest; at -= stepMs) if (task.match(new Date(at))) return new Date(at);
+    return undefined;
+  });
+  return found ?? (earliest > after.getTime() ? new Date(last) : undefined);
 }
 
 type Task = ReturnType<typeof createTask>;
@@ -46,27 +60,15 @@ function withTask<T>({ cron, timeZone }: Schedule, use: (task: Task) => T): T {
   }
 }
 
+const text = (message: unknown): string => (message instanceof Error ? message.message : String(message));
+
 function loggerOf(log: Log): Logger {
-  const text = (message: unknown): string => (message instanceof Error ? message.message : String(message));
   return {
     info: (message) => log.debug(text(message)),
     debug: (message) => log.debug(text(message)),
     warn: (message) => log.warn(text(message)),
     error: (message, error) => log.error({ err: error }, text(message)),
   };
-}
-
-/** The last due time in `(after, before]`, looked for minute by minute (second by second where there are six fields). */
-export function lastDue(
-  cron: Pick<Cron, "isDue">,
-  schedule: Schedule,
-  { after, before }: { readonly after: Date; readonly before: Date },
-): Date | undefined {
-  const stepMs = schedule.cron.trim().split(/\s+/).length > 5 ? 1000 : 60_000;
-  const first = Math.floor(before.getTime() / stepMs) * stepMs;
-  for (let at = first; at > after.getTime(); at -= stepMs)
-    if (cron.isDue(schedule, new Date(at))) return new Date(at);
-  return undefined;
 }
 
 /** What node-cron thinks of the schedules. It joins both day fields with AND, where crontab takes OR. */

@@ -219,6 +219,30 @@ export const ERROR_CODES = {
     meaning: "Pruning is not possible as it is configured (nothing is owned at registry and oci: targets).",
     next: "Remove `prune`, or mirror into an image stream.",
   },
+  // The daemon
+  LOCK_LOST: {
+    class: "environment",
+    meaning: "Another worker has taken the job, or this process is stopping; nothing was published.",
+    next: "Nothing: the job is done elsewhere, or at the next run.",
+    retry: "later",
+  },
+  QUEUE_AWAY: {
+    class: "environment",
+    meaning: "Redis cannot be reached, or refuses to write.",
+    next: "Look at Redis: its address, its memory, its log. Mirrors that were due are checked when it is back.",
+    retry: "again",
+  },
+  REDIS_POLICY: {
+    class: "environment",
+    meaning: "Redis may throw data away when its memory is full; jobs would vanish.",
+    next: "Set `maxmemory-policy noeviction`.",
+  },
+  QUARANTINED: {
+    class: "environment",
+    meaning:
+      "Work on this tag ended three workers; it is left alone until somebody says so, or its digest changes.",
+    next: "Look at the workers' logs (memory?), then press retry or call POST /api/v1/mirrors/NAME/retry.",
+  },
   CONFIG_CRON: {
     class: "usage",
     meaning: "The schedule is not valid or never fires.",

@@ -24,6 +24,8 @@ export type ApplyOptions = Cancellable & {
   readonly watch: Watch;
   /** Bounds the copies of the whole run. */
   readonly copies: Limit;
+  /** Asked right before something is published: throws when the work is no longer ours. */
+  readonly hold?: (() => Promise<void>) | undefined;
 };
 
 /**
@@ -94,7 +96,14 @@ async function applyChanges(
       }
     }),
   );
-  const failures = await attempt(() => publisher.publish(copied, { signal }), changes, signal);
+  const failures = await attempt(
+    async () => {
+      await options.hold?.();
+      return publisher.publish(copied, { signal });
+    },
+    changes,
+    signal,
+  );
   for (const { change, moved } of copied) {
     const failure = failures.get(change.tag);
     settle(failure ? failed(change, failure) : published(change, moved, publisher));
@@ -128,7 +137,7 @@ async function copyOne(
   mirror: Mirror,
   publisher: Publisher,
   context: Context,
-  { watch, signal }: ApplyOptions,
+  { watch, signal, hold }: ApplyOptions,
 ): Promise<Copied> {
   const target = await publisher.copyTarget({ signal });
   if (!target) return { change, moved: NOTHING_MOVED };
@@ -139,6 +148,7 @@ async function copyOne(
     referrers: mirror.referrers,
     lease: context.lease,
     signal,
+    hold,
   });
   for (let step = await copying.next(); ; step = await copying.next()) {
     if (step.done) return { change, moved: step.value };

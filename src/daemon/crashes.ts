@@ -1,0 +1,51 @@
+import { crashKeyOf, type Job } from "./job.ts";
+import type { Quarantine } from "./record.ts";
+import type { BookOptions } from "./runs.ts";
+import type { Shelf } from "./shelf.ts";
+
+const CRASHES_MAX = 3;
+
+/** Jobs that were begun and never ended: they took their workers with them. After three times a job is left alone. */
+export type Crashes = {
+  /** Counts a job as begun; tells of its quarantine. */
+  enter(job: Job): Promise<Quarantine | undefined>;
+  /** It ended, well or not. */
+  leave(job: Job): Promise<void>;
+  quarantined(): Promise<readonly Quarantine[]>;
+  /** Gives the jobs of a mirror another chance. */
+  release(mirror: string): Promise<void>;
+};
+
+export function openCrashes(shelf: Shelf, { now, tell }: BookOptions): Crashes {
+  async function quarantined(): Promise<readonly Quarantine[]> {
+    return [...(await shelf.all("quarantine")).values()].map((text) => JSON.parse(text) as Quarantine);
+  }
+  return {
+    async enter(job) {
+      const key = crashKeyOf(job);
+      const known = await shelf.get("quarantine", key);
+      if (known !== undefined) return JSON.parse(known) as Quarantine;
+      const begun = await shelf.add("begun", key, 1);
+      if (begun <= CRASHES_MAX) return undefined;
+      const [first, ...others] = job.kind === "apply" ? job.actions : [];
+      const quarantine: Quarantine = {
+        mirror: job.mirror,
+        key,
+        since: now().toISOString(),
+        crashes: begun - 1,
+        ...(first && others.length === 0 ? { tag: first.tag } : {}),
+      };
+      await shelf.put("quarantine", { [key]: JSON.stringify(quarantine) });
+      await tell({ kind: "mirror", mirror: job.mirror });
+      return quarantine;
+    },
+    leave: (job) => shelf.remove("begun", [crashKeyOf(job)]),
+    quarantined,
+    async release(mirror) {
+      const keys = (await quarantined()).filter((one) => one.mirror === mirror).map(({ key }) => key);
+      await shelf.remove("quarantine", keys);
+      await shelf.remove("begun", keys);
+      await tell({ kind: "mirror", mirror });
+    },
+  };
+}

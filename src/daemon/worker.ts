@@ -1,0 +1,218 @@
+import type { Mirror } from "../config/config.ts";
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  type Failure,
+  failureOf,
+  isSyncError,
+  SyncError,
+} from "../lib/error.ts";
+import { limit } from "../lib/limit.ts";
+import type { Log } from "../lib/log.ts";
+import type { Action } from "../plan/plan.ts";
+import { applyPlan, type Watch } from "../sync/apply.ts";
+import type { Outcome } from "../sync/report.ts";
+import { planMirrors } from "../sync/sync.ts";
+import type { Generation } from "./generation.ts";
+import type { ApplyJob, CheckJob, Job } from "./job.ts";
+import { Later, type Queue, type Turn } from "./queue.ts";
+import type { Records } from "./records.ts";
+
+/** Told what was done, for metrics. */
+export type Told = {
+  readonly outcome?: (outcome: Outcome, facts: { readonly freshnessMs?: number }) => void;
+};
+
+export type WorkerParts = {
+  readonly queue: Queue;
+  readonly records: Records;
+  /** The configuration in force, with its clients. */
+  readonly generation: () => Generation;
+  readonly log: Log;
+  readonly now: () => Date;
+  readonly told: Told;
+};
+
+const ATTEMPTS_MAX = 5;
+const BACKOFF_BASE_MS = 5_000;
+const BACKOFF_MAX_MS = 10 * 60_000;
+const PROGRESS_MS = 1_000;
+
+/** Does one job: the same functions as `tagferry sync`, with the queue between their halves. */
+export async function doJob(job: Job, turn: Turn, parts: WorkerParts): Promise<void> {
+  const { records, log, generation } = parts;
+  using mirror = generation().use(job.mirror);
+  if (!mirror.found) return; // it was taken out of the configuration
+  const quarantine = await records.crashes.enter(job);
+  if (quarantine) return isolate(job, parts);
+  try {
+    if (job.kind === "check") await check(job, mirror.found, mirror.generation, turn, parts);
+    else await apply(job, mirror.found, mirror.generation, turn, parts);
+  } catch (error) {
+    if (error instanceof Later) throw error;
+    turn.signal.throwIfAborted();
+    // whatever the records cannot take now, the next check tells again
+    if (isSyncError(error, "QUEUE_AWAY")) throw new Later(BACKOFF_BASE_MS, { counts: false });
+    log.error({ err: error, mirror: job.mirror }, `${job.kind} of ${job.mirror} failed`);
+    throw error;
+  } finally {
+    await records.crashes.leave(job).catch(() => {}); // Redis is away: a crash more is counted than there was
+  }
+}
+
+async function check(
+  job: CheckJob,
+  mirror: Mirror,
+  { context }: Generation,
+  { signal, attempt }: Turn,
+  { records, queue, now, log }: WorkerParts,
+): Promise<void> {
+  const { pausedAt } = await records.mirrors.read(job.mirror);
+  if (pausedAt !== undefined && job.cause !== "asked") return;
+  if (attempt === 0) await records.runs.begin({ id: job.run, ...job });
+  const [planned] = await planMirrors([mirror], context, { signal, now: now() });
+  if (!planned) return;
+  if (planned.kind === "failed") {
+    comeAgain(planned.failure, attempt, log);
+    await records.runs.fail(job.run, planned.failure);
+    log.error({ mirror: job.mirror, ...shortly(planned.failure) }, `${job.mirror} could not be checked`);
+    return;
+  }
+  const { actions, warnings } = planned.plan;
+  const settled = actions.filter(({ kind }) => kind === "keep" || kind === "refuse");
+  const work = actions.filter(({ kind }) => kind !== "keep" && kind !== "refuse");
+  for (const outcome of await applyPlan({ ...planned.plan, actions: settled }, mirror, context, {
+    ...APPLY,
+    now: now(),
+  })) {
+    if ("failure" in outcome) logOutcome(outcome, log);
+    await records.runs.outcome(job.run, outcome);
+  }
+  const movedAt = job.movedAt ?? (await records.mirrors.read(job.mirror)).lastRunAt;
+  for (const group of jobsOf(work, mirror))
+    await queue.add({
+      kind: "apply",
+      mirror: job.mirror,
+      run: job.run,
+      actions: group,
+      ...(movedAt === undefined ? {} : { movedAt }),
+    });
+  await records.runs.expect(job.run, actions.length, warnings);
+}
+
+const APPLY = { watch: {} as Watch, copies: limit(1_000) };
+
+/** One tag, one job; but what one request to the cluster does for all tags stays together. */
+function jobsOf(actions: readonly Action[], { target, storage }: Mirror): readonly (readonly Action[])[] {
+  const alone = (action: Action): boolean =>
+    (action.kind === "create" || action.kind === "update") &&
+    !(target.kind === "imagestream" && storage.kind === "source");
+  const together = actions.filter((action) => !alone(action));
+  return [...actions.filter(alone).map((action) => [action]), ...(together.length > 0 ? [together] : [])];
+}
+
+async function apply(
+  job: ApplyJob,
+  mirror: Mirror,
+  { context }: Generation,
+  turn: Turn,
+  { records, now, log, told }: WorkerParts,
+): Promise<void> {
+  const startedAt = now();
+  const plan = { mirror: job.mirror, actions: job.actions, warnings: [] };
+  const outcomes = await applyPlan(plan, mirror, context, {
+    ...APPLY,
+    now: startedAt,
+    signal: turn.signal,
+    hold: () => turn.hold(),
+    watch: watchFor(job, records, startedAt),
+  });
+  const [first, ...others] = outcomes;
+  if (first && others.length === 0 && "failure" in first) comeAgain(first.failure, turn.attempt, log);
+  for (const outcome of outcomes) {
+    const durationMs = now().getTime() - startedAt.getTime();
+    logOutcome(outcome, log, { durationMs });
+    const published = outcome.kind === "copied" || outcome.kind === "imported";
+    const freshnessMs = job.movedAt === undefined ? undefined : now().getTime() - Date.parse(job.movedAt);
+    told.outcome?.(outcome, published && freshnessMs !== undefined ? { freshnessMs } : {});
+    await records.runs.outcome(job.run, outcome);
+  }
+}
+
+/** Told at most once a second: who looks on needs no more. */
+function watchFor(job: ApplyJob, records: Records, startedAt: Date): Watch {
+  const bytes = new Map<string, number>();
+  const totals = new Map<string, number>();
+  let toldMs = 0;
+  return {
+    copying({ tag }, event) {
+      if (event.kind === "planned") totals.set(tag, event.bytes);
+      if (event.kind !== "bytes") return;
+      bytes.set(tag, (bytes.get(tag) ?? 0) + event.bytes);
+      if (performance.now() - toldMs < PROGRESS_MS) return;
+      toldMs = performance.now();
+      const totalBytes = totals.get(tag);
+      const progress = {
+        mirror: job.mirror,
+        tag,
+        bytes: bytes.get(tag) ?? 0,
+        startedAt: startedAt.toISOString(),
+        ...(totalBytes === undefined ? {} : { totalBytes }),
+      };
+      records.progress.note(progress).catch(() => {}); // only to be looked at
+    },
+    outcome({ tag }) {
+      if (bytes.has(tag)) records.progress.end({ mirror: job.mirror, tag }).catch(() => {}); // as above
+    },
+  };
+}
+
+/** Gives the job back where trying again may help, as late as the registry wishes. */
+function comeAgain({ code, message, details }: Failure, attempt: number, log: Log): void {
+  const { retryAt } = details as { readonly retryAt?: string };
+  if (!("retry" in ERROR_CODES[code]) || attempt >= ATTEMPTS_MAX || code === "DISK_FULL") return;
+  const backoffMs = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** attempt) * (0.5 + Math.random());
+  const untilMs = retryAt === undefined ? 0 : Date.parse(retryAt) - Date.now();
+  const delayMs = Math.round(Math.max(backoffMs, untilMs));
+  log.info({ code, delayMs }, `again later: ${message}`);
+  throw new Later(delayMs);
+}
+
+async function isolate(job: Job, { records, log }: WorkerParts): Promise<void> {
+  const code: ErrorCode = "QUARANTINED";
+  const failure = failureOf(
+    new SyncError(code, `${job.mirror}: this work ended its worker three times`, { where: job.mirror }),
+  );
+  log.error({ mirror: job.mirror, code }, failure.message);
+  if (job.kind === "check") {
+    await records.runs.begin({ id: job.run, ...job });
+    await records.runs.fail(job.run, failure);
+    return;
+  }
+  for (const { tag } of job.actions)
+    await records.runs.outcome(job.run, { kind: "refused", mirror: job.mirror, tag, failure });
+}
+
+/** One line per outcome; a flip of a tag says what it was before. */
+function logOutcome(outcome: Outcome, log: Log, facts: { readonly durationMs?: number } = {}): void {
+  const { mirror, tag, kind } = outcome;
+  const line = {
+    mirror,
+    tag,
+    outcome: kind,
+    ...facts,
+    ...("digest" in outcome ? { digest: outcome.digest } : {}),
+    ...("replaced" in outcome ? { replaced: outcome.replaced } : {}),
+    ...("moved" in outcome ? { bytes: outcome.moved.bytes } : {}),
+  };
+  if ("failure" in outcome)
+    log.error(
+      { ...line, ...shortly(outcome.failure) },
+      `${mirror}:${tag} ${kind}: ${outcome.failure.message}`,
+    );
+  else log.info(line, `${mirror}:${tag} ${kind}`);
+}
+
+function shortly({ code, message, next }: Failure): object {
+  return { code, message, next };
+}
