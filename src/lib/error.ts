@@ -232,6 +232,12 @@ export const ERROR_CODES = {
     next: "Look at Redis: its address, its memory, its log. Mirrors that were due are checked when it is back.",
     retry: "again",
   },
+  BUSY: {
+    class: "environment",
+    meaning: "Other workers use what is needed: the registry's allowance, or the upload of this very blob.",
+    next: "Nothing: the work comes again by itself. If it is often so, raise `connections` or `requestsPerSecond`.",
+    retry: "again",
+  },
   REDIS_POLICY: {
     class: "environment",
     meaning: "Redis may throw data away when its memory is full; jobs would vanish.",

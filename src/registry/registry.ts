@@ -14,7 +14,7 @@ import { profileOf, refineProfile, type RegistryKind } from "./profile.ts";
 import type { ProxyRules } from "./proxy.ts";
 import { subjectQueue } from "./referrers.ts";
 import { openRepository, type RegistryRepository, type Shared } from "./repository.ts";
-import { openRequester } from "./request.ts";
+import { openRequester, type RequestFacts } from "./request.ts";
 import type { Scope } from "./scope.ts";
 import type { TokenTransport } from "./token.ts";
 import { openTransport, type Transport } from "./transport.ts";
@@ -36,6 +36,8 @@ export type RegistryOptions = {
   readonly log: Log;
   readonly retry?: Partial<RetryPolicy>;
   readonly timeouts?: Partial<RegistryTimeouts>;
+  /** Told of every answer, and of every request that got none. */
+  readonly onRequest?: ((request: RequestFacts) => void) | undefined;
 };
 
 export type RegistryTimeouts = BlobTimeouts & {
@@ -101,6 +103,7 @@ export function openRegistry(options: RegistryOptions): Registry {
     retry: options.retry ?? {},
     timeoutMs: timeouts.requestMs,
     userAgent: USER_AGENT,
+    onRequest: options.onRequest,
     onAnswer: (headers) => {
       profile = refineProfile(profile, registryUrl.hostname, headers);
     },

@@ -56,6 +56,16 @@ export type RequesterOptions = {
   readonly timeoutMs: number;
   readonly userAgent: string;
   readonly onAnswer: (headers: Headers) => void;
+  readonly onRequest: ((request: RequestFacts) => void) | undefined;
+};
+
+/** One request, as it is counted. */
+export type RequestFacts = {
+  readonly registry: string;
+  /** undefined: the connection failed. */
+  readonly status: number | undefined;
+  /** What the registry says is left of its limit on pulls. */
+  readonly pullsLeft?: number;
 };
 
 /** Sends requests, with allowance, credentials, redirects and retries. The caller disposes of the answer. */
@@ -142,6 +152,12 @@ export function openRequester(options: RequesterOptions): Requester {
   }
 
   function told(answer: Answer, method: Ask["method"]): Answer {
+    const left = /^\d+/.exec([answer.headers["ratelimit-remaining"] ?? ""].flat()[0] ?? "")?.[0];
+    options.onRequest?.({
+      registry,
+      status: answer.status,
+      ...(left === undefined ? {} : { pullsLeft: Number(left) }),
+    });
     log.debug({ registry, method, path: answer.url.pathname, status: answer.status }, "request");
     return answer;
   }
@@ -182,6 +198,7 @@ export function openRequester(options: RequesterOptions): Requester {
       const response = await transport.dispatcherFor(url).request(request);
       return told(answerOf(fromClient(response), url, subject, deadline), method);
     } catch (error) {
+      options.onRequest?.({ registry, status: undefined });
       throw errorOfTransport(error, { where: subject.where, signal });
     }
   }

@@ -5,7 +5,7 @@ import { credentialStore } from "../config/credentials.ts";
 import { type Layout, openLayout } from "../layout/layout.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import type { Log } from "../lib/log.ts";
-import { inProcessAllowance } from "../oci/allowance.ts";
+import { type Allowance, type AllowanceLimits, inProcessAllowance } from "../oci/allowance.ts";
 import type { CredentialStore } from "../oci/credential.ts";
 import { inProcessLease, type Lease } from "../oci/lease.ts";
 import type { Place, Repository } from "../oci/reference.ts";
@@ -14,6 +14,7 @@ import { type Cluster, openCluster } from "../openshift/cluster.ts";
 import { openStreams, type Streams } from "../openshift/streams.ts";
 import { parseProxy } from "../registry/proxy.ts";
 import { openRegistry, type Registry } from "../registry/registry.ts";
+import type { RequestFacts } from "../registry/request.ts";
 
 /** The one place where clients are made. What was opened is shared by all mirrors, and closed with this. */
 export type Context = AsyncDisposable & {
@@ -40,6 +41,11 @@ export type ContextOptions = {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
+  /** Shared with other processes. Default: those of this process. */
+  readonly lease?: Lease;
+  readonly openAllowance?: (limitsOf: (registry: string) => AllowanceLimits) => Allowance;
+  /** Told of every answer of a registry. */
+  readonly onRequest?: (request: RequestFacts) => void;
 };
 
 const DEFAULT_CONNECTIONS = 16;
@@ -47,12 +53,19 @@ const DEFAULT_CONNECTIONS = 16;
 /** The service CA that OpenShift puts beside the service account's token; it signs the integrated registry. */
 const SERVICE_CA_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/service-ca.crt";
 
-export function openContext({ config, env, log }: ContextOptions): Context {
+export function openContext({
+  config,
+  env,
+  log,
+  lease = inProcessLease(),
+  openAllowance = inProcessAllowance,
+  onRequest,
+}: ContextOptions): Context {
   const closing = new AsyncDisposableStack();
   const proxy = parseProxy(env);
   const credentials = credentialStore({ registries: config.registries, env });
   // uploads wait in a line of their own, with the same limits: a copy within one registry would else wait for itself
-  const allowance = inProcessAllowance((line) => limitsOf(config, line.replace(/ upload$/, "")));
+  const allowance = openAllowance((line) => limitsOf(config, line.replace(/ upload$/, "")));
   const registries = new Map<string, Registry>();
   const layouts = new Map<string, Promise<Layout>>();
   let cluster: Promise<Cluster> | undefined;
@@ -61,7 +74,9 @@ export function openContext({ config, env, log }: ContextOptions): Context {
     const key = `${settings.kind} ${settings.registry}/${settings.pathPrefix ?? ""}`;
     const open = registries.get(key);
     if (open) return open;
-    const registry = closing.use(openRegistry({ ...settings, credentials: login, allowance, proxy, log }));
+    const registry = closing.use(
+      openRegistry({ ...settings, credentials: login, allowance, proxy, log, onRequest }),
+    );
     registries.set(key, registry);
     return registry;
   }
@@ -71,13 +86,21 @@ export function openContext({ config, env, log }: ContextOptions): Context {
     if (open) return open;
     const layout = openLayout(directory, { create }).then((opened) => closing.use(opened));
     layouts.set(directory, layout);
+    layout.catch(() => layouts.delete(directory)); // a later run may find it mended
     return layout;
   }
 
-  const clusterOnce = (options: Cancellable = {}): Promise<Cluster> =>
-    (cluster ??= openCluster({ ...config.cluster, env, log, ...options }).then((opened) =>
+  async function clusterOnce(options: Cancellable = {}): Promise<Cluster> {
+    const opening = (cluster ??= openCluster({ ...config.cluster, env, log, ...options }).then((opened) =>
       closing.use(opened),
     ));
+    try {
+      return await opening;
+    } catch (error) {
+      if (cluster === opening) cluster = undefined; // a later run may find it mended
+      throw error;
+    }
+  }
 
   const streams = async (options?: Cancellable): Promise<Streams> =>
     openStreams(await clusterOnce(options), {
@@ -89,7 +112,7 @@ export function openContext({ config, env, log }: ContextOptions): Context {
   return {
     config,
     log,
-    lease: inProcessLease(),
+    lease,
     source: async (place) =>
       place.kind === "layout"
         ? layoutAt(place.directory, { create: false })

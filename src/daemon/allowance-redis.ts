@@ -1,0 +1,119 @@
+import { randomUUID } from "node:crypto";
+
+import { type Cancellable, sleep } from "../lib/cancel.ts";
+import { SyncError } from "../lib/error.ts";
+import { type Allowance, type AllowanceLimits, inProcessAllowance } from "../oci/allowance.ts";
+import { REDIS_PREFIX, type RedisLink } from "./redis.ts";
+
+/** A process that gives no sign of life so long has given back its connections. */
+const HELD_MS = 30_000;
+/** Who would wait longer gives its job back instead. */
+const PATIENCE_MS = 5_000;
+
+/**
+ * Takes a place among those of the registry and a start time in its pace; tells how long to wait (ms): 0 or more for a start
+ * time that is ours, -1 when all places are taken, -(2 + ms) when the pace is booked out for that long.
+ */
+const ENTER = `
+local time = redis.call("time")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call("zremrangebyscore", KEYS[1], "-inf", now)
+if redis.call("zcard", KEYS[1]) >= tonumber(ARGV[2]) then return -1 end
+local wait = 0
+local interval = tonumber(ARGV[3])
+if interval > 0 then
+  local start = math.max(now, tonumber(redis.call("get", KEYS[2]) or "0"))
+  wait = math.ceil(start - now)
+  if wait > tonumber(ARGV[5]) then return -2 - wait end
+  redis.call("set", KEYS[2], tostring(start + interval), "PX", math.ceil(wait + interval + 1000))
+end
+redis.call("zadd", KEYS[1], now + tonumber(ARGV[4]), ARGV[1])
+redis.call("pexpire", KEYS[1], tonumber(ARGV[4]))
+return wait`;
+
+const RENEW = `
+local time = redis.call("time")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, member in ipairs(ARGV) do redis.call("zadd", KEYS[1], "XX", now + ${HELD_MS}, member) end
+redis.call("pexpire", KEYS[1], ${HELD_MS})
+return 0`;
+
+export type SharedAllowance = Allowance &
+  Disposable & {
+    /** How many requests all workers have under way. */
+    inUse(registry: string): Promise<number>;
+  };
+
+/** Allowances that all workers share. While Redis is away each process keeps to the limits by itself. */
+export function redisAllowance(
+  { client }: RedisLink,
+  limitsOf: (registry: string) => AllowanceLimits,
+): SharedAllowance {
+  const local = inProcessAllowance((registry) => ({ connections: limitsOf(registry).connections }));
+  const held = new Map<string, Set<string>>();
+  const renewing = setInterval(() => {
+    for (const [registry, members] of held)
+      if (members.size > 0) client.eval(RENEW, 1, places(registry), ...members).catch(() => {}); // Redis is away
+  }, HELD_MS / 3).unref();
+
+  async function enter(registry: string, member: string, { signal }: Cancellable): Promise<void> {
+    const { connections, requestsPerSecond } = limitsOf(registry);
+    const intervalMs = requestsPerSecond === undefined ? 0 : 1000 / requestsPerSecond;
+    const deadlineMs = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const waitMs = await ask(registry, [member, connections, intervalMs, HELD_MS, PATIENCE_MS]);
+      if (waitMs >= 0) return waitMs === 0 ? undefined : sleep(waitMs, { signal });
+      if (waitMs < -1) throw busy(registry, -2 - waitMs);
+      if (performance.now() > deadlineMs) throw busy(registry, PATIENCE_MS);
+      await sleep(10 + Math.random() * 40, { signal });
+    }
+  }
+
+  async function ask(registry: string, facts: readonly (string | number)[]): Promise<number> {
+    try {
+      const pace = `${REDIS_PREFIX}:pace:${registry}`;
+      return Number(await client.eval(ENTER, 2, places(registry), pace, ...facts));
+    } catch {
+      return 0;
+    }
+  }
+
+  return {
+    async request(registry, options = {}) {
+      const mine = await local.request(registry, options);
+      const member = randomUUID();
+      const members = held.get(registry) ?? new Set<string>();
+      held.set(registry, members);
+      const leave = (): void => {
+        members.delete(member);
+        mine[Symbol.dispose]();
+        client.zrem(places(registry), member).catch(() => {}); // it is taken away in time
+      };
+      try {
+        await enter(registry, member, options);
+      } catch (error) {
+        leave();
+        throw error;
+      }
+      members.add(member);
+      let isHeld = true;
+      return {
+        [Symbol.dispose]() {
+          if (isHeld) leave();
+          isHeld = false;
+        },
+      };
+    },
+    inUse: (registry) => client.zcard(places(registry)),
+    [Symbol.dispose]: () => clearInterval(renewing),
+  };
+}
+
+const places = (registry: string): string => `${REDIS_PREFIX}:places:${registry}`;
+
+function busy(registry: string, waitMs: number): SyncError {
+  return new SyncError("BUSY", `the allowance of ${registry} is used up for now`, {
+    where: registry,
+    retryAt: new Date(Date.now() + waitMs).toISOString(),
+  });
+}
