@@ -2,11 +2,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect, createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 
 import { makeCertificates } from "../test/support/certificates.ts";
+import { freePort } from "../test/support/free-port.ts";
 
 /** A docker-registry that keeps everything in memory, and a line in a log for every request. */
 export type BenchRegistry = AsyncDisposable & {
@@ -81,15 +81,6 @@ export async function startBenchRegistry(
       if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function untilListening(port: number): Promise<void> {

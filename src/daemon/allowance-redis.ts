@@ -38,17 +38,11 @@ for _, member in ipairs(ARGV) do redis.call("zadd", KEYS[1], "XX", now + ${HELD_
 redis.call("pexpire", KEYS[1], ${HELD_MS})
 return 0`;
 
-export type SharedAllowance = Allowance &
-  Disposable & {
-    /** How many requests all workers have under way. */
-    inUse(registry: string): Promise<number>;
-  };
-
 /** Allowances that all workers share. While Redis is away each process keeps to the limits by itself. */
 export function redisAllowance(
   { client }: RedisLink,
   limitsOf: (registry: string) => AllowanceLimits,
-): SharedAllowance {
+): Allowance & Disposable {
   const local = inProcessAllowance((registry) => ({ connections: limitsOf(registry).connections }));
   const held = new Map<string, Set<string>>();
   const renewing = setInterval(() => {

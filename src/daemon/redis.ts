@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 
 import { Redis, type RedisOptions } from "ioredis";
@@ -24,6 +25,8 @@ export type RedisLink = AsyncDisposable & {
   state(): RedisState;
   /** Looks again, now. */
   look(): Promise<RedisState>;
+  /** Waits for the first connection, so long at most. */
+  settle(timeoutMs: number): Promise<RedisState>;
 };
 
 const LOOK_MS = 2_000;
@@ -86,6 +89,11 @@ export function openRedis(settings: RedisSettings, log: Log): RedisLink {
     open: (name) => connect(name, { maxRetriesPerRequest: null }),
     state: () => state,
     look,
+    async settle(timeoutMs) {
+      if (client.status !== "ready")
+        await once(client, "ready", { signal: AbortSignal.timeout(timeoutMs) }).catch(() => {}); // it goes on trying
+      return look();
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(looking);
       for (const one of opened) one.disconnect();

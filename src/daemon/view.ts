@@ -113,6 +113,8 @@ export type Observation =
       readonly kind: "request";
       readonly registry: string;
       readonly class: "2xx" | "3xx" | "4xx" | "429" | "5xx" | "error";
+      /** What the registry says is left of its limit on pulls. */
+      readonly pullsLeft?: number;
     }
   /** A due time passed while nothing ran. */
   | { readonly kind: "missed"; readonly mirror: string };

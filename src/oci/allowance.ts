@@ -4,6 +4,8 @@ import { type Cancellable, sleep } from "../lib/cancel.ts";
 export interface Allowance {
   /** Waits until one more request may start. Disposing ends it. */
   request(registry: string, options?: Cancellable): Promise<Disposable>;
+  /** How many are under way. */
+  inUse(registry: string): Promise<number>;
 }
 
 export type AllowanceLimits = {
@@ -19,12 +21,13 @@ export function inProcessAllowance(limitsOf: (registry: string) => AllowanceLimi
     async request(registry, options = {}) {
       const gate = gates.get(registry) ?? openGate(limitsOf(registry));
       gates.set(registry, gate);
-      return gate(options);
+      return gate.enter(options);
     },
+    inUse: async (registry) => gates.get(registry)?.inUse() ?? 0,
   };
 }
 
-type Gate = (options: Cancellable) => Promise<Disposable>;
+type Gate = { enter(options: Cancellable): Promise<Disposable>; inUse(): number };
 
 function openGate({ connections, requestsPerSecond }: AllowanceLimits): Gate {
   const waiting: (() => void)[] = [];
@@ -64,21 +67,24 @@ function openGate({ connections, requestsPerSecond }: AllowanceLimits): Gate {
     if (start > now) await sleep(start - now, options);
   };
 
-  return async (options) => {
-    options.signal?.throwIfAborted();
-    await enter(options);
-    try {
-      await pace(options);
-    } catch (error) {
-      leave();
-      throw error;
-    }
-    let held = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (held) leave();
-        held = false;
-      },
-    };
+  return {
+    inUse: () => connections - free,
+    async enter(options) {
+      options.signal?.throwIfAborted();
+      await enter(options);
+      try {
+        await pace(options);
+      } catch (error) {
+        leave();
+        throw error;
+      }
+      let held = true;
+      return {
+        [Symbol.dispose]: () => {
+          if (held) leave();
+          held = false;
+        },
+      };
+    },
   };
 }

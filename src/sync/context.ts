@@ -27,6 +27,8 @@ export type Context = AsyncDisposable & {
   target(place: Place): Promise<ImageTarget>;
   /** Opens the way to the cluster when first asked. */
   streams(options?: Cancellable): Promise<Streams>;
+  /** Requests to a registry that are under way. */
+  inUse(registry: string): Promise<number>;
   /** The repository of a stream in the integrated registry, logged in with the cluster's token. */
   integrated(stream: StreamName, options?: Cancellable): Promise<ImageTarget>;
   /** Whether a registry is one, and takes our credentials. */
@@ -122,6 +124,7 @@ export function openContext({
         ? layoutAt(place.directory, { create: true })
         : registryOf(settingsOf(config, place)).repository(place.repository),
     streams,
+    inUse: (registry) => allowance.inUse(registry),
     async integrated({ namespace, name }, options) {
       const open = await streams(options);
       const host = await open.registryHost({ namespace, name }, options);

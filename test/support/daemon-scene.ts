@@ -1,0 +1,79 @@
+import { writeFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+
+import { loadConfig } from "../../src/config/load.ts";
+import { checkSchedules } from "../../src/daemon/cron.ts";
+import { type Daemon, type DaemonOptions, openDaemon } from "../../src/daemon/daemon.ts";
+import { checkTagRules } from "../../src/plan/patterns.ts";
+import { startCluster, type ClusterOptions, type TestCluster } from "./cluster.ts";
+import { SILENT } from "./registry-client.ts";
+import { startRegistry, type TestRegistry } from "./registry.ts";
+import { steppedCron, type SteppedCron } from "./stepped-cron.ts";
+import { temporaryDirectory } from "./temporary.ts";
+
+/** A source, a cluster and a configuration file, on which daemons can be started. */
+export type DaemonScene = AsyncDisposable & {
+  readonly source: TestRegistry;
+  readonly cluster: TestCluster;
+  readonly file: string;
+  readonly cron: SteppedCron;
+  /** Writes the file: these mirrors, and what else the top level shall say. */
+  configure(mirrors: readonly object[], more?: object): Promise<void>;
+  start(options?: Partial<DaemonOptions>): Promise<Daemon>;
+};
+
+export async function openDaemonScene(
+  options: { readonly cluster?: ClusterOptions } = {},
+): Promise<DaemonScene> {
+  await using stack = new AsyncDisposableStack();
+  const directory = stack.use(await temporaryDirectory());
+  const source = stack.use(await startRegistry());
+  const cluster = stack.use(await startCluster({ namespaces: ["web"], ...options.cluster }));
+  const kubeconfigFile = await cluster.writeKubeconfig(directory.path);
+  const file = directory.join("tagferry.yaml");
+  const cron = steppedCron(new Date("2026-03-01T00:00:00Z"));
+  const owned = stack.move();
+  return {
+    source,
+    cluster,
+    file,
+    cron,
+    async configure(mirrors, more = {}) {
+      const config = {
+        version: 1,
+        registries: { [source.host]: { plainHttp: true }, [cluster.registryHost]: { plainHttp: true } },
+        clusters: { here: { kubeconfigFile, registry: cluster.registryHost, owner: "test" } },
+        mirrors,
+        ...more,
+      };
+      await writeFile(file, JSON.stringify(config)); // JSON is YAML
+    },
+    async start(daemonOptions = {}) {
+      const daemon = await openDaemon({
+        load: () => loadConfig({ file, env: {}, directory: "/", checks: [checkTagRules, checkSchedules] }),
+        env: {},
+        log: SILENT,
+        version: "test",
+        schedules: true,
+        cron,
+        ...daemonOptions,
+      });
+      owned.defer(() => daemon.stop({ signal: AbortSignal.timeout(2_000) }));
+      return daemon;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** Looks until it is so. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  { timeoutMs = 10_000 }: { readonly timeoutMs?: number } = {},
+): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs;
+  while (!(await condition())) {
+    if (performance.now() > deadlineMs)
+      throw new Error(`it did not come true in ${timeoutMs} ms: ${condition.toString()}`);
+    await delay(10);
+  }
+}
