@@ -12,6 +12,8 @@ export type BlobOptions = {
   readonly lease: Lease;
   readonly events: Events;
   readonly signal: AbortSignal;
+  /** Whether to believe where others say they put it. */
+  readonly trust: boolean;
 };
 
 /**
@@ -25,7 +27,7 @@ export type BlobOptions = {
 export async function placeBlob(
   descriptor: Descriptor,
   image: Digest,
-  { source, target, lease, events, signal }: BlobOptions,
+  { source, target, lease, events, signal, trust }: BlobOptions,
 ): Promise<BlobPlaced> {
   const { digest } = descriptor;
   using held = await lease.acquire(`${target.blobStore}/${digest}`, { signal });
@@ -35,10 +37,14 @@ export async function placeBlob(
     events.bytes(digest, bytes);
   };
   try {
-    return await onceMore(() => {
+    const placedIn = trust ? held.placedIn : undefined;
+    const placed = await onceMore(() => {
       if (told !== 0) onBytes(-told);
-      return target.pushBlob(descriptor, () => contentOf(descriptor, source, signal), { signal, onBytes });
+      const content = (): Content => contentOf(descriptor, source, signal);
+      return target.pushBlob(descriptor, content, { signal, onBytes, placedIn });
     });
+    held.place(target.name);
+    return placed;
   } catch (error) {
     throw blobFailure(error, { source, digest, image });
   }

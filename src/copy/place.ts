@@ -12,7 +12,7 @@ import type { Group } from "./group.ts";
 import type { Shelf } from "./shelf.ts";
 
 /** What all parts of one copy share. */
-export type Work = Omit<BlobOptions, "signal"> & {
+export type Work = Omit<BlobOptions, "signal" | "trust"> & {
   readonly group: Group;
   readonly shelf: Shelf;
   readonly limits: { readonly reads: Limit; readonly images: Limit; readonly blobs: Limit };
@@ -50,7 +50,7 @@ export function openPlacement(work: Work, { trust }: PlacementOptions): Placemen
     if (under) return under;
     const placing = limits.blobs(
       async () => {
-        const placed = await placeBlob(descriptor, of, { ...work, signal });
+        const placed = await placeBlob(descriptor, of, { ...work, signal, trust });
         await tell({ kind: "blob", descriptor, ...placed });
         return placed;
       },

@@ -12,6 +12,9 @@ export type LeaseOptions = {
   readonly patienceMs?: number;
 };
 
+/** Long enough for the other images of a run; a target that lost the blob since is found out by its mount. */
+const PLACED_MS = 3_600_000;
+
 const RELEASE = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`;
 const RENEW = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("pexpire", KEYS[1], ARGV[2]) end return 0`;
 
@@ -28,7 +31,9 @@ export function redisLease(
   const owner = randomUUID();
   return {
     async acquire(key, { signal } = {}) {
-      const place = `${REDIS_PREFIX}:lease:${createHash("sha256").update(key).digest("base64url")}`;
+      const id = createHash("sha256").update(key).digest("base64url");
+      const place = `${REDIS_PREFIX}:lease:${id}`;
+      const note = `${REDIS_PREFIX}:placed:${id}`;
       const mine = await local.acquire(key, { signal });
       try {
         const deadlineMs = performance.now() + patienceMs;
@@ -45,6 +50,8 @@ export function redisLease(
         client.eval(RENEW, 1, place, owner, holdMs).catch(() => {}); // then it ends by itself
       }, holdMs / 3).unref();
       return {
+        placedIn: (await client.get(note).catch(() => undefined)) ?? undefined,
+        place: (target) => void client.set(note, target, "PX", PLACED_MS).catch(() => {}), // only a hint
         [Symbol.dispose]() {
           clearInterval(renewing);
           mine[Symbol.dispose]();

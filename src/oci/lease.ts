@@ -6,8 +6,15 @@ import type { Cancellable } from "../lib/cancel.ts";
  */
 export interface Lease {
   /** Waits until `key` (blob store and digest) is free. Disposing gives it back. */
-  acquire(key: string, options?: Cancellable): Promise<Disposable>;
+  acquire(key: string, options?: Cancellable): Promise<Held>;
 }
+
+export type Held = Disposable & {
+  /** The target that an earlier holder, maybe in another process, put the blob into. */
+  readonly placedIn: string | undefined;
+  /** Tells who comes next. */
+  place(target: string): void;
+};
 
 /** Leases for the tasks of one process. */
 export function inProcessLease(): Lease {
@@ -29,7 +36,8 @@ export function inProcessLease(): Lease {
         free(); // we never held it; who waits behind us waits for those before us
         throw error;
       }
-      return { [Symbol.dispose]: free };
+      // what this process placed, its registry client knows
+      return { placedIn: undefined, place: () => {}, [Symbol.dispose]: free };
     },
   };
 }

@@ -97,6 +97,8 @@ export interface ImageTarget {
 export type PushBlobOptions = Cancellable & {
   /** Told while bytes go out; a restarted upload tells a negative number first. */
   readonly onBytes?: (bytes: number) => void;
+  /** The name of a target of the same blob store that was given this blob lately. */
+  readonly placedIn?: string | undefined;
 };
 
 export type PushManifestOptions = Cancellable & { readonly tag?: string };

@@ -16,4 +16,6 @@ export type Endpoint = {
   profile(): RegistryProfile;
   /** `path` below /v2/REPOSITORY/, with its query. */
   url(path: string): URL;
+  /** The repository that a name of this registry means. */
+  repositoryOf(name: string): string | undefined;
 };

@@ -131,6 +131,8 @@ export function openRegistry(options: RegistryOptions): Registry {
       push,
       retry: options.retry ?? {},
       profile: () => profile,
+      repositoryOf: (target) =>
+        target.startsWith(`${registry}/`) ? target.slice(registry.length + 1) : undefined,
       // a digest's colon must not be read as a scheme
       url: (path) => new URL(`./${path}`, base),
     };

@@ -47,9 +47,11 @@ export async function placeBlob(
   descriptor: Descriptor,
   open: () => Content,
   context: UploadContext,
-  { onBytes, signal }: PushBlobOptions = {},
+  { onBytes, signal, placedIn }: PushBlobOptions = {},
 ): Promise<BlobPlaced> {
   const { endpoint, knowledge } = context;
+  const elsewhere = placedIn === undefined ? undefined : endpoint.repositoryOf(placedIn);
+  if (elsewhere !== undefined) knowledge.learn(descriptor.digest, elsewhere);
   if (knowledge.has(descriptor.digest, endpoint.repository)) return { how: "present", bytes: 0 };
   for (let sending = 1; ; sending += 1) {
     const begun = await begin(descriptor, context, { signal });
