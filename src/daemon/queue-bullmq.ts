@@ -38,6 +38,14 @@ export function bullQueue(link: RedisLink, { log, lockMs = DEFAULT_LOCK_MS }: Bu
     return queue;
   };
 
+  /** BullMQ waits for its first connection as long as it takes; who asks us is told at once. */
+  const whenConnected = <T>(task: () => Promise<T>): Promise<T> =>
+    withRedis(async () => {
+      const { status } = link.client;
+      if (status !== "ready") throw new SyncError("QUEUE_AWAY", `redis is not connected: ${status}`);
+      return task();
+    });
+
   async function addCheck(job: Job, delay: number): Promise<"queued" | "duplicate"> {
     const queue = queueOf("check");
     // neither colons nor bare numbers may stand in an id
@@ -140,7 +148,7 @@ export function bullQueue(link: RedisLink, { log, lockMs = DEFAULT_LOCK_MS }: Bu
 
   return {
     add: (job, { delayMs = 0 } = {}) =>
-      withRedis(() => (job.kind === "check" ? addCheck(job, delayMs) : addApply(job, delayMs))),
+      whenConnected(() => (job.kind === "check" ? addCheck(job, delayMs) : addApply(job, delayMs))),
     work(handle, options): Workers {
       const widths = { check: options.checks, apply: options.applies };
       const crews = KINDS.filter((kind) => widths[kind] > 0).map((kind) =>
@@ -161,7 +169,7 @@ export function bullQueue(link: RedisLink, { log, lockMs = DEFAULT_LOCK_MS }: Bu
       };
     },
     counts: () =>
-      withRedis(async () => {
+      whenConnected(async () => {
         const all = await Promise.all(
           KINDS.map((kind) => queueOf(kind).getJobCounts("waiting", "active", "delayed", "prioritized")),
         );
@@ -173,7 +181,7 @@ export function bullQueue(link: RedisLink, { log, lockMs = DEFAULT_LOCK_MS }: Bu
         } satisfies Counts;
       }),
     drop: (mirror) =>
-      withRedis(async () => {
+      whenConnected(async () => {
         let dropped = 0;
         for (const kind of KINDS)
           for (const job of await queueOf(kind).getJobs(["waiting", "delayed"]))

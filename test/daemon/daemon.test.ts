@@ -177,3 +177,19 @@ test("on Redis it catches up once what it missed while it did not run", async ()
   await delay(100);
   expect((await view.runs()).map(({ cause }) => cause)).toEqual(["missed", "missed"]);
 });
+
+test("started while Redis is away it says so at once, takes no work, and begins when Redis comes", async () => {
+  await using redis = await startRedis();
+  await using scene = await openDaemonScene();
+  await pushTo(scene.source, REPOSITORY, image("one"), "latest");
+  await scene.configure([mirrorOf(scene)], { daemon: { redis: redis.url } });
+  await redis.kill();
+  const { view } = await scene.start();
+  const health = await view.health();
+  expect(health).toMatchObject({ ready: false, redis: { kind: "away" } });
+  expect(health.jobs).toBeUndefined();
+  await expect(view.sync("app", "a test")).rejects.toMatchObject({ code: "QUEUE_AWAY" });
+  await redis.start();
+  await until(async () => (await view.health()).ready);
+  await until(async () => (await view.runs()).some(({ mirror }) => mirror === "app"));
+});
