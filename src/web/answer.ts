@@ -1,0 +1,34 @@
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+
+import { type ErrorCode, failureOf } from "../lib/error.ts";
+import { redact } from "../lib/redact.ts";
+
+const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
+  WEB_UNAUTHORIZED: 401,
+  HOOK_SECRET: 401,
+  WEB_ORIGIN: 403,
+  WEB_NOT_FOUND: 404,
+  MIRROR_UNKNOWN: 404,
+  WEB_METHOD: 405,
+  WEB_TOO_LARGE: 413,
+  WEB_REQUEST: 400,
+  HOOK_BODY: 400,
+  WEB_BUSY: 429,
+  QUEUE_AWAY: 503,
+};
+
+export function statusOf(code: ErrorCode): ContentfulStatusCode {
+  return STATUS[code] ?? 500;
+}
+
+/** A failure as the API answers it: `{code, message, next}`. */
+export function answerFailure(context: Context, error: unknown): Response {
+  const { code, message, next } = failureOf(error);
+  return answer(context, { code, message, next }, statusOf(code));
+}
+
+/** JSON without secrets, whatever the caller put into it. */
+export function answer(context: Context, body: object, status: ContentfulStatusCode = 200): Response {
+  return context.json(redact(body) as object, status);
+}

@@ -1,0 +1,225 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+
+import type { DaemonView, Health, MirrorState, MirrorStatus, Observation } from "../daemon/view.ts";
+
+export const MIRROR_STATES = [
+  "failing",
+  "quarantined",
+  "late",
+  "running",
+  "waiting",
+  "paused",
+  "fresh",
+] as const satisfies readonly MirrorState[];
+
+export type Metrics = Disposable & {
+  readonly contentType: string;
+  /** All metrics, in the Prometheus text format. What cannot be told now (Redis is away) is left out. */
+  text(): Promise<string>;
+};
+
+/** From a push seen in seconds to one that waited for the daily run. */
+const FRESHNESS_BUCKETS_S = [1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400];
+
+/** Gauges are read from the daemon when Prometheus asks; counters count what this process did. */
+export function openMetrics(view: DaemonView): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: "tagferry_" });
+  const scrape = openScrape(view);
+  mirrorGauges(registry, scrape);
+  daemonGauges(registry, scrape);
+  const observing = view.observe(openCounters(registry, scrape));
+  return {
+    contentType: registry.contentType,
+    text() {
+      scrape.begin();
+      return registry.metrics();
+    },
+    [Symbol.dispose]() {
+      observing[Symbol.dispose]();
+      registry.clear();
+    },
+  };
+}
+
+/** What one scrape asks the daemon, once for all gauges. */
+type Scrape = {
+  readonly begin: () => void;
+  readonly mirrors: () => Promise<readonly MirrorStatus[]>;
+  readonly health: () => Promise<Health | undefined>;
+};
+
+function openScrape(view: DaemonView): Scrape {
+  let mirrors: Promise<readonly MirrorStatus[]> | undefined;
+  let health: Promise<Health | undefined> | undefined;
+  return {
+    begin() {
+      mirrors = undefined;
+      health = undefined;
+    },
+    mirrors: () => (mirrors ??= view.mirrors().catch(() => [])),
+    health: () => (health ??= view.health().catch(() => undefined)),
+  };
+}
+
+type Sample = { readonly labels: Readonly<Record<string, string>>; readonly value: number | undefined };
+
+type GaugeOptions = {
+  readonly name: string;
+  readonly help: string;
+  readonly labels?: readonly string[];
+  readonly read: () => Promise<readonly Sample[]>;
+};
+
+/** A gauge that shows what is read now and forgets what was: a mirror that is gone leaves no line. */
+function gauge(registry: Registry, { name, help, labels = [], read }: GaugeOptions): void {
+  registry.registerMetric(
+    new Gauge({
+      name: `tagferry_${name}`,
+      help,
+      labelNames: [...labels],
+      registers: [],
+      async collect() {
+        const samples = await read();
+        this.reset();
+        if (labels.length === 0 && samples.every(({ value }) => value === undefined)) this.remove();
+        for (const { labels: values, value } of samples)
+          if (value !== undefined) this.set({ ...values }, value);
+      },
+    }),
+  );
+}
+
+function mirrorGauges(registry: Registry, { mirrors }: Scrape): void {
+  const each = (name: string, help: string, read: (mirror: MirrorStatus) => number | undefined): void =>
+    gauge(registry, {
+      name,
+      help,
+      labels: ["mirror"],
+      read: async () =>
+        (await mirrors()).map((mirror) => ({ labels: { mirror: mirror.name }, value: read(mirror) })),
+    });
+  each(
+    "mirror_last_success_timestamp_seconds",
+    "When the mirror's last good run ended, in Unix time.",
+    ({ lastSuccessAt }) => secondsOf(lastSuccessAt),
+  );
+  each(
+    "mirror_lateness_seconds",
+    "How long ago the last due time was that no run has answered.",
+    ({ latenessS }) => latenessS,
+  );
+  each(
+    "quarantined",
+    "Tags left alone because work on them ended workers.",
+    (mirror) => mirror.quarantined.length,
+  );
+  gauge(registry, {
+    name: "mirror_state",
+    help: "1 for the state the mirror is in, 0 for the others.",
+    labels: ["mirror", "state"],
+    read: async () =>
+      (await mirrors()).flatMap(({ name, state: now }) =>
+        MIRROR_STATES.map((state) => ({ labels: { mirror: name, state }, value: state === now ? 1 : 0 })),
+      ),
+  });
+}
+
+function daemonGauges(registry: Registry, { health }: Scrape): void {
+  const one = (name: string, help: string, read: (health: Health) => number | undefined): void =>
+    gauge(registry, {
+      name,
+      help,
+      read: async () => {
+        const now = await health();
+        return [{ labels: {}, value: now && read(now) }];
+      },
+    });
+  one("config_reload_ok", "1 while the configuration on disk is the one in force.", ({ config }) =>
+    config.failure ? 0 : 1,
+  );
+  one(
+    "config_loaded_timestamp_seconds",
+    "When the configuration in force was read, in Unix time.",
+    ({ config }) => secondsOf(config.loadedAt),
+  );
+  one(
+    "redis_up",
+    "1 while Redis answers and may be used; absent without Redis.",
+    ({ redis }) => redis && (redis.kind === "up" ? 1 : 0),
+  );
+  gauge(registry, {
+    name: "jobs",
+    help: "Jobs in the queue.",
+    labels: ["state"],
+    read: async () =>
+      Object.entries((await health())?.jobs ?? {}).map(([state, value]) => ({ labels: { state }, value })),
+  });
+  gauge(registry, {
+    name: "registry_pulls_left",
+    help: "What the registry said last is left of its limit on pulls.",
+    labels: ["registry"],
+    read: async () =>
+      ((await health())?.allowances ?? []).map((allowance) => ({
+        labels: { registry: allowance.registry },
+        value: allowance.pullsLeft,
+      })),
+  });
+}
+
+function openCounters(registry: Registry, { mirrors }: Scrape): (observation: Observation) => void {
+  const registers = [registry];
+  const missed = new Counter({
+    name: "tagferry_mirror_missed_total",
+    help: "Due times that passed while nothing ran.",
+    labelNames: ["mirror"],
+    registers,
+    // from 0, so that the first one is an increase
+    async collect() {
+      for (const { name } of await mirrors()) this.inc({ mirror: name }, 0);
+    },
+  });
+  const outcomes = new Counter({
+    name: "tagferry_outcomes_total",
+    help: "What became of tags.",
+    labelNames: ["mirror", "kind"],
+    registers,
+  });
+  const bytes = new Counter({
+    name: "tagferry_bytes_total",
+    help: "Bytes sent to the target.",
+    labelNames: ["mirror"],
+    registers,
+  });
+  const requests = new Counter({
+    name: "tagferry_registry_requests_total",
+    help: "Answers of registries.",
+    labelNames: ["registry", "class"],
+    registers,
+  });
+  const freshness = new Histogram({
+    name: "tagferry_tag_freshness_seconds",
+    help: "From the earliest moment the source can have moved to the published tag.",
+    buckets: FRESHNESS_BUCKETS_S,
+    registers,
+  });
+  return (observation) => {
+    switch (observation.kind) {
+      case "outcome": {
+        const { mirror, outcome, freshnessS } = observation;
+        outcomes.inc({ mirror, kind: outcome });
+        bytes.inc({ mirror }, observation.bytes);
+        if (freshnessS !== undefined) freshness.observe(freshnessS);
+        return;
+      }
+      case "request":
+        return requests.inc({ registry: observation.registry, class: observation.class });
+      case "missed":
+        return missed.inc({ mirror: observation.mirror });
+    }
+  };
+}
+
+function secondsOf(iso: string | undefined): number | undefined {
+  return iso === undefined ? undefined : Date.parse(iso) / 1000;
+}

@@ -1,0 +1,188 @@
+import { EventEmitter, on } from "node:events";
+
+import type { DaemonEvent, Run, TagRecord } from "../../src/daemon/record.ts";
+import type { DaemonView, Health, MirrorStatus, Observation } from "../../src/daemon/view.ts";
+import type { Failure } from "../../src/lib/error.ts";
+import type { Digest } from "../../src/oci/digest.ts";
+
+/** A daemon that does nothing but what a test says: what it shows is set, what is asked of it is noted. */
+export type MemoryView = DaemonView & {
+  health: () => Promise<Health>;
+  mirrors: () => Promise<readonly MirrorStatus[]>;
+  readonly asked: readonly Asked[];
+  /** Pages that look on now. */
+  readonly watchers: () => number;
+  set(
+    mirror: MirrorStatus,
+    facts?: { readonly tags?: readonly TagRecord[]; readonly runs?: readonly Run[] },
+  ): void;
+  setHealth(health: Partial<Health>): void;
+  /** From now on everything that is asked fails so; without: no longer. */
+  fail(error?: Error): void;
+  emit(event: DaemonEvent): void;
+  observed(observation: Observation): void;
+};
+
+export type Asked =
+  | { readonly kind: "sync" | "pause" | "resume" | "retry"; readonly mirror: string; readonly by: string }
+  | ({ readonly kind: "hint" } & Parameters<DaemonView["hint"]>[0]);
+
+export function memoryView(): MemoryView {
+  const known = new Map<string, { status: MirrorStatus; tags: readonly TagRecord[]; runs: readonly Run[] }>();
+  const asked: Asked[] = [];
+  const emitter = new EventEmitter();
+  const listeners = new Set<(observation: Observation) => void>();
+  let health = goodHealth();
+  let failing: Error | undefined;
+  let watchers = 0;
+
+  async function note(
+    kind: "sync" | "pause" | "resume" | "retry",
+    mirror: string,
+    by: string,
+  ): Promise<boolean> {
+    if (failing) throw failing;
+    asked.push({ kind, mirror, by });
+    return known.has(mirror);
+  }
+
+  return {
+    asked,
+    watchers: () => watchers,
+    set: (status, { tags = [], runs = [] } = {}) => void known.set(status.name, { status, tags, runs }),
+    setHealth: (change) => void (health = { ...health, ...change }),
+    fail: (error) => void (failing = error),
+    emit: (event) => void emitter.emit("event", event),
+    observed(observation) {
+      for (const listener of listeners) listener(observation);
+    },
+    health: async () => health,
+    async mirrors() {
+      if (failing) throw failing;
+      return [...known.values()].map(({ status }) => status);
+    },
+    async mirror(name) {
+      if (failing) throw failing;
+      const found = known.get(name);
+      return found && { mirror: found.status, tags: found.tags, runs: found.runs };
+    },
+    async runs({ mirror, limit = 50 } = {}) {
+      const all = [...known].flatMap(([name, { runs }]) =>
+        mirror === undefined || mirror === name ? runs : [],
+      );
+      return all.slice(0, limit);
+    },
+    async *events({ signal } = {}) {
+      watchers += 1;
+      emitter.emit("watchers");
+      try {
+        for await (const [event] of on(emitter, "event", signal ? { signal } : {}))
+          yield event as DaemonEvent;
+      } catch (error) {
+        if (!signal?.aborted) throw error;
+      } finally {
+        watchers -= 1;
+      }
+    },
+    sync: async (name, by) => ((await note("sync", name, by)) ? "queued" : undefined),
+    pause: (name, by) => note("pause", name, by),
+    resume: (name, by) => note("resume", name, by),
+    retry: (name, by) => note("retry", name, by),
+    async hint(pushed) {
+      if (failing) throw failing;
+      asked.push({ kind: "hint", ...pushed });
+      return [];
+    },
+    observe(listener) {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
+  };
+}
+
+export function goodHealth(): Health {
+  return {
+    version: "1.2.3",
+    startedAt: ago(3 * 86_400),
+    ready: true,
+    reasons: [],
+    config: { file: "/etc/tagferry/tagferry.yaml", fingerprint: "8c1fe5a0b2d94c37", loadedAt: ago(7_200) },
+    redis: { kind: "up" },
+    jobs: { waiting: 3, active: 2, delayed: 1 },
+    workers: 4,
+    allowances: [
+      { registry: "docker.io", connections: 6, inUse: 2, requestsPerSecond: 5, pullsLeft: 71 },
+      { registry: "quay.io", connections: 8, inUse: 0 },
+    ],
+  };
+}
+
+/** ISO, so many seconds before now (after it, when negative). */
+export function ago(seconds: number): string {
+  return new Date(Date.now() - seconds * 1000).toISOString();
+}
+
+export function freshMirror(name: string, more: Partial<MirrorStatus> = {}): MirrorStatus {
+  return {
+    name,
+    source: `quay.io/acme/${name}`,
+    target: `imagestream:web/${name}`,
+    storage: "integrated",
+    schedule: { cron: "*/30 * * * *", timeZone: "Europe/Berlin", jitterMs: 60_000 },
+    state: "fresh",
+    tags: 3,
+    failedTags: 0,
+    nextRunAt: ago(-720),
+    lastRunAt: ago(1_080),
+    lastSuccessAt: ago(1_080),
+    latenessS: 0,
+    underWay: [],
+    quarantined: [],
+    ...more,
+  };
+}
+
+export function tagRecord(tag: string, more: Partial<TagRecord> = {}): TagRecord {
+  return {
+    tag,
+    digest: digest("a"),
+    publishedAt: ago(86_400 * 3),
+    checkedAt: ago(1_080),
+    last: "unchanged",
+    history: [
+      { digest: digest("a"), at: ago(86_400 * 3) },
+      { digest: digest("b"), at: ago(86_400 * 40) },
+    ],
+    ...more,
+  };
+}
+
+export function finishedRun(mirror: string, more: Partial<Run> = {}): Run {
+  return {
+    id: `${mirror}@${ago(1_090)}`,
+    mirror,
+    cause: "schedule",
+    dueAt: ago(1_090),
+    startedAt: ago(1_089),
+    finishedAt: ago(1_080),
+    state: "done",
+    expected: 1,
+    outcomes: [{ kind: "unchanged", digest: digest("a"), mirror, tag: "1.0" }],
+    warnings: [],
+    ...more,
+  };
+}
+
+export function failure(more: Partial<Failure> = {}): Failure {
+  return {
+    code: "RATE_LIMITED",
+    message: "docker.io asks us to slow down: 429",
+    next: "Wait until the time that is shown; log in, or lower connections and requestsPerSecond.",
+    details: { where: "docker.io/acme/api:1.0" },
+    ...more,
+  };
+}
+
+export function digest(digit: string): Digest {
+  return `sha256:${digit.repeat(4)}1f3c9a77${digit.repeat(52)}`;
+}
