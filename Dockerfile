@@ -38,8 +38,8 @@ COPY LICENSE package.json /out/app/
 COPY bin /out/app/bin
 COPY config /out/app/config
 COPY src /out/app/src
-# root:root, and readable whatever the umask of the checkout was: any UID may run it, none may change it
-RUN chmod -R u=rwX,go=rX /out
+# Whatever packages and the umask of the checkout say: root:root and readable. Any UID may run it, none may change it.
+RUN chown -R 0:0 /out && chmod -R u=rwX,go=rX /out
 
 FROM ${BASE}
 COPY --from=build /out/usr/local /usr/local
