@@ -22,11 +22,11 @@ for (const stream of [process.stdout, process.stderr])
     throw error;
   });
 
-const code = await runCommandLine(process.argv.slice(2), {
+const { code, endsBySignal } = await runCommandLine(process.argv.slice(2), {
   env: process.env,
   directory: process.cwd(),
   stdout: process.stdout,
   stderr: process.stderr,
   signal: stop.signal,
 });
-process.exitCode = signalled ? EXIT_OF_SIGNAL[signalled] : code;
+process.exitCode = signalled && !endsBySignal ? EXIT_OF_SIGNAL[signalled] : code;

@@ -34,25 +34,33 @@ Exit codes: 0 done, 1 some tags failed, 2 all failed or the run could not start,
  *
  * Only commander is loaded here: each command imports what it needs when it runs, so that help answers at once.
  */
-export async function runCommandLine(args: readonly string[], process: Process): Promise<number> {
-  let code = 0;
-  const program = commands(process, (exitCode) => {
-    code = exitCode;
+export async function runCommandLine(args: readonly string[], process: Process): Promise<Ended> {
+  let ended: Ended = { code: 0, endsBySignal: false };
+  const program = commands(process, (code, { endsBySignal = false } = {}) => {
+    ended = { code, endsBySignal };
   });
   try {
     await program.parseAsync([...args], { from: "user" });
-    return code;
+    return ended;
   } catch (error) {
     if (error instanceof CommanderError) {
-      if (error.exitCode === 0) return 0;
+      if (error.exitCode === 0) return failed(0);
       process.stderr.write(usage(error, program));
-      return 3;
+      return failed(3);
     }
     const { printFailure, exitCodeOf } = await import("./failure.ts");
     printFailure(error, process);
-    return exitCodeOf(error);
+    return failed(exitCodeOf(error));
   }
 }
+
+const failed = (code: number): Ended => ({ code, endsBySignal: false });
+
+export type Ended = {
+  readonly code: number;
+  /** A signal is how a daemon ends, and no failure. */
+  readonly endsBySignal: boolean;
+};
 
 function usage(error: CommanderError, program: Command): string {
   const message = error.message.replace(/^error: /, "").replaceAll("\n", " ");
@@ -60,7 +68,7 @@ function usage(error: CommanderError, program: Command): string {
   return `USAGE  ${message}\n  next     tagferry --help, or tagferry COMMAND --help\n`;
 }
 
-type Done = (exitCode: number) => void;
+type Done = (exitCode: number, options?: { readonly endsBySignal?: boolean }) => void;
 
 function commands(process: Process, done: Done): Command {
   const program = new Command("tagferry")
@@ -80,6 +88,8 @@ function commands(process: Process, done: Done): Command {
   addPlan(program, process, done);
   addCopy(program, process, done);
   addTags(program, process, done);
+  addServe(program, process, done);
+  addStatus(program, process, done);
   addValidate(program, process, done);
   addSchema(program, process);
   addAuth(program, process, done);
@@ -106,14 +116,14 @@ function withConfig(command: Command): Command {
   );
 }
 
-function withCommon(command: Command): Command {
+function withCommon(command: Command, { logLevel = "warn" } = {}): Command {
   return command
     .addOption(
       new Option("-o, --output <format>", "how results are printed")
         .choices(["text", "json", "yaml"])
         .default("text"),
     )
-    .addOption(new Option("--log-level <level>", "how much is logged").choices(LOG_LEVELS).default("warn"))
+    .addOption(new Option("--log-level <level>", "how much is logged").choices(LOG_LEVELS).default(logLevel))
     .addOption(
       new Option("--log-format <format>", "default: pretty on a terminal, else json").choices([
         "pretty",
@@ -175,6 +185,36 @@ function addTags(program: Command, process: Process, done: Done): void {
       const { tagsCommand } = await import("./tags.ts");
       done(await tagsCommand(repository, flags, process));
     });
+}
+
+function addServe(program: Command, process: Process, done: Done): void {
+  const words = {
+    serve: "run the daemon: schedules, queue, workers, web page",
+    worker: "run workers only, next to a daemon elsewhere",
+  } as const;
+  for (const kind of ["serve", "worker"] as const)
+    withCommon(withConfig(program.command(kind)), { logLevel: "info" })
+      .description(words[kind])
+      .option("--listen <host:port>", "where page, API, metrics and health are; default: daemon.listen")
+      .option("--workers <count>", "tags in flight in this process; default: daemon.workers")
+      .action(async (flags: CommonFlags & { listen?: string; workers?: string }) => {
+        const { serveCommand } = await import("./serve.ts");
+        done(await serveCommand(kind, flags, process), { endsBySignal: true });
+      });
+}
+
+function addStatus(program: Command, process: Process, done: Done): void {
+  withCommon(withConfig(program.command("status").argument("[mirrors...]", "names of mirrors; all without")))
+    .description("ask a running daemon: what is fresh, what is late, what failed")
+    .option("--url <url>", "where the daemon is; default: daemon.listen on this machine")
+    .option("--token-file <file>", "file with its token; default: daemon.tokenFile")
+    .option("--live", "only whether it is alive: exit code 0 or 1", false)
+    .action(
+      async (names: string[], flags: CommonFlags & { url?: string; tokenFile?: string; live: boolean }) => {
+        const { statusCommand } = await import("./status.ts");
+        done(await statusCommand(names, flags, process));
+      },
+    );
 }
 
 function addValidate(program: Command, process: Process, done: Done): void {

@@ -1,6 +1,7 @@
 import type { Config, Mirror } from "../config/config.ts";
 import { DEFAULT_DAEMON } from "../config/daemon.ts";
 import { loadConfig } from "../config/load.ts";
+import { checkSchedules } from "../daemon/cron.ts";
 import { type Failure, SyncError } from "../lib/error.ts";
 import { type Log, openLog } from "../lib/log.ts";
 import { checkTagRules } from "../plan/patterns.ts";
@@ -27,7 +28,7 @@ export async function readConfig(
     ...(file === undefined ? {} : { file }),
     env,
     directory,
-    checks: [checkTagRules],
+    checks: [checkTagRules, checkSchedules],
   });
   printWarnings(warnings, stderr);
   return config;
@@ -39,6 +40,14 @@ export function printWarnings(warnings: readonly Failure[], stderr: Process["std
 
 /** @throws {SyncError} MIRROR_UNKNOWN */
 export function chooseMirrors({ mirrors }: Config, names: readonly string[]): readonly Mirror[] {
+  return chooseNamed(mirrors, names);
+}
+
+/** @throws {SyncError} MIRROR_UNKNOWN */
+export function chooseNamed<T extends { readonly name: string }>(
+  mirrors: readonly T[],
+  names: readonly string[],
+): readonly T[] {
   if (names.length === 0) return mirrors;
   const unknown = names.find((name) => !mirrors.some((mirror) => mirror.name === name));
   if (unknown !== undefined)

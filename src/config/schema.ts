@@ -131,7 +131,8 @@ const prune = z
     atMost: z
       .union([z.string(), z.number()])
       .meta({
-        description: "No more than this share (or number) of the mirror's tags in one run.",
+        description:
+          "A brake: when more than this share (or number) of the mirror's tags would go in one run, none goes.",
         default: "20%",
         examples: ["20%", 5],
       })

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 
 import { Redis, type RedisOptions } from "ioredis";
@@ -90,8 +89,11 @@ export function openRedis(settings: RedisSettings, log: Log): RedisLink {
     state: () => state,
     look,
     async settle(timeoutMs) {
-      if (client.status !== "ready")
-        await once(client, "ready", { signal: AbortSignal.timeout(timeoutMs) }).catch(() => {}); // it goes on trying
+      const { promise: given, resolve: giveUp } = Promise.withResolvers<void>();
+      client.once("ready", giveUp);
+      const patience = setTimeout(giveUp, timeoutMs);
+      if (client.status !== "ready") await given;
+      clearTimeout(patience);
       return look();
     },
     async [Symbol.asyncDispose]() {

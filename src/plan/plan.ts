@@ -278,7 +278,9 @@ function isOver(missingSince: string, { graceMs }: PruneRules, now: Date): boole
 }
 
 function mostOf({ atMost }: PruneRules, owned: number): number {
-  return atMost.kind === "count" ? atMost.count : Math.floor(owned * atMost.share);
+  return atMost.kind === "count"
+    ? atMost.count
+    : Math.max(owned > 1 ? 1 : 0, Math.floor(owned * atMost.share));
 }
 
 function tooMany(due: number, most: number, { name }: Mirror): Failure {

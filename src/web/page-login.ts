@@ -15,6 +15,7 @@ export function loginPage({ to, wrong = false }: Login): Html {
     <h1>Log in</h1>
     <form method="post" action="/login">
       <input type="hidden" name="to" value="${to}" />
+      <input type="text" name="username" value="tagferry" autocomplete="username" hidden />
       <label for="token">Token of this daemon</label>
       <input
         id="token"

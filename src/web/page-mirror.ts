@@ -7,6 +7,7 @@ import {
   actions,
   badge,
   banners,
+  cell,
   type Clock,
   clockOf,
   digestOf,
@@ -18,6 +19,7 @@ import {
   pager,
   type Paging,
   progressList,
+  quarantineBox,
   route,
 } from "./page-parts.ts";
 import { countOf, relativeOf, shown, spanOf } from "./words.ts";
@@ -40,7 +42,7 @@ export function mirrorPage({ health, detail, tags, paging }: MirrorPage): Html {
       ${badge(mirror.state)} ${actions(mirror, hrefOf(mirror.name))}
     </div>
     ${route(mirror)} ${mirrorFacts(mirror)} ${progressList(mirror)}
-    ${mirror.failure ? failureBox(mirror.failure) : ""} ${quarantine(mirror, clock)}
+    ${mirror.failure ? failureBox(mirror.failure) : ""} ${quarantineBox(mirror, clock)}
     <section aria-labelledby="tags">
       <h2 id="tags">${countOf(detail.tags.length, "tag")}</h2>
       ${tags.length === 0 ? html`<p class="quiet">None yet.</p>` : tagTable(tags, mirror, clock)}
@@ -83,23 +85,6 @@ function mirrorFacts(mirror: MirrorStatus): Html {
   </dl>`;
 }
 
-function quarantine({ quarantined }: MirrorStatus, clock: Clock): Html {
-  if (quarantined.length === 0) return html``;
-  return html`<section class="banner is-quarantined" aria-labelledby="quarantine">
-    <h2 id="quarantine">Quarantine</h2>
-    <p>Work on these ended workers again and again; they are left alone until you press Retry.</p>
-    <ul>
-      ${quarantined.map(
-        ({ tag, key, since, crashes }) =>
-          html`<li>
-            <code class="tag">${shown(tag ?? key)}</code>
-            ${countOf(crashes, "crash").replace("crashs", "crashes")}, since ${moment(since, clock)}
-          </li>`,
-      )}
-    </ul>
-  </section>`;
-}
-
 function tagTable(tags: readonly TagRecord[], mirror: MirrorStatus, clock: Clock): Html {
   return html`<table class="tags">
     <caption class="unseen">
@@ -122,22 +107,27 @@ function tagTable(tags: readonly TagRecord[], mirror: MirrorStatus, clock: Clock
 
 function tagRow(record: TagRecord, mirror: MirrorStatus, clock: Clock): Html {
   const { tag, digest, publishedAt, checkedAt, last, failure, history } = record;
-  return html`<tr id="t-${shown(tag)}" class="${failure ? "failed" : ""}">
-    <th scope="row" data-label="Tag">
-      <code class="tag">${shown(tag)}</code>
-      <span class="source">${shown(`${mirror.source}:${tag}`)}</span>
-    </th>
-    <td data-label="Digest">
-      ${digest === undefined ? html`<span class="quiet">not published</span>` : digestOf(digest)}
-    </td>
-    <td data-label="Published">${moment(publishedAt, clock)}</td>
-    <td data-label="Last check">
-      <span class="outcome is-${last}">${last}</span>
-      <span class="quiet">${relativeOf(checkedAt, clock.now)}</span>
-      ${failure ? failureBox(failure) : ""}
-    </td>
-    <td data-label="History">${historyOf(history, { clock, key: tag })}</td>
-  </tr>`;
+  return html`<tr id="t-${shown(tag)}">
+      <th scope="row" data-label="Tag">
+        <code class="tag">${shown(tag)}</code>
+        <span class="source">${shown(`${mirror.source}:${tag}`)}</span>
+      </th>
+      ${cell("Digest", digest === undefined ? html`<span class="quiet">not published</span>` : digestOf(digest))}
+      ${cell("Published", moment(publishedAt, clock))}
+      ${cell(
+        "Last check",
+        html`<span class="outcome is-${last}">${last}</span>
+          <span class="quiet">${relativeOf(checkedAt, clock.now)}</span>`,
+      )}
+      ${cell("History", historyOf(history, { clock, key: tag }))}
+    </tr>
+    ${
+      failure
+        ? html`<tr class="why">
+            <td colspan="5">${failureBox(failure)}</td>
+          </tr>`
+        : ""
+    }`;
 }
 
 function historyOf(
@@ -164,7 +154,7 @@ function runLine(run: Run, clock: Clock): Html {
   const told =
     state === "running"
       ? `${outcomes.length} of ${expected ?? "?"} done`
-      : counts.join(", ") || "nothing to do";
+      : counts.join(", ") || (failure ? "not checked" : "nothing to do");
   return html`<li>
     ${badge(state)}
     <span>${cause}</span>
@@ -172,6 +162,6 @@ function runLine(run: Run, clock: Clock): Html {
     <span
       >${finishedAt === undefined ? "" : `took ${spanOf(Date.parse(finishedAt) - Date.parse(startedAt))}: `}${told}</span
     >
-    ${failure ? failureBox(failure) : ""} ${warnings.map((warning) => failureBox(warning))}
+    ${failure ? failureBox(failure) : ""} ${warnings.map((warning) => failureBox(warning, { tone: "warn" }))}
   </li>`;
 }

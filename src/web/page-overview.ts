@@ -8,6 +8,7 @@ import {
   actions,
   badge,
   banners,
+  cell,
   clockOf,
   fact,
   failureBox,
@@ -17,6 +18,7 @@ import {
   pager,
   type Paging,
   progressList,
+  quarantineBox,
   route,
 } from "./page-parts.ts";
 import { countOf, relativeOf, shown, spanOf } from "./words.ts";
@@ -94,7 +96,7 @@ function mirrorCard(mirror: MirrorStatus, failed: readonly TagRecord[]): Html {
   return html`<li class="mirror is-${state}" id="m-${encodeURIComponent(name)}">
     <div class="mirror-head">
       <h2><a href="${hrefOf(name)}">${shown(name)}</a></h2>
-      ${badge(state)} ${actions(mirror, "/")}
+      ${badge(state)}
     </div>
     ${route(mirror)}
     <dl class="facts">
@@ -103,8 +105,8 @@ function mirrorCard(mirror: MirrorStatus, failed: readonly TagRecord[]): Html {
       ${mirror.latenessS > 0 ? fact("Late by", spanOf(mirror.latenessS * 1000)) : ""}
       ${mirror.failingSince === undefined ? "" : fact("Failing since", moment(mirror.failingSince, clock))}
     </dl>
-    ${progressList(mirror)} ${failure ? failureBox(failure) : ""}
-    ${failed.slice(0, FAILURES_SHOWN).map(({ tag, failure: why }) => (why ? failureBox(why, tag) : ""))}
+    ${progressList(mirror)} ${quarantineBox(mirror, clock)} ${failure ? failureBox(failure) : ""}
+    ${failed.slice(0, FAILURES_SHOWN).map(({ tag, failure: why }) => (why ? failureBox(why, { tag }) : ""))}
     ${
       failed.length > 0 && more > 0
         ? html`<p class="more">
@@ -112,6 +114,7 @@ function mirrorCard(mirror: MirrorStatus, failed: readonly TagRecord[]): Html {
           </p>`
         : ""
     }
+    ${actions(mirror, "/")}
   </li>`;
 }
 
@@ -173,24 +176,19 @@ function allowanceTable(allowances: readonly AllowanceStatus[]): Html {
         ({ registry, connections, inUse, requestsPerSecond, pullsLeft, parkedUntil }) =>
           html`<tr>
             <th scope="row" data-label="Registry"><code>${shown(registry)}</code></th>
-            <td data-label="Connections">
-              <meter
-                aria-label="Connections to ${shown(registry)}"
-                min="0"
-                max="${connections}"
-                value="${inUse}"
-              ></meter>
-              ${inUse} of ${connections}
-            </td>
-            <td data-label="Requests">
-              ${requestsPerSecond === undefined ? "no limit" : `${requestsPerSecond}/s`}
-            </td>
-            <td data-label="Pulls left">
-              ${pullsLeft === undefined ? html`<span class="quiet">not told</span>` : pullsLeft}
-            </td>
-            <td data-label="Rests until">
-              ${parkedUntil === undefined ? html`<span class="quiet">–</span>` : moment(parkedUntil, clock)}
-            </td>
+            ${cell(
+              "Connections",
+              html`<meter
+                  aria-label="Connections to ${shown(registry)}"
+                  min="0"
+                  max="${connections}"
+                  value="${inUse}"
+                ></meter>
+                ${inUse} of ${connections}`,
+            )}
+            ${cell("Requests", requestsPerSecond === undefined ? "no limit" : `${requestsPerSecond}/s`)}
+            ${cell("Pulls left", pullsLeft === undefined ? html`<span class="quiet">not told</span>` : String(pullsLeft))}
+            ${cell("Rests until", parkedUntil === undefined ? html`<span class="quiet">–</span>` : moment(parkedUntil, clock))}
           </tr>`,
       )}
     </tbody>

@@ -108,18 +108,28 @@ export function digestOf(digest: string): Html {
 }
 
 /** What failed, where, and what to do next. */
-export function failureBox(failure: Failure, subject?: string): Html {
+export function failureBox(
+  failure: Failure,
+  { tag, tone = "bad" }: { readonly tag?: string; readonly tone?: "bad" | "warn" } = {},
+): Html {
   const { where } = failure.details;
-  return html`<div class="failure">
+  return html`<div class="failure is-${tone}">
     <p>
-      ${subject === undefined ? "" : html`<code class="tag">${shown(subject)}</code> `}<code class="code"
+      ${tag === undefined ? "" : html`<code class="tag">${shown(tag)}</code> `}<code class="code"
         >${failure.code}</code
       >
-      ${shown(failure.message)}
+      ${withCode(failure.message)}
     </p>
-    ${typeof where === "string" ? html`<p class="quiet">at <code>${shown(where)}</code></p>` : ""}
-    <p class="next"><span class="label">Next</span> ${shown(failure.next)}</p>
+    ${typeof where === "string" ? html`<p class="where">at <code>${shown(where)}</code></p>` : ""}
+    <p><span class="label">Next</span> ${withCode(failure.next)}</p>
   </div>`;
+}
+
+/** What stands between backticks is something to type. */
+function withCode(text: string): readonly (Html | string)[] {
+  return shown(text)
+    .split("`")
+    .map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
 
 export function progressList(mirror: MirrorStatus): Html {
@@ -158,10 +168,10 @@ export function actions(mirror: MirrorStatus, back: string): Html {
   ];
   return html`<div class="actions">
     ${offered.map(
-      (action, index) =>
+      (action) =>
         html`<form method="post" action="${hrefOf(mirror.name)}/${action}" data-act>
           <input type="hidden" name="back" value="${back}" />
-          <button class="${index === 0 ? "first" : "plain"}">
+          <button class="${action === "retry" || action === "resume" ? "first" : "plain"}">
             ${ACTION_WORDS[action]}<span class="unseen"> ${shown(mirror.name)}</span>
           </button>
         </form>`,
@@ -171,6 +181,21 @@ export function actions(mirror: MirrorStatus, back: string): Html {
 
 export function hrefOf(mirror: string): string {
   return `/mirrors/${encodeURIComponent(mirror)}`;
+}
+
+export function quarantineBox({ quarantined }: MirrorStatus, clock: Clock): Html {
+  if (quarantined.length === 0) return html``;
+  return html`<div class="quarantine">
+    <p>Work on these ended workers again and again. They are left alone until you press Retry.</p>
+    <ul>
+      ${quarantined.map(
+        ({ tag, key, since, crashes }) =>
+          html`<li>
+            <code class="tag">${shown(tag ?? key)}</code> ${crashes} times, since ${moment(since, clock)}
+          </li>`,
+      )}
+    </ul>
+  </div>`;
 }
 
 /** From here to there. */
@@ -187,6 +212,11 @@ export function fact(name: string, value: Html | string): Html {
     <dt>${name}</dt>
     <dd>${value}</dd>
   </div>`;
+}
+
+/** A cell that says by itself what it is: on a phone there are no columns. */
+export function cell(label: string, content: Html | string): Html {
+  return html`<td data-label="${label}"><div>${content}</div></td>`;
 }
 
 export type Paging = {

@@ -39,7 +39,7 @@ export async function startRedis({
         stdio: "ignore",
       },
     );
-    await answering(port);
+    await answering(port, config["requirepass"]);
   }
 
   async function kill(): Promise<void> {
@@ -73,8 +73,14 @@ export async function startRedis({
   };
 }
 
-async function answering(port: number): Promise<void> {
-  const client = new Redis({ port, host: "127.0.0.1", retryStrategy: () => 20, maxRetriesPerRequest: null });
+async function answering(port: number, password: string | undefined): Promise<void> {
+  const client = new Redis({
+    port,
+    host: "127.0.0.1",
+    retryStrategy: () => 20,
+    maxRetriesPerRequest: null,
+    ...(password === undefined ? {} : { password }),
+  });
   client.on("error", () => {}); // it is still starting
   await client.ping();
   client.disconnect();

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -42,6 +42,32 @@ export async function tagferry(args: readonly string[], { env, cwd, signal }: Ru
   ]);
   signal?.removeEventListener("abort", kill);
   return { code, signal: killed, stdout, stderr };
+}
+
+export type Serving = { readonly child: ChildProcess; readonly url: string; readonly said: () => string };
+
+/** Starts `tagferry serve` (or `worker`) and waits until it says where it listens. It ends with this process. */
+export async function startServe(
+  args: readonly string[],
+  {
+    kind = "serve",
+    env,
+  }: { readonly kind?: "serve" | "worker"; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<Serving> {
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", BIN, kind, ...args], {
+    env: environment(env),
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  const { promise: listening, resolve, reject } = Promise.withResolvers<string>();
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    said += chunk;
+    const url = /tagferry (?:serve|worker) on (\S+)/.exec(said)?.[1];
+    if (url !== undefined) resolve(url);
+  });
+  child.on("exit", (code) => reject(new Error(`tagferry ${kind} ended with ${code}:\n${said}`)));
+  const url = await listening;
+  return { child, url, said: () => said };
 }
 
 /** Writes a configuration file into `directory` and tells its path. JSON is YAML. */

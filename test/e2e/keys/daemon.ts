@@ -1,0 +1,189 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+
+import { expect } from "vitest";
+
+import { makeCertificates } from "../../support/certificates.ts";
+import { type DaemonScene, openDaemonScene, until } from "../../support/daemon-scene.ts";
+import { freePort } from "../../support/free-port.ts";
+import { buildImage, pushTo } from "../../support/images.ts";
+import { peakRequests } from "../../support/ledger.ts";
+import { startRedis } from "../../support/redis.ts";
+import { delay, stall } from "../../support/registry-connection-faults.ts";
+import { startServe } from "../../support/tagferry.ts";
+import { temporaryDirectory, type TemporaryDirectory } from "../../support/temporary.ts";
+import type { KeyTests } from "../keys.test.ts";
+
+type Health = Awaited<
+  ReturnType<Awaited<ReturnType<Awaited<ReturnType<typeof openDaemonScene>>["start"]>>["view"]["health"]>
+>;
+
+/** What a daemon with these settings says of itself. */
+async function health(daemon: object): Promise<Health> {
+  await using scene = await openDaemonScene();
+  const mirror = { source: `${scene.source.host}/a/app`, target: "imagestream:web/app", tags: ["1"] };
+  await scene.configure([mirror], { daemon });
+  const { view } = await scene.start();
+  return await view.health();
+}
+
+async function withRedis(): Promise<void> {
+  await using redis = await startRedis();
+  expect((await health({})).redis).toBeUndefined();
+  expect((await health({ redis: redis.url })).redis?.kind).toBe("up");
+  expect((await health({ redis: { url: redis.url } })).redis?.kind).toBe("up");
+}
+
+/** How many tags are copied at once. */
+async function copiesAtOnce(workers: number): Promise<number> {
+  await using scene = await openDaemonScene();
+  for (let tag = 0; tag < 6; tag += 1)
+    await pushTo(scene.source, "a/app", buildImage({ seed: `${tag}`, layers: [500] }), `${tag}`);
+  scene.source.on({ kind: "blob", always: true }, delay(40));
+  const mirror = { source: `${scene.source.host}/a/app`, target: "imagestream:web/app", tags: { all: true } };
+  await scene.configure([{ ...mirror, referrers: false }], { daemon: { workers } });
+  const { view } = await scene.start();
+  await view.sync(`web-app`, "a test");
+  await until(async () => (await view.runs()).length === 1);
+  return peakRequests(scene.source.ledger, { kind: "blob" });
+}
+
+type Served = { readonly url: string; readonly child: ChildProcess; readonly scene: DaemonScene };
+
+/** `tagferry serve` as a process, with one mirror and these settings. */
+async function served(
+  settings: (directory: TemporaryDirectory) => Promise<object> | object,
+  look: (served: Served) => Promise<unknown>,
+): Promise<void> {
+  await using directory = await temporaryDirectory();
+  await using scene = await openDaemonScene();
+  const port = await freePort();
+  await pushTo(scene.source, "a/app", buildImage({ seed: "keys", layers: [500] }), "1");
+  const mirror = {
+    name: "app",
+    source: `${scene.source.host}/a/app`,
+    target: "imagestream:web/app",
+    tags: ["1"],
+  };
+  const daemon = { listen: `127.0.0.1:${port}`, ...(await settings(directory)) };
+  await scene.configure([mirror], { daemon });
+  const { child, url } = await startServe(["-c", scene.file, "--log-level", "error"]);
+  try {
+    await look({ url, child, scene });
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+const secretFile = async (directory: TemporaryDirectory, text: string): Promise<string> => {
+  await writeFile(directory.join("secret"), text);
+  return directory.join("secret");
+};
+
+async function withWebhooks(): Promise<void> {
+  const push = async ({ url, scene }: Served): Promise<number> => {
+    const body = JSON.stringify({ repository: `${scene.source.host}/a/app`, tag: "1" });
+    const headers = { authorization: "Bearer knock-knock", "content-type": "application/json" };
+    return (await fetch(`${url}/hooks/generic`, { method: "POST", body, headers })).status;
+  };
+  await served(
+    () => ({}),
+    async (one) => expect(await push(one)).toBe(404),
+  );
+  await served(
+    async (directory) => ({ webhooks: { secretFile: await secretFile(directory, "knock-knock") } }),
+    async (one) => {
+      expect(await push(one)).toBe(202);
+      await until(() => one.scene.cluster.stream("web", "app") !== undefined);
+    },
+  );
+  await served(
+    async (directory) => ({ webhooks: { secretFile: await secretFile(directory, "another") } }),
+    async (one) => expect(await push(one)).toBe(401),
+  );
+}
+
+/** How long a daemon that is told to stop waits for a copy that gets nowhere. */
+async function stopsWithinMs(grace: string): Promise<number> {
+  let tookMs = 0;
+  await served(
+    () => ({ grace }),
+    async ({ url, child, scene }) => {
+      scene.source.on({ kind: "blob", always: true }, stall({ afterBytes: 0 }));
+      await fetch(`${url}/api/v1/mirrors/app/sync`, { method: "POST", headers: { origin: url } });
+      await until(() => scene.source.ledger.count({ kind: "blob" }) > 0);
+      const began = performance.now();
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      expect(await ended).toEqual([0, null]);
+      tookMs = performance.now() - began;
+    },
+  );
+  return tookMs;
+}
+
+export const DAEMON_KEYS: KeyTests = {
+  daemon: withRedis,
+  "daemon.redis": withRedis,
+  "daemon.redis.url": withRedis,
+  "daemon.redis.passwordFile": async () => {
+    await using directory = await temporaryDirectory();
+    await using redis = await startRedis({ config: { requirepass: "open-sesame" } });
+    await writeFile(directory.join("password"), "open-sesame\n");
+    expect((await health({ redis: redis.url })).redis?.kind).toBe("away");
+    const passwordFile = directory.join("password");
+    expect((await health({ redis: { url: redis.url, passwordFile } })).redis?.kind).toBe("up");
+  },
+  "daemon.redis.ca": async () => {
+    const { ca, server } = await makeCertificates();
+    const port = await freePort();
+    await using _ = await startRedis({
+      config: {
+        "tls-port": String(port),
+        "tls-cert-file": server.certFile,
+        "tls-key-file": server.keyFile,
+        "tls-ca-cert-file": ca.certFile,
+        "tls-auth-clients": "no",
+      },
+    });
+    const url = `rediss://localhost:${port}`;
+    expect((await health({ redis: url })).redis?.kind).toBe("away");
+    expect((await health({ redis: { url, ca: ca.certFile } })).redis?.kind).toBe("up");
+  },
+  "daemon.workers": async () => {
+    expect(await copiesAtOnce(1)).toBeLessThanOrEqual(2);
+    expect(await copiesAtOnce(6)).toBeGreaterThan(2);
+  },
+  "daemon.listen": () =>
+    served(
+      () => ({}),
+      async ({ url }) => {
+        expect((await fetch(`${url}/livez`)).status).toBe(200);
+        const elsewhere = url.replace(/\d+$/, String(await freePort()));
+        await expect(fetch(`${elsewhere}/livez`)).rejects.toThrow("fetch failed");
+      },
+    ),
+  "daemon.tokenFile": async () => {
+    const read = async ({ url }: Served, headers = {}): Promise<number> =>
+      (await fetch(`${url}/api/v1/mirrors`, { headers })).status;
+    await served(
+      () => ({}),
+      async (one) => expect(await read(one)).toBe(200),
+    );
+    await served(
+      async (directory) => ({ tokenFile: await secretFile(directory, "let-me-in\n") }),
+      async (one) => {
+        expect(await read(one)).toBe(401);
+        expect(await read(one, { authorization: "Bearer let-me-in" })).toBe(200);
+      },
+    );
+  },
+  "daemon.webhooks": withWebhooks,
+  "daemon.webhooks.secretFile": withWebhooks,
+  "daemon.grace": async () => {
+    const short = await stopsWithinMs("1s");
+    expect(short).toBeLessThan(4_000);
+    expect(await stopsWithinMs("4s")).toBeGreaterThan(short + 1_000);
+  },
+};
