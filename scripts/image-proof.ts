@@ -133,7 +133,8 @@ async function proveRuns({
   await proveSync(container, tagferry);
   await proveServe(container);
   same(await readdir(container.tmp), ["tagferry-compile-cache"]);
-  done("all it left in /tmp is the compile cache");
+  const { stdout: kept } = await execute("du", ["-sm", container.tmp]);
+  done(`all it left in /tmp is the compile cache: ${Number.parseInt(kept, 10)} MB`);
 }
 
 /** Runs it in the image, and gives what it printed on stdout. Fails when it fails. */
