@@ -6,7 +6,7 @@ import { type ContextOptions, openContext } from "../sync/context.ts";
 import { redisAllowance } from "./allowance-redis.ts";
 import { type Cron, nodeCron } from "./cron.ts";
 import { type Generation, openGeneration } from "./generation.ts";
-import { redisLease } from "./lease-redis.ts";
+import { type LeaseOptions, redisLease } from "./lease-redis.ts";
 import { type LivingConfig, openLivingConfig } from "./living-config.ts";
 import { observedRequest, type Observers, openObservers } from "./observers.ts";
 import { bullQueue } from "./queue-bullmq.ts";
@@ -62,7 +62,9 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   const { config: first } = await load();
   const now = (): Date => cron.now();
   const { link, queue, records } = await openShared(first, log, { now, lockMs: options.lockMs });
-  const shared = link ? { lease: redisLease(link), openAllowance: sharedAllowance(link) } : {};
+  const shared = link
+    ? { lease: redisLease(link, leaseOptions(options)), openAllowance: sharedAllowance(link) }
+    : {};
   const generations = openGenerations(first, (config) =>
     openContext({
       config,
@@ -142,6 +144,11 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       await link?.[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A lease is no longer a dead worker's than its job is. */
+function leaseOptions({ lockMs }: DaemonOptions): LeaseOptions {
+  return lockMs === undefined ? {} : { holdMs: lockMs };
 }
 
 type Shared = { readonly link: RedisLink | undefined; readonly queue: Queue; readonly records: Records };

@@ -12,6 +12,8 @@ export type LeaseOptions = {
   readonly patienceMs?: number;
 };
 
+/** Who waits for a dead worker's upload waits so long. */
+const HOLD_MS = 10_000;
 /** Long enough for the other images of a run; a target that lost the blob since is found out by its mount. */
 const PLACED_MS = 3_600_000;
 
@@ -25,7 +27,7 @@ const RENEW = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("
  */
 export function redisLease(
   { client }: RedisLink,
-  { holdMs = 30_000, patienceMs = 20_000 }: LeaseOptions = {},
+  { holdMs = HOLD_MS, patienceMs = 20_000 }: LeaseOptions = {},
 ): Lease {
   const local = inProcessLease();
   const owner = randomUUID();

@@ -12,6 +12,8 @@ export type MemoryView = DaemonView & {
   readonly asked: readonly Asked[];
   /** Pages that look on now. */
   readonly watchers: () => number;
+  /** Waits until so many do. */
+  watched(count: number): Promise<void>;
   set(
     mirror: MirrorStatus,
     facts?: { readonly tags?: readonly TagRecord[]; readonly runs?: readonly Run[] },
@@ -49,6 +51,10 @@ export function memoryView(): MemoryView {
   return {
     asked,
     watchers: () => watchers,
+    async watched(count) {
+      if (watchers === count) return;
+      for await (const [now] of on(emitter, "watchers")) if (now === count) return;
+    },
     set: (status, { tags = [], runs = [] } = {}) => void known.set(status.name, { status, tags, runs }),
     setHealth: (change) => void (health = { ...health, ...change }),
     fail: (error) => void (failing = error),
@@ -74,7 +80,7 @@ export function memoryView(): MemoryView {
     },
     async *events({ signal } = {}) {
       watchers += 1;
-      emitter.emit("watchers");
+      emitter.emit("watchers", watchers);
       try {
         for await (const [event] of on(emitter, "event", signal ? { signal } : {}))
           yield event as DaemonEvent;
@@ -82,6 +88,7 @@ export function memoryView(): MemoryView {
         if (!signal?.aborted) throw error;
       } finally {
         watchers -= 1;
+        emitter.emit("watchers", watchers);
       }
     },
     sync: async (name, by) => ((await note("sync", name, by)) ? "queued" : undefined),
