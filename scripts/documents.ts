@@ -1,5 +1,6 @@
 import { jsonSchema } from "../src/config/schema.ts";
 import { ERROR_CODES, type ErrorClass } from "../src/lib/error.ts";
+import { openApi } from "../src/web/openapi.ts";
 
 /** What is generated from the code: path → text. A test holds that the files are these. */
 export function documents(): ReadonlyMap<string, string> {
@@ -7,6 +8,7 @@ export function documents(): ReadonlyMap<string, string> {
     ["config/schema.json", `${JSON.stringify(jsonSchema(), undefined, 2)}\n`],
     ["docs/config.md", configuration()],
     ["docs/errors.md", errors()],
+    ["docs/openapi.json", `${JSON.stringify(openApi(), undefined, 2)}\n`],
   ]);
 }
 

@@ -13,6 +13,7 @@ if (major < 24 || (major === 24 && minor < 12)) {
 
 /** Each program the tests run, with the Debian package that has it. */
 const PROGRAMS = [
+  ["chromium", "chromium"],
   ["docker-registry", "docker-registry"],
   ["redis-server", "redis-server"],
   ["skopeo", "skopeo"],

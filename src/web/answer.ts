@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 
-import { type ErrorCode, failureOf } from "../lib/error.ts";
+import { type ErrorCode, type Failure, failureOf } from "../lib/error.ts";
 import { redact } from "../lib/redact.ts";
 
 const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
@@ -22,9 +22,21 @@ export function statusOf(code: ErrorCode): ContentfulStatusCode {
   return STATUS[code] ?? 500;
 }
 
+/** What may be told of a failure to who asks. Of one that is ours the log has the rest: it may name files. */
+export function toldOf(error: unknown): Failure {
+  const failure = failureOf(error);
+  if (statusOf(failure.code) !== 500) return failure;
+  return {
+    ...failure,
+    message: "the daemon could not do that",
+    next: "Look at its log: it says why.",
+    details: {},
+  };
+}
+
 /** A failure as the API answers it: `{code, message, next}`. */
 export function answerFailure(context: Context, error: unknown): Response {
-  const { code, message, next } = failureOf(error);
+  const { code, message, next } = toldOf(error);
   return answer(context, { code, message, next }, statusOf(code));
 }
 

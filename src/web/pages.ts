@@ -7,7 +7,7 @@ import type { DaemonView, MirrorState, MirrorStatus } from "../daemon/view.ts";
 import { failureOf, SyncError } from "../lib/error.ts";
 import { checkOrigin, newSession, sameSecret, type Secret, SESSION_COOKIE, SESSION_S } from "./access.ts";
 import { act, ACTIONS, unknownMirror } from "./act.ts";
-import { answer, answerFailure, statusOf } from "./answer.ts";
+import { answer, answerFailure, statusOf, toldOf } from "./answer.ts";
 import { numberIn } from "./api.ts";
 import type { WebEnv } from "./app.ts";
 import type { Assets } from "./assets.ts";
@@ -143,7 +143,7 @@ export function failureAnswer(
       layout({ title: "Log in", assets, body: loginPage({ to: ownPath(path) ?? "/" }) }),
       status,
     );
-  return context.html(layout({ title: "Not found", assets, body: failurePage(failureOf(error)) }), status);
+  return context.html(layout({ title: "Not found", assets, body: failurePage(toldOf(error)) }), status);
 }
 
 function wantsHtml(context: Context): boolean {

@@ -36,6 +36,7 @@ export type Web = AsyncDisposable & {
 
 const HEARTBEAT_MS = 15_000;
 const CONNECTIONS_MAX = 1_000;
+const IDLE_LOOK_MS = 20;
 
 /**
  * Listens.
@@ -73,11 +74,13 @@ export async function openWeb(options: WebOptions): Promise<Web> {
     closing.abort();
     const closed = once(server, "close");
     server.close();
-    server.closeIdleConnections();
+    // a stream that ends leaves a connection that is idle only then
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
     const cut = (): void => server.closeAllConnections();
     if (signal?.aborted) cut();
     signal?.addEventListener("abort", cut, { once: true });
     await closed;
+    clearInterval(idle);
     signal?.removeEventListener("abort", cut);
     await owned[Symbol.asyncDispose]();
   }

@@ -12,7 +12,9 @@ export type MemoryView = DaemonView & {
   readonly asked: readonly Asked[];
   /** Pages that look on now. */
   readonly watchers: () => number;
-  /** Waits until so many do. */
+  /** Who counts what this daemon does. */
+  readonly observers: () => number;
+  /** Waits until so many look on. */
   watched(count: number): Promise<void>;
   set(
     mirror: MirrorStatus,
@@ -51,6 +53,7 @@ export function memoryView(): MemoryView {
   return {
     asked,
     watchers: () => watchers,
+    observers: () => listeners.size,
     async watched(count) {
       if (watchers === count) return;
       for await (const [now] of on(emitter, "watchers")) if (now === count) return;
@@ -73,6 +76,7 @@ export function memoryView(): MemoryView {
       return found && { mirror: found.status, tags: found.tags, runs: found.runs };
     },
     async runs({ mirror, limit = 50 } = {}) {
+      if (failing) throw failing;
       const all = [...known].flatMap(([name, { runs }]) =>
         mirror === undefined || mirror === name ? runs : [],
       );
