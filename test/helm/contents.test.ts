@@ -13,10 +13,13 @@ import { openMetrics } from "../../src/web/metrics.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { freePort } from "../support/free-port.ts";
 import { CHART, type KubeObject, render } from "../support/helm.ts";
-import { temporaryDirectory } from "../support/temporary.ts";
+import { startRedis } from "../support/redis.ts";
+import { startServe } from "../support/tagferry.ts";
+import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 import { freshMirror, memoryView } from "../support/view.ts";
 
 const NAMES = ["minimal", "production", "external-redis", "air-gap"] as const;
+const SECRET = "correct-horse";
 const valuesOf = (name: string): string => resolve(import.meta.dirname, `values-${name}.yaml`);
 
 type Volume = {
@@ -26,8 +29,12 @@ type Volume = {
   readonly configMap?: Items & { readonly name: string };
 };
 type Items = { readonly items?: readonly { readonly path: string }[] };
+type Probe = { readonly httpGet: { readonly path: string } };
 type PodSpec = {
   readonly containers: readonly {
+    readonly args?: readonly string[];
+    readonly startupProbe?: Probe;
+    readonly readinessProbe?: Probe;
     readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
     readonly command?: readonly string[];
   }[];
@@ -61,23 +68,34 @@ const configOf = (objects: readonly KubeObject[]): string =>
     "tagferry.yaml"
   ] ?? "";
 
+/** The configuration and the files it names, as the pod has them, below a directory. */
+async function writeAsMounted(
+  objects: readonly KubeObject[],
+  directory: TemporaryDirectory,
+  change: (text: string) => string = (text) => text,
+): Promise<{ readonly file: string; readonly files: readonly string[] }> {
+  const { ca } = await makeCertificates();
+  const text = configOf(objects);
+  const files = [...text.matchAll(/(\/(?:run\/secrets|etc\/tagferry-ca)\/\S+)/g)].map(
+    ([, file = ""]) => file,
+  );
+  for (const file of files) {
+    await mkdir(directory.join(dirname(file)), { recursive: true });
+    await writeFile(directory.join(file), file.includes("-ca/") ? ca.cert : SECRET);
+  }
+  const file = directory.join("tagferry.yaml");
+  const here = text.replaceAll(/(\/run\/secrets|\/etc\/tagferry-ca)\//g, `${directory.path}$1/`);
+  await writeFile(file, change(here));
+  return { file, files };
+}
+
 describe("the configuration in the chart", () => {
   test.for(NAMES)("of %s is one the daemon takes, and each file it names is mounted", async (name) => {
     await using directory = await temporaryDirectory();
-    const { ca } = await makeCertificates();
     const objects = await render(valuesOf(name));
-    const text = configOf(objects);
-    const files = [...text.matchAll(/(\/(?:run\/secrets|etc\/tagferry-ca)\/\S+)/g)].map(
-      ([, file = ""]) => file,
-    );
+    const { file, files } = await writeAsMounted(objects, directory);
     expect(files).toContain("/run/secrets/tagferry/token");
-    for (const file of files) {
-      expect(holds(podOf(objects, "tagferry"), file), file).toBe(true);
-      await mkdir(directory.join(dirname(file)), { recursive: true });
-      await writeFile(directory.join(file), file.includes("-ca/") ? ca.cert : "something");
-    }
-    const file = directory.join("tagferry.yaml");
-    await writeFile(file, text.replaceAll(/(\/run\/secrets|\/etc\/tagferry-ca)\//g, `${directory.path}$1/`));
+    for (const mounted of files) expect(holds(podOf(objects, "tagferry"), mounted), mounted).toBe(true);
     const { config } = await loadConfig({
       file,
       env: { QUAY_USER: "corp+mirror", QUAY_PASSWORD: "secret" },
@@ -98,6 +116,38 @@ describe("the configuration in the chart", () => {
       kind: "exact",
       tags: ["latest", "2", "1.10", "1e3"],
     });
+  });
+});
+
+describe("the pods of the chart", () => {
+  test("run as they are told to, and answer their probes", async () => {
+    await using directory = await temporaryDirectory();
+    await using redis = await startRedis({ config: { requirepass: SECRET } });
+    const objects = await render(valuesOf("production"));
+    const { file } = await writeAsMounted(objects, directory, (text) =>
+      text
+        .replace("redis://tagferry-redis.tagferry.svc:6379", redis.url)
+        .replace("0.0.0.0:8080", "127.0.0.1:0"),
+    );
+    for (const name of ["tagferry", "tagferry-workers"]) {
+      const [container] = podOf(objects, name).containers;
+      const [kind = "", ...args] = container?.args ?? [];
+      if (kind !== "serve" && kind !== "worker") throw new Error(`${name} runs ${kind}`);
+      const { child, url, said } = await startServe([...args, "-c", file], { kind });
+      try {
+        for (const probe of [container?.startupProbe, container?.readinessProbe]) {
+          const answer = await fetch(`${url}${probe?.httpGet.path}`);
+          expect(answer.status, said()).toBe(200);
+          await answer.body?.cancel();
+        }
+        const metrics = await (await fetch(`${url}/metrics`)).text();
+        expect(metrics).toContain("tagferry_redis_up 1");
+      } finally {
+        const exit = once(child, "exit");
+        child.kill("SIGTERM");
+        expect(await exit, said()).toEqual([0, null]);
+      }
+    }
   });
 });
 
