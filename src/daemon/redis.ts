@@ -29,6 +29,7 @@ export type RedisLink = AsyncDisposable & {
 };
 
 const LOOK_MS = 2_000;
+const OLDEST = [6, 2] as const;
 
 export function openRedis(settings: RedisSettings, log: Log): RedisLink {
   const opened = new Set<Redis>();
@@ -62,13 +63,12 @@ export function openRedis(settings: RedisSettings, log: Log): RedisLink {
   async function look(): Promise<RedisState> {
     let next: RedisState;
     try {
-      const policy = /maxmemory_policy:(\S+)/.exec(await client.info("memory"))?.[1];
+      const told = await client.info();
+      const policy = /^maxmemory_policy:(\S+)/m.exec(told)?.[1];
+      const version = /^redis_version:(\d+)\.(\d+)/m.exec(told)?.slice(1).map(Number);
       // a write tells what a ping does not: a replica, a full memory, a disk that refuses
       await client.set(`${REDIS_PREFIX}:alive`, new Date().toISOString(), "PX", 60_000);
-      next =
-        policy === undefined || policy === "noeviction"
-          ? { kind: "up" }
-          : { kind: "unfit", reason: `maxmemory-policy is ${policy}, it has to be noeviction` };
+      next = judge(policy, version);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const since = state.kind === "away" ? state.since : new Date().toISOString();
@@ -101,6 +101,19 @@ export function openRedis(settings: RedisSettings, log: Log): RedisLink {
       for (const one of opened) one.disconnect();
     },
   };
+}
+
+/** BullMQ only warns. */
+function judge(policy: string | undefined, version: readonly number[] | undefined): RedisState {
+  const [major = OLDEST[0], minor = 0] = version ?? OLDEST;
+  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
+    return {
+      kind: "unfit",
+      reason: `it is version ${major}.${minor}, it has to be ${OLDEST.join(".")} or later`,
+    };
+  if (policy !== undefined && policy !== "noeviction")
+    return { kind: "unfit", reason: `maxmemory-policy is ${policy}, it has to be noeviction` };
+  return { kind: "up" };
 }
 
 function addressOf({ url: text, ca }: RedisSettings): RedisOptions {
