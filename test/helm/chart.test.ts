@@ -1,10 +1,21 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 
-import { CHART, helm, type KubeObject, render, renderText, withValues } from "../support/helm.ts";
+import {
+  HELM_TIMEOUT_MS,
+  prepareHelm,
+  CHART,
+  helm,
+  type KubeObject,
+  render,
+  renderText,
+  withValues,
+} from "../support/helm.ts";
+
+beforeAll(prepareHelm, HELM_TIMEOUT_MS);
 
 const NAMES = ["minimal", "production", "external-redis", "air-gap"] as const;
 const UPDATE = process.env["UPDATE_GOLDEN"] === "1";
@@ -198,6 +209,27 @@ describe("its pods", () => {
       expect(spec["automountServiceAccountToken"], of).toBe(!of.endsWith("-redis"));
     const account = only(await render(valuesOf("production")), "ServiceAccount");
     expect(account).toMatchObject({ automountServiceAccountToken: false });
+  });
+});
+
+describe("workers", () => {
+  test.for([
+    ["none", undefined, 3],
+    ["hpa", "HorizontalPodAutoscaler", undefined],
+    ["keda", "ScaledObject", undefined],
+  ] as const)("scaled by %s: who scales them says how many they are", async ([kind, scaler, replicas]) => {
+    const production = await values("production");
+    const workers = { enabled: true, replicas: 3, autoscaling: { kind, min: 2, max: 9, jobsPerWorker: 5 } };
+    const objects = await render({ ...production, workers });
+    const scalers = objects.filter((one) => ["HorizontalPodAutoscaler", "ScaledObject"].includes(one.kind));
+    expect(scalers.map((one) => one.kind)).toEqual(scaler === undefined ? [] : [scaler]);
+    expect(only(objects, "Deployment", "tagferry-workers").spec?.["replicas"]).toBe(replicas);
+    for (const { spec } of scalers) {
+      expect(spec?.["scaleTargetRef"]).toMatchObject({ name: "tagferry-workers" });
+      expect([spec?.["minReplicas"] ?? spec?.["minReplicaCount"]]).toEqual([2]);
+      expect([spec?.["maxReplicas"] ?? spec?.["maxReplicaCount"]]).toEqual([9]);
+      expect(JSON.stringify(spec)).toContain("tagferry_jobs");
+    }
   });
 });
 

@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
 import { Redis } from "ioredis";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 
 import { loadConfig } from "../../src/config/load.ts";
 import { checkSchedules } from "../../src/daemon/cron.ts";
@@ -12,11 +12,13 @@ import { checkTagRules } from "../../src/plan/patterns.ts";
 import { openMetrics } from "../../src/web/metrics.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { freePort } from "../support/free-port.ts";
-import { CHART, type KubeObject, render } from "../support/helm.ts";
+import { HELM_TIMEOUT_MS, prepareHelm, CHART, type KubeObject, render } from "../support/helm.ts";
 import { startRedis } from "../support/redis.ts";
 import { startServe } from "../support/tagferry.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 import { freshMirror, memoryView } from "../support/view.ts";
+
+beforeAll(prepareHelm, HELM_TIMEOUT_MS);
 
 const NAMES = ["minimal", "production", "external-redis", "air-gap"] as const;
 const SECRET = "correct-horse";

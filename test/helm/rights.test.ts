@@ -1,10 +1,12 @@
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 
 import type { AccessRule } from "../support/cluster-access.ts";
-import { type KubeObject, render } from "../support/helm.ts";
+import { HELM_TIMEOUT_MS, prepareHelm, type KubeObject, render } from "../support/helm.ts";
 import { buildIndex, buildSbom, pushTo, withReferrers } from "../support/images.ts";
 import { openScene, REPOSITORY, type Scene, STREAM } from "../support/scene.ts";
 import type { Run } from "../support/tagferry.ts";
+
+beforeAll(prepareHelm, HELM_TIMEOUT_MS);
 
 type Mirror = Readonly<Record<string, unknown>>;
 

