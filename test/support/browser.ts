@@ -1,0 +1,62 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export type TestBrowser = AsyncDisposable & {
+  /** A page of its own: no cookies, and everything that the browser complains about is kept. */
+  open(options?: BrowserContextOptions): Promise<TestPage>;
+};
+
+export type TestPage = AsyncDisposable & {
+  readonly page: Page;
+  /** Scripts that failed, dialogs that opened, and what the content security policy refused. */
+  readonly complaints: readonly string[];
+};
+
+/** Debian's Chromium. It is started once for a file of tests: that takes longer than most of them. */
+export async function openBrowser(): Promise<TestBrowser> {
+  const browser = await chromium.launch({ executablePath: pathOfChromium(), args: ["--no-sandbox"] });
+  return { open: (options) => openPage(browser, options), [Symbol.asyncDispose]: () => browser.close() };
+}
+
+function pathOfChromium(): string {
+  try {
+    return execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim();
+  } catch (cause) {
+    throw new Error(
+      "Chromium is missing: apt-get update && apt-get install -y --no-install-recommends chromium",
+      { cause },
+    );
+  }
+}
+
+async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<TestPage> {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("dialog", (dialog) => {
+    complaints.push(`dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on("console", (message) => {
+    // an answer of 401 or 403, and a daemon that is away, are told by the page itself
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
+      complaints.push(message.text());
+  });
+  return { page, complaints, [Symbol.asyncDispose]: () => context.close() };
+}
+
+/** What axe-core finds against accessibility, one line each. */
+export async function barriers(page: Page): Promise<readonly string[]> {
+  await page.evaluate(AXE);
+  const found = await page.evaluate(
+    "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' ')))",
+  );
+  return found as readonly string[];
+}
