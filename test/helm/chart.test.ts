@@ -12,7 +12,7 @@ import {
   type KubeObject,
   render,
   renderText,
-  withValues,
+  template,
 } from "../support/helm.ts";
 
 beforeAll(prepareHelm, HELM_TIMEOUT_MS);
@@ -287,9 +287,7 @@ describe("what does not go together", () => {
     ],
   ] as const)("refuses %s", async ([, wrong, told]) => {
     const file = { ...(await values("minimal")), ...wrong };
-    const { code, stderr } = await withValues(file, (path) =>
-      helm("template", "tagferry", CHART, "--values", path),
-    );
+    const { code, stderr } = await template(file);
     expect(code).not.toBe(0);
     expect(stderr).toContain(told);
   });

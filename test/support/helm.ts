@@ -75,12 +75,27 @@ export async function renderText(values: string | object): Promise<string> {
   return rendering;
 }
 
+/** The version of Kubernetes is told because a Helm that was built from source knows none. */
+export function template(values: string | object): Promise<HelmResult> {
+  return withValues(values, (file) =>
+    helm(
+      "template",
+      "tagferry",
+      CHART,
+      "--namespace",
+      "tagferry",
+      "--kube-version",
+      "1.33.0",
+      "--values",
+      file,
+    ),
+  );
+}
+
 const rendered = new Map<string, Promise<string>>();
 
 async function renderAfresh(values: string | object): Promise<string> {
-  const { code, stdout, stderr } = await withValues(values, (file) =>
-    helm("template", "tagferry", CHART, "--namespace", "tagferry", "--values", file),
-  );
+  const { code, stdout, stderr } = await template(values);
   if (code !== 0) throw new Error(stderr);
   return stdout;
 }
@@ -99,7 +114,7 @@ export function parseObjects(text: string): readonly KubeObject[] {
     .filter((object) => object !== null);
 }
 
-export async function withValues<T>(values: string | object, use: (file: string) => Promise<T>): Promise<T> {
+async function withValues<T>(values: string | object, use: (file: string) => Promise<T>): Promise<T> {
   if (typeof values === "string") return use(values);
   await using directory = await temporaryDirectory();
   const file = directory.join("values.yaml");
