@@ -94,7 +94,7 @@ export function bearerOf(header: string | undefined): string | undefined {
 }
 
 export function addressOf(context: Context): string {
-  return getConnInfo(context).remote.address ?? "an unknown address";
+  return getConnInfo(context).remote.address?.replace(/^::ffff:/, "") ?? "an unknown address";
 }
 
 function isLocalHost(host: string): boolean {

@@ -1,3 +1,4 @@
+import type { HttpBindings } from "@hono/node-server";
 import { Hono, type MiddlewareHandler } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 
@@ -15,7 +16,7 @@ import { hookRoutes } from "./hooks.ts";
 import type { Metrics } from "./metrics.ts";
 import { failureAnswer, pageRoutes } from "./pages.ts";
 
-export type WebEnv = { Variables: { caller: Caller } };
+export type WebEnv = { Bindings: HttpBindings; Variables: { caller: Caller } };
 
 export type WebParts = {
   readonly view: DaemonView;
@@ -53,6 +54,7 @@ export function webApp(parts: WebParts): Hono<WebEnv> {
     const { code } = error;
     if (statusOf(code) >= 500) log.error({ err: error }, "a request failed");
     if (code === "WEB_UNAUTHORIZED" || code === "HOOK_SECRET") context.header("WWW-Authenticate", "Bearer");
+    if (code === "WEB_BUSY") context.header("Retry-After", "30");
     return failureAnswer(context, error, assets);
   });
   app.notFound((context) =>

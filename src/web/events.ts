@@ -27,7 +27,7 @@ export function eventRoutes(app: Hono<WebEnv>, options: EventOptions): void {
     context.header("X-Accel-Buffering", "no"); // nginx would keep events until it has a page full
     return streamSSE(context, async (stream) => {
       try {
-        await relay(stream, options);
+        await relay(stream, { ...options, hangUp: () => context.env.outgoing.destroy() });
       } catch (error) {
         options.log.warn({ err: error }, "a stream of events ended early");
       } finally {
@@ -37,13 +37,28 @@ export function eventRoutes(app: Hono<WebEnv>, options: EventOptions): void {
   });
 }
 
-async function relay(stream: SSEStreamingApi, { view, closing, heartbeatMs }: EventOptions): Promise<void> {
+type RelayOptions = EventOptions & {
+  /** Ends the connection: who does not read would have us keep all that happens. */
+  readonly hangUp: () => void;
+};
+
+async function relay(
+  stream: SSEStreamingApi,
+  { view, closing, heartbeatMs, hangUp }: RelayOptions,
+): Promise<void> {
   const gone = new AbortController();
   stream.onAbort(() => gone.abort());
   const signal = AbortSignal.any([gone.signal, closing]);
   // the first bytes tell the browser, and every proxy in between, that it is connected
   await stream.write("retry: 2000\n: tagferry\n\n");
-  const heart = setInterval(() => void stream.write(": still here\n\n"), heartbeatMs);
+  let beating = false;
+  const beat = async (): Promise<void> => {
+    if (beating) return hangUp(); // the last one is not even taken yet
+    beating = true;
+    await stream.write(": still here\n\n");
+    beating = false;
+  };
+  const heart = setInterval(() => void beat(), heartbeatMs);
   try {
     for await (const event of view.events({ signal })) {
       await stream.writeSSE({ event: event.kind, data: JSON.stringify(redact(event)) });

@@ -1,7 +1,6 @@
 import { createHmac } from "node:crypto";
 
 import type { Context, Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 
 import type { DaemonView } from "../daemon/view.ts";
 import { SyncError } from "../lib/error.ts";
@@ -9,6 +8,7 @@ import type { Log } from "../lib/log.ts";
 import { parseStrictJson } from "../oci/json.ts";
 import { bearerOf, sameSecret, type Secret } from "./access.ts";
 import type { WebEnv } from "./app.ts";
+import { limitedBody } from "./body.ts";
 import { HOOK_SENDERS, type HookSender, type Pushed, readHook } from "./hook-payload.ts";
 
 export type HookOptions = {
@@ -38,12 +38,7 @@ const BODY_CODES = {
  */
 export function hookRoutes(app: Hono<WebEnv>, options: HookOptions): void {
   const take = hookTaker(options);
-  const limited = bodyLimit({
-    maxSize: BODY_MAX_BYTES,
-    onError: () => {
-      throw new SyncError("WEB_TOO_LARGE", `the body is larger than ${BODY_MAX_BYTES / 1024} KiB`);
-    },
-  });
+  const limited = limitedBody(BODY_MAX_BYTES);
   for (const sender of HOOK_SENDERS) {
     app.post(`/hooks/${sender}`, limited, (context) => take(context, sender));
     if (SECRET_IN_PATH.includes(sender))
@@ -60,10 +55,7 @@ function hookTaker({ view, log, secret }: HookOptions) {
     const body = new Uint8Array(await context.req.arrayBuffer());
     if (!isKnown(context, { sender, body, secret: await secret() }))
       throw new SyncError("HOOK_SECRET", "the webhook's secret is missing or wrong");
-    if (!allowance(Date.now())) {
-      context.header("Retry-After", "30");
-      throw new SyncError("WEB_BUSY", "too many webhooks");
-    }
+    if (!allowance(Date.now())) throw new SyncError("WEB_BUSY", "too many webhooks");
     for (const pushed of readHook(sender, {
       event: context.req.header("x-github-event"),
       body: jsonOf(context, body),

@@ -1,5 +1,4 @@
 import type { Context, Hono, MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { deleteCookie, setCookie } from "hono/cookie";
 
 import type { TagRecord } from "../daemon/record.ts";
@@ -11,6 +10,7 @@ import { answer, answerFailure, statusOf, toldOf } from "./answer.ts";
 import { numberIn } from "./api.ts";
 import type { WebEnv } from "./app.ts";
 import type { Assets } from "./assets.ts";
+import { formOf, limitedBody } from "./body.ts";
 import { MIRROR_STATES } from "./metrics.ts";
 import { failurePage, loginPage } from "./page-login.ts";
 import { mirrorPage, sortedTags } from "./page-mirror.ts";
@@ -35,14 +35,14 @@ export function pageRoutes(app: Hono<WebEnv>, options: PageOptions): void {
   app.get("/", guard, (context) => overview(context, options));
   app.get("/mirrors/:name", guard, (context) => mirror(context, options));
   for (const action of ACTIONS)
-    app.post(`/mirrors/:name/${action}`, guard, bodyLimit({ maxSize: FORM_MAX_BYTES }), async (context) => {
+    app.post(`/mirrors/:name/${action}`, guard, limitedBody(FORM_MAX_BYTES), async (context) => {
       const name = context.req.param("name");
       const result = await act(view, action, { name, by: context.get("caller").by });
       if (!wantsHtml(context)) return answer(context, { mirror: name, result });
-      const { back } = await context.req.parseBody();
+      const { back } = await formOf(context);
       return context.redirect(ownPath(back) ?? hrefOf(name), 303);
     });
-  app.post("/login", bodyLimit({ maxSize: FORM_MAX_BYTES }), (context) => login(context, options));
+  app.post("/login", limitedBody(FORM_MAX_BYTES), (context) => login(context, options));
   app.post("/logout", (context) => {
     checkOrigin(context);
     deleteCookie(context, SESSION_COOKIE, { path: "/" });
@@ -111,7 +111,7 @@ async function failedTags(
 
 async function login(context: Context<WebEnv>, { token, assets }: PageOptions): Promise<Response> {
   checkOrigin(context);
-  const form = await context.req.parseBody();
+  const form = await formOf(context);
   const to = ownPath(form["to"]) ?? "/";
   if (!token) return context.redirect(to, 303);
   const expected = await token();

@@ -1,10 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 
+import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 export type TestBrowser = AsyncDisposable & {
   /** A page of its own: no cookies, and everything that the browser complains about is kept. */
@@ -54,7 +51,7 @@ async function openPage(browser: Browser, options: BrowserContextOptions = {}): 
 
 /** What axe-core finds against accessibility, one line each. */
 export async function barriers(page: Page): Promise<readonly string[]> {
-  await page.evaluate(AXE);
+  await page.evaluate(axe.source);
   const found = await page.evaluate(
     "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html).join(' ')))",
   );

@@ -143,6 +143,15 @@ describe("logging in", () => {
     expect(body.toString()).toContain("That is not the token.");
   });
 
+  test.for([
+    ["too large", "application/x-www-form-urlencoded", `token=${"x".repeat(10_000)}`, 413],
+    ["no form", "multipart/form-data; boundary=x", "nonsense", 400],
+  ] as const)("refuses a body that is %s", async ([, type, body, status]) => {
+    await using web = await openGuarded();
+    const headers = { origin: web.url, "content-type": type };
+    expect((await ask("POST", `${web.url}/login`, { headers, body })).status).toBe(status);
+  });
+
   test("refuses another site's form, so that nobody is logged in unknowingly", async () => {
     await using web = await openGuarded();
     const { status, headers } = await ask("POST", `${web.url}/login`, {

@@ -1,3 +1,5 @@
+import { connect } from "node:net";
+
 import { expect, test } from "vitest";
 
 import { ask } from "../support/ask.ts";
@@ -80,4 +82,22 @@ test("ends for who goes away, and lets no more than a hundred look on", async ()
   await web.view.watched(1);
   web.view.emit({ kind: "mirror", mirror: "a" });
   expect(await again.until(/event: mirror/)).toContain("mirror");
+});
+
+test("hangs up on who does not read, instead of keeping all that happens for him", async () => {
+  await using web = await openTestWeb({ heartbeatMs: 20 });
+  const socket = connect(Number(new URL(web.url).port), "127.0.0.1");
+  socket.on("error", () => {}); // it is cut
+  socket.write("GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n");
+  await web.view.watched(1);
+  const large = failure({ message: "x".repeat(1_000_000) });
+  for (let count = 0; count < 30; count += 1)
+    web.view.emit({
+      kind: "outcome",
+      mirror: "a",
+      outcome: { kind: "failed", mirror: "a", tag: "1", failure: large },
+    });
+  await web.view.watched(0);
+  expect(web.view.watchers()).toBe(0);
+  socket.destroy();
 });
