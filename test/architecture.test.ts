@@ -33,7 +33,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   re2js: ["plan"],
   semver: ["plan"],
   undici: ["registry", "openshift"],
-  yaml: ["config"],
+  yaml: ["config", "openshift"],
   zod: ["config"],
 };
 

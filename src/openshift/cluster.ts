@@ -198,9 +198,10 @@ function forbidden(
 ): SyncError {
   if (/being terminated|is terminating/.test(message))
     return new SyncError("STREAM_NAMESPACE", `${where}: the namespace is being deleted`, details);
-  if (/quota|limit/i.test(message))
-    return new SyncError("TARGET_QUOTA", `${where}: a quota or limit of the namespace says no`, details);
   const [, verb, resource] = /cannot (\w+) resource "([^"]+)"/.exec(message) ?? [];
+  // a missing right names user and namespace, which may well be called "limits"
+  if (verb === undefined && /quota|limit/i.test(message))
+    return new SyncError("TARGET_QUOTA", `${where}: a quota or limit of the namespace says no`, details);
   const namespace = where.split("/")[0];
   return new SyncError(
     "CLUSTER_DENIED",

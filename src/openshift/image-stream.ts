@@ -99,7 +99,7 @@ export function spoilingManager(stream: ImageStream, tag: string): string | unde
 
 function within(fields: unknown, path: readonly string[]): boolean {
   const [key, ...rest] = path;
-  if (key === undefined) return true;
+  if (key === undefined) return fields !== undefined;
   if (typeof fields !== "object" || fields === null) return false;
   return within((fields as Record<string, unknown>)[key], rest);
 }

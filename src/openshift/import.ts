@@ -112,7 +112,8 @@ function failureOfImage(
 }
 
 function codeOf(reason: string, message: string): ErrorCode {
-  if (/toomanyrequests|429/i.test(message)) return "RATE_LIMITED";
+  // 429 as a word: digests have these digits too
+  if (/toomanyrequests|too many requests|\b429\b/i.test(message)) return "RATE_LIMITED";
   if (reason === "Forbidden" && /quota|limit/i.test(message)) return "TARGET_QUOTA";
   return "STREAM_IMPORT";
 }

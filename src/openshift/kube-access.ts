@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 
+import { SyncError } from "../lib/error.ts";
 import { accessOfKubeconfig } from "./kubeconfig.ts";
+import { tokenFile } from "./token-file.ts";
 
 /** How to reach an API server, and as whom. */
 export type KubeAccess = {
@@ -29,6 +31,8 @@ export type KubeAccessOptions = {
   readonly kubeconfigFile?: string | undefined;
   readonly context?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where the files of a pod's service account are. */
+  readonly serviceAccountDirectory?: string;
 };
 
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -39,39 +43,39 @@ const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
  * @throws {SyncError} CLUSTER_CONFIG
  */
 export async function openKubeAccess(options: KubeAccessOptions): Promise<KubeAccess> {
-  const { env } = options;
+  const { env, serviceAccountDirectory = SERVICE_ACCOUNT } = options;
   const host = env["KUBERNETES_SERVICE_HOST"];
   const inCluster =
     options.kubeconfigFile === undefined &&
     host !== undefined &&
     host !== "" &&
-    existsSync(`${SERVICE_ACCOUNT}/token`);
+    existsSync(`${serviceAccountDirectory}/token`);
   return inCluster
-    ? fromServiceAccount(host, env["KUBERNETES_SERVICE_PORT"] ?? "443")
+    ? fromServiceAccount(serviceAccountDirectory, host, env["KUBERNETES_SERVICE_PORT"] ?? "443")
     : accessOfKubeconfig(options);
 }
 
 /** In a pod: four files. */
-async function fromServiceAccount(host: string, port: string): Promise<KubeAccess> {
-  const namespace = (await readFile(`${SERVICE_ACCOUNT}/namespace`, "utf8").catch(() => "")).trim();
-  const token = rereadFile(`${SERVICE_ACCOUNT}/token`);
+async function fromServiceAccount(directory: string, host: string, port: string): Promise<KubeAccess> {
+  const namespace = (await readFile(`${directory}/namespace`, "utf8").catch(() => "")).trim();
+  const token = tokenFile(`${directory}/token`);
   return {
     server: new URL(`https://${host.includes(":") ? `[${host}]` : host}:${port}`),
     namespace: namespace === "" ? undefined : namespace,
     installation: namespace === "" ? hostname() : namespace,
     inCluster: true,
-    tls: { ca: await readFile(`${SERVICE_ACCOUNT}/ca.crt`, "utf8") },
-    headers: async () => ({ authorization: `Bearer ${(await token()).trim()}` }),
+    tls: { ca: await authorityIn(`${directory}/ca.crt`) },
+    headers: async () => ({ authorization: `Bearer ${await token()}` }),
   };
 }
 
-/** A file's text, read again when it changed. */
-function rereadFile(path: string): () => Promise<string> {
-  let kept: { readonly text: string; readonly stamp: string } | undefined;
-  return async () => {
-    const { mtimeMs, size, ino } = await stat(path);
-    const stamp = `${mtimeMs} ${size} ${ino}`;
-    if (kept?.stamp !== stamp) kept = { text: await readFile(path, "utf8"), stamp };
-    return kept.text;
-  };
+async function authorityIn(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new SyncError("CLUSTER_CONFIG", `no way to the cluster: ${path} cannot be read`, {
+      cause,
+      where: path,
+    });
+  }
 }

@@ -1,11 +1,15 @@
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { registerHooks } from "node:module";
 import { hostname } from "node:os";
+import { dirname, resolve } from "node:path";
 
 import type { KubeConfig } from "@kubernetes/client-node";
+import { parse } from "yaml";
 
 import { SyncError } from "../lib/error.ts";
 import type { KubeAccess, KubeAccessOptions, KubeTls } from "./kube-access.ts";
+import { tokenFile } from "./token-file.ts";
 
 /**
  * The access a kubeconfig describes.
@@ -47,6 +51,8 @@ export async function accessOfKubeconfig({
   const server = URL.parse(cluster.server);
   if (!server) throw fail(`"${cluster.server}" is not the address of a cluster`);
   const secured = await applied(config, fail);
+  const file = await tokenFileOf(config.getCurrentUser()?.name, files);
+  const token = file === undefined ? undefined : tokenFile(file);
   return {
     server,
     namespace: config.getContextObject(config.getCurrentContext())?.namespace,
@@ -54,9 +60,24 @@ export async function accessOfKubeconfig({
     inCluster: false,
     tls: secured.tls,
     ...(cluster.proxyUrl ? { proxy: new URL(cluster.proxyUrl) } : {}),
-    headers: async () => (await applied(config, fail)).headers,
+    headers: async () => ({
+      ...(await applied(config, fail)).headers,
+      ...(token ? { authorization: `Bearer ${await token()}` } : {}),
+    }),
   };
 }
+
+/** client-node drops a user's `tokenFile`. As with client-go it wins over `token`, and is relative to its kubeconfig. */
+async function tokenFileOf(user: string | undefined, files: readonly string[]): Promise<string | undefined> {
+  for (const file of files) {
+    const { users } = parse(await readFile(file, "utf8")) as { users?: readonly NamedUser[] | null };
+    const path = users?.find(({ name }) => name === user)?.user?.tokenFile;
+    if (path !== undefined && path !== "") return resolve(dirname(file), path);
+  }
+  return undefined;
+}
+
+type NamedUser = { readonly name: string; readonly user?: { readonly tokenFile?: string } | null };
 
 type Applied = { readonly headers: Record<string, string>; readonly tls: KubeTls };
 

@@ -19,7 +19,7 @@ import { registryContents, type RegistryContents } from "./registry-handler.ts";
 import { type Fault, type GateOptions, type Held, openRules, type RuleMatch } from "./registry-rules.ts";
 import { createRegistryStore, type RegistryStore } from "./registry-store.ts";
 import type { Answer, RegistryRequest } from "./registry-wire.ts";
-import { listen, type TlsOptions } from "./registry.ts";
+import { type Connections, listen, type TlsOptions } from "./registry.ts";
 
 export type ClusterOptions = {
   /** API server and registry speak TLS, both with a certificate of the test CA. */
@@ -73,6 +73,8 @@ export type TestCluster = AsyncDisposable &
     /** PEM, with TLS. */
     readonly ca: string | undefined;
     readonly ledger: Ledger;
+    /** Of the API server. */
+    readonly connections: Connections;
     readonly registryLedger: Ledger;
     readonly registryStore: RegistryStore;
     /** Faults and contents of the integrated registry. What is put in this way is no push. */
@@ -127,7 +129,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
   const controller = stack.use(startImportController(state, server.upstream));
   const servers = await listenBoth(server, store, certificates?.server, options.registryBehaviour);
   stack.use(servers);
-  const { api, registry, apiUrl, registryHost, registryUrl } = servers;
+  const { api, registry, apiUrl, connections, registryHost, registryUrl } = servers;
   const publicRegistryHost = otherName(registryHost);
   if (options.integratedRegistry !== false) {
     state.registryHost = options.internalRegistryHost ?? registryHost;
@@ -157,6 +159,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     token,
     ca,
     ledger: api.ledger,
+    connections,
     registryLedger: registry.ledger,
     registryStore: store,
     registry: { ...registry.control, ...registryContents(store) },
@@ -206,7 +209,7 @@ async function listenBoth(
   const tls = certificate && { cert: certificate.cert, key: certificate.key };
   const api = openServer();
   const handleCall = (request: RegistryRequest): Promise<Answer> => handleApi(server, request);
-  const { url: apiUrl } = stack.use(
+  const { url: apiUrl, connections } = stack.use(
     await listen({ ...api.serving, tls, port: 0, kind: "other", handle: handleCall }),
   );
   const registry = openServer();
@@ -217,6 +220,7 @@ async function listenBoth(
     api,
     registry,
     apiUrl,
+    connections,
     registryHost: host,
     registryUrl: url,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
