@@ -50,7 +50,7 @@ async function relay(
   stream.onAbort(() => gone.abort());
   const signal = AbortSignal.any([gone.signal, closing]);
   // the first bytes tell the browser, and every proxy in between, that it is connected
-  await stream.write("retry: 2000\n: tagferry\n\n");
+  await stream.write("retry: 1000\n: tagferry\n\n");
   let beating = false;
   const beat = async (): Promise<void> => {
     if (beating) return hangUp(); // the last one is not even taken yet

@@ -143,7 +143,14 @@ export function failureAnswer(
       layout({ title: "Log in", assets, body: loginPage({ to: ownPath(path) ?? "/" }) }),
       status,
     );
-  return context.html(layout({ title: "Not found", assets, body: failurePage(toldOf(error)) }), status);
+  return context.html(
+    layout({
+      title: status === 404 ? "Not found" : "That did not work",
+      assets,
+      body: failurePage(toldOf(error)),
+    }),
+    status,
+  );
 }
 
 function wantsHtml(context: Context): boolean {

@@ -51,7 +51,7 @@ test("tells what happens, as it happens, to everybody who looks on", async () =>
 test("says something at once, and while nothing happens too, so that nobody in between hangs up", async () => {
   await using web = await openTestWeb({ heartbeatMs: 20 });
   await using stream = await listen(web);
-  expect(await stream.until(/\n\n/)).toContain("retry: 2000");
+  expect(await stream.until(/\n\n/)).toContain("retry: 1000");
   expect(await stream.until(/: still here\n\n: still here\n\n/)).not.toContain("event:");
 });
 

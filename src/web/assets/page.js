@@ -1,7 +1,7 @@
 // Keeps the page current: what happens comes as events, and each makes it ask for itself again. Everything works without.
 
 const REFRESH_EVERY_MS = 20_000;
-const REFRESH_GAP_MS = 700;
+const REFRESH_GAP_MS = 300;
 
 const live = document.querySelector("#live");
 const said = document.querySelector("#said");
