@@ -1,7 +1,7 @@
 import type { Cancellable } from "../lib/cancel.ts";
 import { type ErrorCode, type Failure, failureOf, isSyncError, printable, SyncError } from "../lib/error.ts";
 import type { Digest } from "../oci/digest.ts";
-import type { Cluster, Status } from "./cluster.ts";
+import { type Cluster, type Status, statusOf } from "./cluster.ts";
 import type { StreamName } from "./streams.ts";
 
 /** One tag of an import. */
@@ -53,15 +53,26 @@ export async function importImages(
   for (let attempt = 1; ; attempt += 1) {
     try {
       const answer = await cluster.call(
-        { method: "POST", path, body, where, timeoutMs: IMPORT_TIMEOUT_MS },
+        { method: "POST", path, body, where, timeoutMs: IMPORT_TIMEOUT_MS, expect: [422] },
         options,
       );
+      if (answer.status === 422) throw refused(answer.body, where);
       return judge(answer.body, tags, where);
     } catch (error) {
       // the stream moved while the server was downloading
       if (!isSyncError(error, "STREAM_CONFLICT") || attempt >= CONFLICTS_MAX) throw error;
     }
   }
+}
+
+/** The whole request: a registry that may not be imported from, an index the API does not take. Asking again mends nothing. */
+function refused(body: unknown, where: string): SyncError {
+  const { message = "", reason } = statusOf(body);
+  return new SyncError("STREAM_IMPORT", `the cluster refuses the import into ${where}`, {
+    where,
+    reason,
+    found: printable(message, { maxLength: 400 }),
+  });
 }
 
 type ImportAnswer = { readonly status?: { readonly images?: readonly ImageImport[] } };
