@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { styleText } from "node:util";
 
 import { startCluster, type TestCluster } from "../test/support/cluster.ts";
@@ -59,7 +60,62 @@ mirrors:
       semver: ">=1.2 <2"
       exclude: ["*-rc*"]
       newest: 2                       # of each variant: -alpine is one
+    schedule: "*/30 * * * *"          # for the daemon
 `;
+}
+
+/** `tagferry serve` with a port of its own, until it is disposed of. */
+async function serve(file: string): Promise<AsyncDisposable & { readonly url: string }> {
+  const args = [
+    "serve",
+    "-c",
+    file,
+    "--listen",
+    "127.0.0.1:0",
+    "--log-level",
+    "info",
+    "--log-format",
+    "pretty",
+  ];
+  console.log(styleText("cyan", `$ tagferry ${args.join(" ")}`));
+  const child = spawn(BIN, args, {
+    stdio: ["ignore", "inherit", "pipe"],
+    env: { ...process.env, HOME: "/nonexistent" },
+  });
+  const { promise: listening, resolve, reject } = Promise.withResolvers<string>();
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    process.stderr.write(chunk);
+    said += chunk;
+    const url = /tagferry serve on (\S+)/.exec(said)?.[1];
+    if (url !== undefined) resolve(url);
+  });
+  child.on("exit", (code) => reject(new Error(`tagferry serve ended with ${code}`)));
+  const url = await listening;
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+}
+
+/** What the page's button does. */
+async function askToSync(url: string): Promise<void> {
+  console.log(styleText("cyan", `$ curl -X POST -H "Origin: ${url}" ${url}/api/v1/mirrors/shop/sync`));
+  const answer = await fetch(`${url}/api/v1/mirrors/shop/sync`, { method: "POST", headers: { origin: url } });
+  if (!answer.ok) throw new Error(`the daemon answered ${answer.status}: ${await answer.text()}`);
+}
+
+async function untilPublished(cluster: TestCluster, tag: string): Promise<void> {
+  const isThere = (): boolean =>
+    cluster.stream("web", "shop")?.status.tags?.some((one) => one.tag === tag) ?? false;
+  for (let tries = 0; !isThere(); tries += 1) {
+    if (tries > 300) throw new Error(`${tag} did not come within 30 s`);
+    await delay(100, undefined, { signal: stop.signal });
+  }
 }
 
 async function demo(): Promise<void> {
@@ -99,15 +155,26 @@ async function demo(): Promise<void> {
   await run("sync", "-c", file);
   showStream(cluster);
 
+  say("7. The daemon: schedules, workers and a page that shows them");
+  await using daemon = await serve(file);
+  await pushTo(source, "acme/shop", buildImage({ seed: "1.4.0", layers: [300_000, 60_000] }), "1.4.0");
+  await askToSync(daemon.url);
+  await untilPublished(cluster, "1.4.0");
+  await run("status", "--url", daemon.url);
+  showStream(cluster);
+  console.log(`\n  The page: ${styleText("bold", daemon.url)}`);
+
   say("How to go on");
   console.log(`  With Docker Hub and your own cluster:  oc login …, then
     bin/tagferry plan -c config/quickstart.yaml
     bin/tagferry sync -c config/quickstart.yaml
+    bin/tagferry serve -c config/quickstart.yaml    # the daemon, http://127.0.0.1:8080
   Every key of the file:  docs/config.md`);
   if (endsByItself) return;
   console.log(`\n  The servers are still up; try it yourself in another terminal:
     bin/tagferry sync -c ${file}
     bin/tagferry tags -c ${file} ${source.host}/acme/shop
+  and the daemon's page is at ${daemon.url}
   Ctrl-C ends the demo and leaves nothing behind.`);
   await once(stop.signal, "abort");
 }

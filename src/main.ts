@@ -30,3 +30,5 @@ const { code, endsBySignal } = await runCommandLine(process.argv.slice(2), {
   signal: stop.signal,
 });
 process.exitCode = signalled && !endsBySignal ? EXIT_OF_SIGNAL[signalled] : code;
+// a daemon has closed what it can; a connection that still tries to reach its Redis keeps nobody
+if (endsBySignal) process.exit();

@@ -50,7 +50,7 @@ export async function runCommandLine(args: readonly string[], process: Process):
     }
     const { printFailure, exitCodeOf } = await import("./failure.ts");
     printFailure(error, process);
-    return failed(exitCodeOf(error));
+    return { ...ended, code: exitCodeOf(error) };
   }
 }
 
@@ -198,6 +198,7 @@ function addServe(program: Command, process: Process, done: Done): void {
       .option("--listen <host:port>", "where page, API, metrics and health are; default: daemon.listen")
       .option("--workers <count>", "tags in flight in this process; default: daemon.workers")
       .action(async (flags: CommonFlags & { listen?: string; workers?: string }) => {
+        done(0, { endsBySignal: true }); // also when it fails: then a connection may still be trying
         const { serveCommand } = await import("./serve.ts");
         done(await serveCommand(kind, flags, process), { endsBySignal: true });
       });

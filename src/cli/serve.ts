@@ -66,21 +66,14 @@ async function openListener(
   flags: ServeFlags,
   log: Log,
 ): Promise<Web> {
-  const listen = listenOf(flags, daemon);
-  try {
-    return await openWeb({
-      view,
-      settings: listen,
-      token: daemon.token && secretOf(daemon.token),
-      webhookSecret: daemon.webhookSecret && secretOf(daemon.webhookSecret),
-      log,
-      ...(kind === "worker" ? { only: "health" as const } : {}),
-    });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const where = `${listen.host}:${listen.port}`;
-    throw new SyncError("CONFIG_LISTEN", `cannot listen on ${where}`, { cause, where, found: code });
-  }
+  return openWeb({
+    view,
+    settings: listenOf(flags, daemon),
+    token: daemon.token && secretOf(daemon.token),
+    webhookSecret: daemon.webhookSecret && secretOf(daemon.webhookSecret),
+    log,
+    ...(kind === "worker" ? { only: "health" as const } : {}),
+  });
 }
 
 function listenOf({ listen: text }: ServeFlags, daemon: Config["daemon"]): Config["daemon"]["listen"] {

@@ -1,6 +1,7 @@
 import { DelayedError, type Job as BullJob, type Queue as BullQueue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 
+import { sleep } from "../lib/cancel.ts";
 import { SyncError } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
 import type { Job } from "./job.ts";
@@ -23,12 +24,14 @@ export type CrewOptions = Pick<WorkOptions, "onBroken"> & {
 export type Crew = {
   /** What is under way is to end now, and is given back. */
   giveUp(): void;
-  /** Takes nothing new and waits for what is under way. Waits for Redis, too: who closes has a deadline of his own. */
+  /** Takes nothing new and waits for what is under way; for a Redis that is away only a moment. */
   close(): Promise<void>;
 };
 
 /** Workers that die are counted by ourselves: BullMQ shall always hand the job on. */
 const STALLED_MAX = 1_000_000;
+/** For what BullMQ has to tell Redis when all work has ended. */
+const CLOSING_MS = 1_000;
 
 export function startCrew(queue: BullQueue<Data>, options: CrewOptions): Crew {
   const { link, log, lockMs, watchdogMs, concurrency } = options;
@@ -84,7 +87,9 @@ export function startCrew(queue: BullQueue<Data>, options: CrewOptions): Crew {
     },
     async close() {
       clearInterval(watching);
-      await hired.worker.close().catch(() => {}); // Redis is away
+      const closed = hired.worker.close().catch(() => {}); // Redis is away
+      while (running.size > 0) await sleep(20);
+      await Promise.race([closed, sleep(CLOSING_MS)]);
     },
   };
 }

@@ -25,6 +25,8 @@ export type ApplyJob = {
   readonly mirror: string;
   readonly run: string;
   readonly actions: readonly Action[];
+  /** ISO: what was published since then is known to the records. */
+  readonly plannedAt: string;
   /** ISO: the earliest time at which the source can have moved. */
   readonly movedAt?: string;
 };

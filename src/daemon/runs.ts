@@ -105,15 +105,20 @@ const placeOf = (run: string): string => `run:${run}`;
 export type Tags = {
   note(outcome: Outcome): Promise<void>;
   of(mirror: string): Promise<readonly TagRecord[]>;
+  get(mirror: string, tag: string): Promise<TagRecord | undefined>;
 };
 
 export function openTags(shelf: Shelf, { now }: BookOptions): Tags {
+  async function get(mirror: string, tag: string): Promise<TagRecord | undefined> {
+    const text = await shelf.get(`tags:${mirror}`, tag);
+    return text === undefined ? undefined : (JSON.parse(text) as TagRecord);
+  }
   return {
+    get,
     async note(outcome) {
       const place = `tags:${outcome.mirror}`;
       if (outcome.kind === "pruned") return shelf.remove(place, [outcome.tag]);
-      const before = await shelf.get(place, outcome.tag);
-      const known = before === undefined ? undefined : (JSON.parse(before) as TagRecord);
+      const known = await get(outcome.mirror, outcome.tag);
       const record = renewed(outcome, known, now().toISOString());
       return shelf.put(place, { [outcome.tag]: JSON.stringify(record) });
     },

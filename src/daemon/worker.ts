@@ -95,6 +95,7 @@ async function check(
       mirror: job.mirror,
       run: job.run,
       actions: group,
+      plannedAt: now().toISOString(),
       ...(movedAt === undefined ? {} : { movedAt }),
     });
   await records.runs.expect(job.run, actions.length, warnings);
@@ -119,6 +120,11 @@ async function apply(
   { records, now, log, told }: WorkerParts,
 ): Promise<void> {
   const startedAt = now();
+  const done = await doneSince(job, records);
+  if (done) {
+    await records.runs.outcome(job.run, done);
+    return;
+  }
   const plan = { mirror: job.mirror, actions: job.actions, warnings: [] };
   const outcomes = await applyPlan(plan, mirror, context, {
     ...APPLY,
@@ -137,6 +143,19 @@ async function apply(
     told.outcome?.(outcome, published && freshnessMs !== undefined ? { freshnessMs } : {});
     await records.runs.outcome(job.run, outcome);
   }
+}
+
+/** Another run has published this very image since this job was planned: there is nothing left to do. */
+async function doneSince(
+  { mirror, actions, plannedAt }: ApplyJob,
+  records: Records,
+): Promise<Outcome | undefined> {
+  const [first, ...others] = actions;
+  if (!first || others.length > 0 || !("image" in first)) return undefined;
+  const { digest } = first.image;
+  const known = await records.tags.get(mirror, first.tag);
+  const isDone = known?.digest === digest && !known.failure && (known.publishedAt ?? "") > plannedAt;
+  return isDone ? { kind: "unchanged", mirror, tag: first.tag, digest } : undefined;
 }
 
 /** Told at most once a second: who looks on needs no more. */

@@ -64,7 +64,8 @@ export async function openWeb(options: WebOptions): Promise<Web> {
   } catch (cause) {
     throw new SyncError("CONFIG_LISTEN", `cannot listen on ${host}:${port}`, {
       cause,
-      found: `${host}:${port}`,
+      where: `${host}:${port}`,
+      found: (cause as NodeJS.ErrnoException).code,
     });
   }
   const owned = stack.move();

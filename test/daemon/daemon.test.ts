@@ -163,6 +163,24 @@ describe.for(MODES)("a daemon $name", ({ redis: onRedis }) => {
   });
 });
 
+test("does a tag once that two runs at a time found to have moved", async () => {
+  await using scene = await openDaemonScene();
+  await pushTo(scene.source, REPOSITORY, image("one"), "latest");
+  await scene.configure([mirrorOf(scene, { referrers: false })]);
+  const { view } = await scene.start({ workers: 1 });
+  const held = scene.source.gate({ method: "GET", kind: "blob" });
+  await view.sync("app", "a test");
+  const request = await held;
+  scene.cron.pass(1);
+  await view.sync("app", "a test");
+  await until(() => scene.source.ledger.count({ kind: "tags" }) === 2);
+  scene.cron.pass(1);
+  request.release();
+  await until(async () => (await view.runs()).length === 2);
+  const kinds = (await view.runs()).flatMap(({ outcomes }) => outcomes.map(({ kind }) => kind));
+  expect(kinds.toSorted()).toEqual(["copied", "unchanged"]);
+}, 20_000);
+
 test("on Redis it catches up once what it missed while it did not run", async () => {
   await using redis = await startRedis();
   await using scene = await openDaemonScene();

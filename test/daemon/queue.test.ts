@@ -24,6 +24,7 @@ function apply(mirror: string, tag: string, content = "one"): ApplyJob {
     kind: "apply",
     mirror,
     run: "r",
+    plannedAt: "2026-01-01T00:00:00.000Z",
     actions: [{ kind: "create", mirror, tag, image, takeover: false, reason: "" }],
   };
 }
