@@ -29,14 +29,18 @@ export async function accessOfKubeconfig({
   const files = where.split(":").filter((file) => file !== "" && existsSync(file));
   if (files.length === 0) throw fail(`there is no kubeconfig at ${where}`);
   try {
-    for (const [position, file] of files.entries()) {
-      if (position === 0) config.loadFromFile(file);
-      else {
-        const more = new Kubeconfig();
-        more.loadFromFile(file);
-        config.mergeConfig(more);
-      }
-    }
+    const parts = files.map((file) => {
+      const part = new Kubeconfig();
+      part.loadFromFile(file);
+      return part;
+    });
+    // as kubectl merges: of two of one name the first counts, and the first that says it sets the current context
+    config.loadFromOptions({
+      clusters: firstOfEachName(parts.flatMap(({ clusters }) => clusters)),
+      contexts: firstOfEachName(parts.flatMap(({ contexts }) => contexts)),
+      users: firstOfEachName(parts.flatMap(({ users }) => users)),
+      currentContext: parts.map(({ currentContext }) => currentContext).find(Boolean),
+    });
   } catch (cause) {
     throw fail(`the kubeconfig ${where} cannot be read`, cause);
   }
@@ -50,6 +54,8 @@ export async function accessOfKubeconfig({
   if (!cluster) throw fail(`the kubeconfig ${where} has no current context`);
   const server = URL.parse(cluster.server);
   if (!server) throw fail(`"${cluster.server}" is not the address of a cluster`);
+  const proxy = cluster.proxyUrl ? URL.parse(cluster.proxyUrl) : undefined;
+  if (proxy === null) throw fail(`"${cluster.proxyUrl}" is not the address of a proxy`);
   const secured = await applied(config, fail);
   const file = await tokenFileOf(config.getCurrentUser()?.name, files);
   const token = file === undefined ? undefined : tokenFile(file);
@@ -59,12 +65,16 @@ export async function accessOfKubeconfig({
     installation: hostname(),
     inCluster: false,
     tls: secured.tls,
-    ...(cluster.proxyUrl ? { proxy: new URL(cluster.proxyUrl) } : {}),
+    ...(proxy ? { proxy } : {}),
     headers: async () => ({
       ...(await applied(config, fail)).headers,
       ...(token ? { authorization: `Bearer ${await token()}` } : {}),
     }),
   };
+}
+
+function firstOfEachName<T extends { readonly name: string }>(all: readonly T[]): T[] {
+  return all.filter(({ name }, position) => all.findIndex((one) => one.name === name) === position);
 }
 
 /** client-node drops a user's `tokenFile`. As with client-go it wins over `token`, and is relative to its kubeconfig. */
