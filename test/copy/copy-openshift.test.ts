@@ -19,6 +19,8 @@ import {
   withReferrers,
 } from "../support/images.ts";
 import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
+import { altered, html, registryError } from "../support/registry-faults.ts";
+import type { Fault } from "../support/registry-rules.ts";
 import { startRegistry } from "../support/registry.ts";
 
 test("copies a signed index into a stream, children first, signature second, tag last", async () => {
@@ -86,6 +88,50 @@ test("refuses an index without platforms before the registry is asked anything",
   expect(failure.code).toBe("INDEX_PLATFORM");
   expect(setting.cluster.registryLedger.count()).toBe(0);
   expect(setting.cluster.stream("mirror", "app")).toBeUndefined();
+});
+
+const CLOSING = { method: "PUT", kind: "upload" } as const;
+const TAGGING = { method: "PUT", kind: "manifest", reference: "v1" } as const;
+
+test("does not send a blob again whose upload the gateway gave up on, when the registry has it", async () => {
+  await using setting = await open();
+  const { cluster } = setting;
+  const image = buildImage({ layers: 1 });
+  cluster.registry.on(
+    CLOSING,
+    altered(() => ({ status: 504, headers: {}, body: Buffer.from("Gateway Time-out") })),
+  );
+  await setting.copy(image, { tag: "v1" });
+  expect(cluster.registryLedger.count({ ...CLOSING, status: 504 })).toBe(1);
+  expect(cluster.registryLedger.count(CLOSING)).toBe(allBlobs(image).size);
+  expect(cluster.registry.missing("mirror/app", image.manifest.digest)).toEqual([]);
+});
+
+test("leaves the tag alone when the gateway gives up and the registry does not have the blob", async () => {
+  await using setting = await open();
+  const { cluster } = setting;
+  cluster.registry.on({ ...CLOSING, always: true }, html(504, "Gateway Time-out"));
+  const failure = await failureOfCopy(setting.copy(buildImage({ layers: 1 }), { tag: "v1" }));
+  expect(failure.code).toBe("OUTCOME_UNKNOWN");
+  expect(cluster.stream("mirror", "app")).toBeUndefined();
+});
+
+test.for<readonly [string, string, Fault]>([
+  ["a full project", "TARGET_QUOTA", registryError(403, "DENIED", { message: "exceeded quota: images" })],
+  ["a right that is missing", "DENIED", registryError(403, "DENIED")],
+  ["an immutable tag", "TARGET_IMMUTABLE", registryError(412, "PRECONDITION", { message: "immutable tag" })],
+  ["a policy", "TARGET_REJECTED", registryError(412, "PRECONDITION", { message: "not signed" })],
+  ["a project that is not there", "TARGET_PROJECT", registryError(404, "NAME_UNKNOWN")],
+  ["a registry that takes no writes", "TARGET_READONLY", registryError(405, "UNSUPPORTED")],
+  ["a manifest that is too large", "TARGET_TOO_LARGE", registryError(413, "SIZE_INVALID_HERE")],
+])("takes the answer of %s for final, and names it %s", async ([, code, fault]) => {
+  await using setting = await open();
+  const { cluster } = setting;
+  cluster.registry.on({ ...TAGGING, always: true }, fault);
+  const failure = await failureOfCopy(setting.copy(buildImage({ layers: 1 }), { tag: "v1" }));
+  expect(failure.code).toBe(code);
+  expect(cluster.registryLedger.count(TAGGING)).toBe(1);
+  expect(cluster.stream("mirror", "app")).toBeUndefined();
 });
 
 type Setting = AsyncDisposable & {
