@@ -6,6 +6,7 @@ import { attestedDigest, type Manifest } from "../oci/manifest.ts";
 import { isIndexType } from "../oci/media-type.ts";
 import { matchesPlatform, type Platform, formatPlatform } from "../oci/platform.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
+import { isAtTarget } from "./at-target.ts";
 import type { Group } from "./group.ts";
 import { onceMore } from "./once-more.ts";
 import { choosePlatforms, configPlatform, platformAbsent, platformsOf } from "./platforms.ts";
@@ -81,7 +82,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
 
   const has = (manifest: Digest): Promise<boolean> =>
     trust && manifestImpliesContent
-      ? reads(async () => (await target.resolve(manifest, { signal })) !== undefined, { signal })
+      ? reads(() => isAtTarget(manifest, target, { signal }), { signal })
       : Promise.resolve(false);
 
   async function read(manifest: Digest, parent: Digest | undefined): Promise<Manifest> {

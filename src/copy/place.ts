@@ -5,6 +5,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { OCI_EMPTY } from "../oci/media-type.ts";
 import type { BlobPlaced } from "../oci/store.ts";
+import { isAtTarget } from "./at-target.ts";
 import { type BlobOptions, placeBlob } from "./blob.ts";
 import type { CopyEvent } from "./events.ts";
 import { type Graph, type Node, walk } from "./graph.ts";
@@ -66,7 +67,7 @@ export function openPlacement(work: Work, { trust }: PlacementOptions): Placemen
     const { config } = manifest;
     if (trusted && config && config.mediaType !== OCI_EMPTY) {
       const [placed] = await group.all([blob(config, digest)]);
-      if (placed?.how === "present" && (await target.resolve(digest, { signal }))) {
+      if (placed?.how === "present" && (await isAtTarget(digest, target, { signal }))) {
         await implied(manifest);
         return "present";
       }

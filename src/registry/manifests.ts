@@ -19,7 +19,7 @@ const PUT_TIMEOUT_MS = 120_000;
 type Head =
   | { readonly kind: "found"; readonly descriptor: Descriptor }
   | { readonly kind: "absent" }
-  | { readonly kind: "unusable" };
+  | { readonly kind: "unusable"; readonly status: number };
 
 /** Registries whose HEAD is of no use, so that it is asked only once. */
 export type HeadMemory = { unusable: boolean };
@@ -30,16 +30,29 @@ export async function resolveManifest(
   memory: HeadMemory,
   { signal }: Cancellable = {},
 ): Promise<Descriptor | undefined> {
+  let headStatus: number | undefined;
   if (!memory.unusable) {
     const head = await headManifest(reference, endpoint, { signal });
     if (head.kind === "found") return head.descriptor;
     if (head.kind === "absent") return undefined;
-    memory.unusable = true;
+    headStatus = head.status;
   }
   try {
-    return (await getManifest(reference, endpoint, { signal })).descriptor;
+    const { descriptor } = await getManifest(reference, endpoint, { signal });
+    memory.unusable = true;
+    return descriptor;
   } catch (error) {
-    if (isSyncError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
+    if (isSyncError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) {
+      memory.unusable = true;
+      return undefined;
+    }
+    // a portal or a catch-all: yes to the HEAD without a digest, and a page for the manifest
+    if (headStatus === 200 && isSyncError(error, "MANIFEST_NOT_JSON", "MANIFEST_EMPTY"))
+      throw new SyncError("REGISTRY_NOT_V2", `${nameOf(endpoint, reference)}: what answers is no registry`, {
+        cause: error,
+        where: nameOf(endpoint, reference),
+        found: error.message,
+      });
     throw error;
   }
 }
@@ -59,9 +72,10 @@ async function headManifest(reference: string, endpoint: Endpoint, { signal }: C
   if (answer.status === 404) return { kind: "absent" };
   const digest = header(answer, "docker-content-digest");
   const mediaType = header(answer, "content-type")?.split(";")[0]?.trim();
-  if (answer.status === 405 || !isDigest(digest) || mediaType === undefined) return { kind: "unusable" };
+  if (answer.status === 405 || !isDigest(digest) || mediaType === undefined)
+    return { kind: "unusable", status: answer.status };
   if (isDigest(reference) && digest !== reference && algorithmOf(digest) === algorithmOf(reference))
-    return { kind: "unusable" };
+    return { kind: "unusable", status: answer.status };
   const length = Number(header(answer, "content-length"));
   return {
     kind: "found",

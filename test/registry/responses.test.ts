@@ -2,10 +2,11 @@ import { describe, expect, test } from "vitest";
 
 import { copyImage } from "../../src/copy/copy.ts";
 import { isSyncError, type ErrorCode } from "../../src/lib/error.ts";
-import { parseDigest } from "../../src/oci/digest.ts";
+import { type Digest, parseDigest } from "../../src/oci/digest.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../src/oci/media-type.ts";
-import { buildImage, pushTo } from "../support/images.ts";
+import type { Platform } from "../../src/oci/platform.ts";
+import { buildImage, buildIndex, buildIndexOf, pushTo } from "../support/images.ts";
 import { loggedIn, registryClient } from "../support/registry-client.ts";
 import { headerLines, lineFeedsOnly, reset, stall } from "../support/registry-connection-faults.ts";
 import {
@@ -212,7 +213,44 @@ const ROWS: readonly Row[] = [
     at: "target",
     on: { always: true },
     fault: acceptsEverything,
-    code: "MANIFEST_NOT_JSON",
+    code: "TARGET_NOT_A_REGISTRY",
+  },
+  {
+    row: "D57 a captive portal in the target's place",
+    at: "target",
+    on: { always: true },
+    fault: html(200),
+    code: "TARGET_NOT_A_REGISTRY",
+  },
+  {
+    row: "D57 a captive portal in the source's place",
+    on: { always: true },
+    fault: html(200),
+    code: "REGISTRY_NOT_V2",
+  },
+  {
+    row: "D36 304 to a request that named no version",
+    on: get("manifest"),
+    fault: status(304),
+    code: "HTTP_PROTOCOL",
+  },
+  {
+    row: "D36 304 for a blob",
+    on: get("blob"),
+    fault: status(304),
+    code: "HTTP_PROTOCOL",
+  },
+  {
+    row: "D20 another type in the header than in the manifest",
+    on: get("manifest"),
+    fault: header("content-type", OCI_INDEX),
+    code: "MEDIA_TYPE",
+  },
+  {
+    row: "D20 a list of types in the header",
+    on: get("manifest"),
+    fault: header("content-type", `${OCI_MANIFEST}, ${OCI_INDEX}`),
+    code: "MEDIA_TYPE",
   },
   {
     row: "D58 no quota",
@@ -330,6 +368,147 @@ const MENDED: readonly { row: string; on: RuleMatch; fault: Fault; at?: "source"
 test.for(MENDED)("$row: the copy gets through", async ({ on, fault, at = "source" }) => {
   const ended = await copyBetween((source, target) => (at === "source" ? source : target).on(on, fault));
   expect(ended).toMatchObject({ code: "done", published: true });
+});
+
+describe("manifests that are valid JSON and no images", () => {
+  const config = { mediaType: "x/y", digest: `sha256:${"0".repeat(64)}`, size: 2 };
+  const image = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [] as unknown[] };
+  const layer = { ...config, digest: `sha256:${"1".repeat(64)}` };
+
+  test.for<[string, Record<string, unknown>, ErrorCode]>([
+    ["D21 layers and manifests", { ...image, manifests: [] }, "MANIFEST_AMBIGUOUS"],
+    ["D22 schema 1", { schemaVersion: 1, fsLayers: [] }, "MANIFEST_SCHEMA1"],
+    ["D23 no config", { ...image, config: null }, "MANIFEST_SHAPE"],
+    [
+      "D24 10,001 layers",
+      { ...image, layers: Array.from({ length: 10_001 }, () => layer) },
+      "MANIFEST_FANOUT",
+    ],
+    ["D25 a text as size", { ...image, layers: [{ ...layer, size: "2" }] }, "DESCRIPTOR_SIZE"],
+    ["D26 a path as digest", { ...image, layers: [{ ...layer, digest: "../x" }] }, "DESCRIPTOR_DIGEST"],
+    [
+      "D27 one digest, two sizes",
+      { ...image, layers: [layer, { ...layer, size: 3 }] },
+      "DESCRIPTOR_CONFLICT",
+    ],
+    ["D29 data of another digest", { ...image, layers: [{ ...layer, data: "e30=" }] }, "DESCRIPTOR_DATA"],
+  ])("%s", async ([, document, code]) => {
+    await using source = await startRegistry({ behaviour: { verifyReferences: false } });
+    await using target = await startRegistry();
+    const { mediaType = OCI_MANIFEST } = document as { mediaType?: string };
+    const digest = source.putManifest(REPOSITORY, Buffer.from(json(document)), mediaType, "1");
+    expect(await copied(source, target, { digest: parseDigest(digest) })).toBe(code);
+    expect(target.digestOf(REPOSITORY, "1")).toBeUndefined();
+  });
+
+  test("D30 indexes that are nested deeper than eight levels: INDEX_LOOP", async () => {
+    await using source = await startRegistry({ behaviour: { verifyReferences: false } });
+    await using target = await startRegistry();
+    let nested = buildImage({ layers: 1 });
+    for (let level = 0; level < 10; level += 1) nested = buildIndexOf([{ image: nested }]);
+    await pushTo(source, REPOSITORY, nested, "1");
+    expect(await copied(source, target, { digest: nested.manifest.digest })).toBe("INDEX_LOOP");
+    expect(target.digestOf(REPOSITORY, "1")).toBeUndefined();
+  });
+
+  test("D32 a platform that the index lacks: PLATFORM_ABSENT, and what there is", async () => {
+    await using source = await startRegistry();
+    await using target = await startRegistry();
+    const built = await pushTo(source, REPOSITORY, buildIndex({ layers: 1 }), "1");
+    const failed = await failure(source, target, { digest: built.manifest.digest }, [
+      { os: "plan9", architecture: "mips" },
+    ]);
+    expect(failed).toMatchObject({ code: "PLATFORM_ABSENT" });
+    expect(JSON.stringify(failed)).toContain("linux/amd64");
+    expect(target.digestOf(REPOSITORY, "1")).toBeUndefined();
+  });
+
+  test("D56 a tag that shows another digest after it was written: TARGET_READBACK", async () => {
+    await using source = await startRegistry();
+    await using target = await startRegistry();
+    const { manifest } = await pushTo(source, REPOSITORY, buildImage({ layers: 1 }), "1");
+    target.on(
+      { kind: "manifest", method: "HEAD", reference: "1", always: true },
+      header("docker-content-digest", `sha256:${"b".repeat(64)}`),
+    );
+    expect(await copied(source, target, { digest: manifest.digest })).toBe("TARGET_READBACK");
+  });
+});
+
+async function failure(
+  source: TestRegistry,
+  target: TestRegistry,
+  image: { readonly digest: Digest },
+  platforms?: readonly Platform[],
+): Promise<unknown> {
+  await using from = registryClient(source.host);
+  await using to = registryClient(target.host);
+  const options = {
+    tag: "1",
+    referrers: false,
+    lease: inProcessLease(),
+    ...(platforms ? { platforms } : {}),
+  };
+  return Array.fromAsync(
+    copyImage(image, from.repository(REPOSITORY), to.repository(REPOSITORY), options),
+  ).then(
+    () => "done",
+    (error: unknown) => error,
+  );
+}
+
+async function copied(...of: Parameters<typeof failure>): Promise<unknown> {
+  const failed = await failure(...of);
+  return isSyncError(failed) ? failed.code : failed;
+}
+
+describe("a host that is asked whether it is a registry", () => {
+  test.for<[string, Fault]>([
+    ["D1 404", status(404)],
+    ["D1 a page", html(200)],
+    ["D2 a redirect to a login page", redirect("/login", 302)],
+  ])("%s: REGISTRY_NOT_V2", async ([, fault]) => {
+    await using host = await startRegistry({
+      other: () => ({ status: 200, headers: { "content-type": "text/html" }, body: Buffer.from("<html>") }),
+    });
+    host.on({ kind: "ping", always: true }, fault);
+    await using client = registryClient(host.host);
+    await expect(client.ping()).rejects.toMatchObject({ code: "REGISTRY_NOT_V2" });
+  });
+});
+
+describe("a token server", () => {
+  const auth = { kind: "bearer", username: "u", password: "canary-secret" } as const;
+
+  test.for<[string, Fault]>([
+    ["D6 a page", html(200)],
+    ["D6 no token", replaceBody("{}")],
+    ["D6 a token of 1 MiB", replaceBody(json({ token: "x".repeat(1024 * 1024) }))],
+    ["D6 a token with a line break", replaceBody(json({ token: "a\r\nx: y" }))],
+    ["D6 a redirect", redirect("http://localhost:1/token")],
+  ])("%s: AUTH_TOKEN", async ([, fault]) => {
+    await using source = await startRegistry({ auth });
+    source.on({ kind: "token", always: true }, fault);
+    await using client = registryClient(source.host, { credentials: loggedIn("u", "canary-secret") });
+    const failed = await client
+      .repository(REPOSITORY)
+      .resolve("1")
+      .catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: "AUTH_TOKEN" });
+    expect(JSON.stringify(failed)).not.toContain("canary-secret");
+  });
+
+  test.for([0, -5, "300", 1e12, "soon", null])(
+    "D7 expires_in %j: the token is taken, and asked for once",
+    async (expiresIn) => {
+      await using source = await startRegistry({ auth: { ...auth, expiresIn } });
+      await pushTo(source, REPOSITORY, buildImage({ layers: 1 }), "1");
+      await using client = registryClient(source.host, { credentials: loggedIn("u", "canary-secret") });
+      for (let round = 0; round < 3; round += 1)
+        expect(await client.repository(REPOSITORY).resolve("1")).toBeDefined();
+      expect(source.ledger.count({ kind: "token" })).toBe(1);
+    },
+  );
 });
 
 const LISTINGS: readonly { row: string; fault: Fault; code: ErrorCode }[] = [
