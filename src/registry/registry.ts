@@ -205,7 +205,8 @@ function tokenTransport(transport: Transport, timeoutMs: number): TokenTransport
           );
         chunks.push(chunk);
       }
-      return { status: response.statusCode, body: Buffer.concat(chunks).toString("utf8") };
+      const { statusCode: status, headers: answered } = response;
+      return { status, headers: answered, body: Buffer.concat(chunks).toString("utf8") };
     } catch (error) {
       throw errorOfTransport(error, { where, signal });
     }

@@ -2,6 +2,8 @@ import type { Cancellable } from "../lib/cancel.ts";
 import { printable, SyncError } from "../lib/error.ts";
 import type { Credential } from "../oci/credential.ts";
 import { snippet } from "../oci/json.ts";
+import type { Headers } from "./profile.ts";
+import { parseRetryAfter } from "./retry-after.ts";
 
 /** Sends one request to a token server: no redirects, the body at most 64 KiB. */
 export type TokenTransport = (
@@ -12,7 +14,7 @@ export type TokenTransport = (
     readonly body?: string;
   },
   options?: Cancellable,
-) => Promise<{ readonly status: number; readonly body: string }>;
+) => Promise<{ readonly status: number; readonly headers: Headers; readonly body: string }>;
 
 export type Token = {
   readonly text: string;
@@ -65,12 +67,14 @@ export async function fetchToken(
         ? {}
         : { found: printable(snippet(answer.body), { maxLength: 200 }) }),
     });
-  if (answer.status === 429 || answer.status >= 500)
+  if (answer.status === 429 || answer.status >= 500) {
+    const retryAt = parseRetryAfter(answer.headers, answer.body)?.toISOString();
     throw new SyncError(
-      "REGISTRY_UNAVAILABLE",
+      answer.status === 429 ? "RATE_LIMITED" : "REGISTRY_UNAVAILABLE",
       `${request.registry}: the token server ${where} answered ${answer.status}`,
-      { where: request.registry, status: answer.status },
+      { where: request.registry, status: answer.status, ...(retryAt === undefined ? {} : { retryAt }) },
     );
+  }
   if (answer.status !== 200) throw fail(`answered ${answer.status}`);
   return readToken(answer.body, startedMs, fail);
 }

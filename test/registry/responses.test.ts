@@ -498,6 +498,28 @@ describe("a token server", () => {
     expect(JSON.stringify(failed)).not.toContain("canary-secret");
   });
 
+  test.for([429, 503])("%i with Retry-After is asked again no sooner than it says", async (code) => {
+    await using source = await startRegistry({ auth });
+    await pushTo(source, REPOSITORY, buildImage({ layers: 1 }), "1");
+    source.on({ kind: "token" }, status(code, { headers: { "retry-after": "1" } }));
+    await using client = registryClient(source.host, { credentials: loggedIn("u", "canary-secret") });
+    expect(await client.repository(REPOSITORY).resolve("1")).toBeDefined();
+    const [refused, served, ...more] = source.ledger.find({ kind: "token" });
+    expect(more).toEqual([]);
+    expect((served?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThanOrEqual(990);
+  });
+
+  test("429 with ten hours is told with its time", async () => {
+    await using source = await startRegistry({ auth });
+    source.on({ kind: "token", always: true }, status(429, { headers: { "retry-after": "36000" } }));
+    await using client = registryClient(source.host, { credentials: loggedIn("u", "canary-secret") });
+    await expect(client.repository(REPOSITORY).resolve("1")).rejects.toMatchObject({
+      code: "RATE_LIMITED",
+      details: { retryAt: expect.stringMatching(/^\d{4}-/) },
+    });
+    expect(source.ledger.count({ kind: "token" })).toBe(1);
+  });
+
   test.for([0, -5, "300", 1e12, "soon", null])(
     "D7 expires_in %j: the token is taken, and asked for once",
     async (expiresIn) => {
