@@ -1,6 +1,7 @@
 import { jsonSchema } from "../src/config/schema.ts";
 import { ERROR_CODES, type ErrorClass } from "../src/lib/error.ts";
 import { openApi } from "../src/web/openapi.ts";
+import { badInputs } from "./rows.ts";
 
 /** What is generated from the code: path → text. A test holds that the files are these. */
 export function documents(): ReadonlyMap<string, string> {
@@ -109,7 +110,7 @@ function typeOf(schema: Schema): string {
 }
 
 /** Bad inputs that other mirroring tools know and this one cannot be given, kept by hand. */
-const DOES_NOT_APPLY: readonly { readonly row: string; readonly reason: string }[] = [
+export const DOES_NOT_APPLY: readonly { readonly row: string; readonly reason: string }[] = [
   {
     row: "A35",
     reason:
@@ -126,8 +127,8 @@ const DOES_NOT_APPLY: readonly { readonly row: string; readonly reason: string }
       "A tag with a digest is a pin (`1.27@sha256:…` under `tags`); a tag or digest in `source` is `CONFIG_REPOSITORY`.",
   },
   {
-    row: "B5, B7, B9",
-    reason: "No command takes `--since`, writes an archive, or prompts.",
+    row: "B3, B5, B7, B9",
+    reason: "No two flags exclude each other, and no command takes `--since`, writes an archive, or prompts.",
   },
   {
     row: "D36",
@@ -167,6 +168,19 @@ ${Object.entries(EXITS)
 | code | class | what it means | what to do | tried again |
 |---|---|---|---|---|
 ${rows.join("\n")}
+
+## Bad input, and what is answered
+
+Each row is a test of that name; the table is made from the tests.
+
+| row | what | answered |
+|---|---|---|
+${badInputs()
+  .map(
+    ({ row, what, codes, exit }) =>
+      `| ${row} | ${cell(what)} | ${codes.map(code).join(", ") || exit || "it works"} |`,
+  )
+  .join("\n")}
 
 ## Rows that do not apply
 

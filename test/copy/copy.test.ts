@@ -207,7 +207,7 @@ test("writes an image without a tag by its digest", async () => {
   expect(target.missing(image.manifest.digest)).toEqual([]);
 });
 
-test("passes foreign layers by, and tells so", async () => {
+test("D28 passes foreign layers by, and tells so", async () => {
   const image = buildImage({ foreign: true });
   const source = sourceOf(image);
   const target = memoryStore({ name: "target/repository" });

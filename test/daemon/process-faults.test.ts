@@ -183,9 +183,10 @@ test("P7 work that ends its worker three times is left alone, the others go on, 
   const stop = scene.source.before(async ({ entry }) => {
     if (kills >= 3 || !entry.path.endsWith(`/manifests/${bad}`) || entry.method !== "GET") return;
     kills += 1;
-    dead = current.kill().then(async () => {
+    dead = (async () => {
+      await current.kill();
       current = await stage.worker({ workers: 1 });
-    });
+    })();
   });
   await daemon.view.sync("app", "a test");
   await until(async () => (await daemon.view.mirrors())[0]?.state === "quarantined", { timeoutMs: 40_000 });

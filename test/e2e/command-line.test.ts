@@ -131,8 +131,8 @@ test("B10 runs under a UID that nobody knows, without a home, in a directory tha
   await chmod(world.config, 0o644);
   const nobody =
     process.getuid?.() === 0 ? ["setpriv", "--reuid=1000680000", "--regid=0", "--clear-groups"] : [];
-  const [program = BIN, ...args] = [...nobody, BIN, "sync", "-c", world.config, "-o", "json"];
-  const { stdout } = await run(program, args, { env: { PATH: process.env["PATH"] }, cwd: "/" });
+  const [program, ...args] = [...nobody, BIN, "sync", "-c", world.config, "-o", "json"];
+  const { stdout } = await run(program ?? BIN, args, { env: { PATH: process.env["PATH"] }, cwd: "/" });
   expect(JSON.parse(stdout)).toMatchObject({ totals: { copied: 2 } });
 });
 

@@ -40,7 +40,11 @@ function isIgnored(path: string): boolean {
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"));
   const last = patterns.findLast((line) => {
-    const pattern = line.replace(/^!/, "").split("*").map(RegExp.escape).join("[^/]*");
+    const pattern = line
+      .replace(/^!/, "")
+      .split("*")
+      .map((part) => RegExp.escape(part))
+      .join("[^/]*");
     return andAbove.some((above) => new RegExp(`^${pattern}$`).test(above));
   });
   return last !== undefined && !last.startsWith("!");

@@ -167,7 +167,18 @@ test("a second plan after the first was applied changes nothing", () => {
   ]);
 });
 
-test("rules that select nothing are a warning", () => {
+test("A33 include and exclude that cancel each other out select nothing: a warning", () => {
+  const { actions, warnings } = plan(
+    desire([], { explained: [{ tag: "1.0", kept: false, rule: 'left out by "1.*"' }] }),
+    observe({ "1.0": ours() }),
+    mirrorOf({ prune: { graceMs: 1, atMost: { kind: "count", count: 10 } } }),
+    { now: NOW },
+  );
+  expect(warnings).toMatchObject([{ code: "FILTER_EMPTY" }]);
+  expect(actions.filter(({ kind }) => kind === "prune")).toEqual([]);
+});
+
+test("A32 rules that select nothing are a warning", () => {
   const { actions, warnings } = plan(
     desire([], { explained: [{ tag: "main", kept: false, rule: "no rule includes it" }] }),
     observe(),

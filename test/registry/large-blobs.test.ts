@@ -27,6 +27,7 @@ import {
   redirect,
   registryError,
   shortBody,
+  status,
 } from "../support/registry-faults.ts";
 import type { Fault } from "../support/registry-rules.ts";
 import { startRegistry, type TestRegistry } from "../support/registry.ts";
@@ -187,6 +188,17 @@ test("stops at once when it is told to", async () => {
     return undefined;
   };
   await expect(read(registry, { pace, signal: stop.signal })).rejects.toThrow("told to");
+});
+
+test("D44 asks the registry for another address when the signed one has expired, and goes on where it was", async () => {
+  await using registry = await withBlob();
+  await using storage = await withBlob();
+  const gets = { method: "GET", kind: "blob" } as const;
+  registry.on({ ...gets, always: true }, redirect(`${storage.url}/v2/${REPOSITORY}/blobs/${blob.digest}`));
+  storage.on(gets, shortBody(5 * MIB), status(403));
+  expect(await read(registry)).toMatchObject({ digest: blob.digest });
+  expect(storage.ledger.entries.map((entry) => entry.status)).toEqual([200, 403, 206]);
+  expect(storage.ledger.entries.at(-1)?.headers["range"]).toBe(`bytes=${5 * MIB}-`);
 });
 
 test("follows a redirect to a storage elsewhere, without credentials", async () => {
