@@ -19,3 +19,17 @@ export async function sleep(durationMs: number, { signal }: Cancellable = {}): P
     throw error;
   }
 }
+
+/** Waits for what is shared with others, as long as nobody calls us off. */
+export async function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return shared;
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const giveUp = (): void => reject(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  try {
+    return await Promise.race([shared, aborted]);
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
+}

@@ -1,5 +1,4 @@
-import type { Cancellable } from "../lib/cancel.ts";
-import { sleep } from "../lib/cancel.ts";
+import { type Cancellable, sleep, unlessAborted } from "../lib/cancel.ts";
 import { isSyncError, SyncError } from "../lib/error.ts";
 import type { CredentialStore, FoundCredential } from "../oci/credential.ts";
 import type { Repository } from "../oci/reference.ts";
@@ -158,20 +157,6 @@ export function openAuthenticator({
       return bearer(challenge, [...scopes, ...wanted], found, { stale: sent, signal });
     },
   };
-}
-
-/** Waits for what is shared with others, as long as nobody calls us off. */
-async function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return shared;
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const giveUp = (): void => reject(signal.reason);
-  signal.addEventListener("abort", giveUp, { once: true });
-  try {
-    return await Promise.race([shared, aborted]);
-  } finally {
-    signal.removeEventListener("abort", giveUp);
-  }
 }
 
 function repositoryOf(registry: string, scopes: readonly Scope[]): Repository {

@@ -1,4 +1,4 @@
-import type { Cancellable } from "../lib/cancel.ts";
+import { type Cancellable, unlessAborted } from "../lib/cancel.ts";
 import { isSyncError } from "../lib/error.ts";
 import { limit, type Limit } from "../lib/limit.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -20,7 +20,48 @@ const COSIGN_SUFFIXES = [".sig", ".att", ".sbom"] as const;
 export type ReferrersMemory = { apiAbsentUntilMs: number };
 
 /** The tags of one repository that name digests: cosign's, and the fallback of the referrers API. */
-export type DigestTags = { readAtMs: number; tags: ReadonlySet<string> | undefined };
+export type DigestTags = {
+  /** Whether a tag is in the listing; true where there is no listing to look into. */
+  mayHave(tag: string, endpoint: Endpoint, options?: Cancellable): Promise<boolean>;
+  /** A tag was written: when it names a digest, what was listed before is of no use. */
+  written(tag: string): void;
+};
+
+const DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64}/;
+/** From here on reading the listing costs more than asking for each tag. */
+const LISTING_MAX_TAGS = 5_000;
+
+type Reading = { readonly tags: Promise<ReadonlySet<string> | undefined>; readAtMs: number };
+
+export function openDigestTags(): DigestTags {
+  let kept: Reading | undefined;
+
+  /** It belongs to all who wait for it: none of them can abort it for the others. */
+  function read(endpoint: Endpoint): Promise<ReadonlySet<string> | undefined> {
+    const reading: Reading = {
+      readAtMs: Infinity,
+      tags: readDigestTags(endpoint).finally(() => {
+        reading.readAtMs = performance.now();
+      }),
+    };
+    kept = reading;
+    reading.tags.catch(() => {
+      if (kept === reading) kept = undefined;
+    });
+    return reading.tags;
+  }
+
+  return {
+    async mayHave(tag, endpoint, { signal } = {}) {
+      const good = kept && performance.now() - kept.readAtMs <= LISTING_GOOD_FOR_MS ? kept.tags : undefined;
+      const tags = await unlessAborted(good ?? read(endpoint), signal);
+      return tags?.has(tag) ?? true;
+    },
+    written(tag) {
+      if (DIGEST_TAG.test(tag)) kept = undefined;
+    },
+  };
+}
 
 export type ReferrersContext = {
   readonly endpoint: Endpoint;
@@ -138,24 +179,21 @@ async function mayExist(
   options: Cancellable,
 ): Promise<boolean> {
   if (endpoint.profile().cosignTags === "ask") return true;
-  if (digestTags.tags === undefined || performance.now() - digestTags.readAtMs > LISTING_GOOD_FOR_MS) {
-    digestTags.tags = await readDigestTags(endpoint, options);
-    digestTags.readAtMs = performance.now();
-  }
-  return digestTags.tags?.has(tag) ?? true;
+  return digestTags.mayHave(tag, endpoint, options);
 }
 
-async function readDigestTags(
-  endpoint: Endpoint,
-  options: Cancellable,
-): Promise<ReadonlySet<string> | undefined> {
+/** undefined: there is none to be had, or it is so long that each tag is better asked for. */
+async function readDigestTags(endpoint: Endpoint): Promise<ReadonlySet<string> | undefined> {
   const tags = new Set<string>();
+  let listed = 0;
   try {
-    for await (const { tag } of listTags(endpoint, options))
-      if (/^sha(?:256|512)-[0-9a-f]{64}/.test(tag)) tags.add(tag);
+    for await (const { tag } of listTags(endpoint)) {
+      listed += 1;
+      if (listed > LISTING_MAX_TAGS) return undefined;
+      if (DIGEST_TAG.test(tag)) tags.add(tag);
+    }
     return tags;
   } catch (error) {
-    options.signal?.throwIfAborted();
     if (isSyncError(error, "NAME_UNKNOWN", "AUTH_DENIED", "DENIED", "REQUEST_REJECTED", "TAGS_INVALID"))
       return undefined;
     throw error;

@@ -5,7 +5,8 @@ import type { Endpoint } from "./endpoint.ts";
 import type { BlobKnowledge } from "./knowledge.ts";
 import { getManifest, type HeadMemory, putManifest, resolveManifest } from "./manifests.ts";
 import {
-  type DigestTags,
+  fallbackTag,
+  openDigestTags,
   readReferrers,
   type ReferrersMemory,
   registerWithSubject,
@@ -30,7 +31,7 @@ export type RegistryRepository = ImageSource & ImageTarget;
 
 /** One repository of a registry, to read from and to write to. One method, one endpoint of the specification. */
 export function openRepository(endpoint: Endpoint, shared: Shared): RegistryRepository {
-  const digestTags: DigestTags = { readAtMs: 0, tags: undefined };
+  const digestTags = openDigestTags();
   const upload = { endpoint, knowledge: shared.knowledge, memory: shared.uploads };
   const referring = { endpoint, memory: shared.referrers, digestTags };
   return {
@@ -47,10 +48,12 @@ export function openRepository(endpoint: Endpoint, shared: Shared): RegistryRepo
     pushBlob: (descriptor, open, options) => placeBlob(descriptor, open, upload, options),
     async pushManifest(manifest, { tag, signal } = {}) {
       const { subjectListed } = await putManifest(manifest, endpoint, { tag, signal });
+      if (tag !== undefined) digestTags.written(tag);
       const { subject } = manifest;
       if (!subject || subjectListed || endpoint.profile().capabilities.referrers !== "all") return;
       const line = shared.subjects(`${endpoint.repository}@${subject.digest}`);
       await line(() => registerWithSubject(manifest, endpoint, { signal }), { signal });
+      digestTags.written(fallbackTag(subject.digest));
     },
     forget(digests: Iterable<Digest>) {
       for (const digest of digests) shared.knowledge.forget(digest, endpoint.repository);
