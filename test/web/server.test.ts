@@ -21,7 +21,7 @@ describe("listening", () => {
     const opening = openWeb({ view: memoryView(), settings: { host: "127.0.0.1", port }, log: SILENT });
     await expect(opening).rejects.toMatchObject({
       code: "CONFIG_LISTEN",
-      details: { found: `127.0.0.1:${port}` },
+      details: { found: "EADDRINUSE", where: `127.0.0.1:${port}` },
     });
   });
 
