@@ -94,6 +94,23 @@ test("P1 a worker that is killed in the middle of a blob is followed by another;
   invariants(scene);
 }, 40_000);
 
+test("P2 a worker that is killed before the tag is written costs one request for the tag and no byte", async () => {
+  await using stage = await openStage(["1"]);
+  const { scene, daemon } = stage;
+  const first = await stage.worker();
+  const held = scene.cluster.registry.gate({ method: "PUT", path: /\/manifests\/1$/ });
+  await daemon.view.sync("app", "a test");
+  const request = await held;
+  const sent = uploads(scene);
+  await first.kill();
+  request.release();
+  await using _ = await stage.worker();
+  await until(() => isDone(scene, ["1"]), { timeoutMs: 20_000 });
+  await until(async () => (await daemon.view.mirrors())[0]?.state === "fresh", { timeoutMs: 20_000 });
+  expect(uploads(scene)).toBe(sent);
+  invariants(scene);
+}, 40_000);
+
 test("P3 a worker that is killed after the tag was written leaves a run that the next one finds done", async () => {
   await using stage = await openStage(["1"]);
   const { scene, daemon } = stage;
@@ -149,7 +166,7 @@ test("P4 a daemon that is killed keeps no worker from working, and one that come
   invariants(scene);
 }, 40_000);
 
-test("P5 a worker that was stopped beyond its lock publishes nothing when it goes on", async () => {
+test("P5 P6 a worker that was stopped, or whose loop was blocked, beyond its lock publishes nothing when it goes on", async () => {
   await using stage = await openStage(["1"]);
   const { scene, daemon } = stage;
   const first = await stage.worker();
