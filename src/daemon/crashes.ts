@@ -1,6 +1,5 @@
 import { crashKeyOf, type Job } from "./job.ts";
-import type { Quarantine } from "./record.ts";
-import type { BookOptions } from "./runs.ts";
+import type { BookOptions, Quarantine } from "./record.ts";
 import type { Shelf } from "./shelf.ts";
 
 const CRASHES_MAX = 3;

@@ -1,5 +1,4 @@
-import type { Progress } from "./record.ts";
-import type { BookOptions } from "./runs.ts";
+import type { BookOptions, Progress } from "./record.ts";
 import type { Shelf } from "./shelf.ts";
 
 /** A progress nobody has renewed is of a process that is gone. */

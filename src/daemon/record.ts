@@ -68,3 +68,9 @@ export type DaemonEvent =
   | { readonly kind: "progress"; readonly mirror: string; readonly progress: Progress }
   | { readonly kind: "mirror"; readonly mirror: string }
   | { readonly kind: "config"; readonly ok: boolean };
+
+/** What the books of the records share. */
+export type BookOptions = {
+  readonly now: () => Date;
+  readonly tell: (event: DaemonEvent) => Promise<void>;
+};

@@ -1,16 +1,10 @@
 import { type Crashes, openCrashes } from "./crashes.ts";
+import { type MirrorBook, openMirrorBook } from "./mirror-book.ts";
 import { openProgressBook, type ProgressBook } from "./progress.ts";
-import type { DaemonEvent } from "./record.ts";
-import {
-  type BookOptions,
-  type MirrorBook,
-  openMirrorBook,
-  openRuns,
-  openTags,
-  type Runs,
-  type Tags,
-} from "./runs.ts";
+import type { BookOptions, DaemonEvent } from "./record.ts";
+import { openRuns, type Runs } from "./runs.ts";
 import type { Shelf } from "./shelf.ts";
+import { openTags, type Tags } from "./tags.ts";
 
 /** What the processes of an installation know of their work. Lost with the shelf, and then made again run by run. */
 export type Records = {

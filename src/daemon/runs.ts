@@ -1,16 +1,11 @@
 import type { Failure } from "../lib/error.ts";
 import type { Outcome } from "../sync/report.ts";
-import type { DaemonEvent, MirrorRecord, Run, TagRecord } from "./record.ts";
+import type { BookOptions, Run } from "./record.ts";
 import type { Shelf } from "./shelf.ts";
+import { openTags } from "./tags.ts";
 
 const RUNS_KEPT = 20;
-const HISTORY_KEPT = 10;
 const RUN_KEPT_MS = 24 * 3_600_000;
-
-export type BookOptions = {
-  readonly now: () => Date;
-  readonly tell: (event: DaemonEvent) => Promise<void>;
-};
 
 /** What every run did, while it runs and afterwards. */
 export type Runs = {
@@ -100,78 +95,3 @@ export function openRuns(shelf: Shelf, { now, tell }: BookOptions): Runs {
 }
 
 const placeOf = (run: string): string => `run:${run}`;
-
-/** What every tag points at, and did. */
-export type Tags = {
-  note(outcome: Outcome): Promise<void>;
-  of(mirror: string): Promise<readonly TagRecord[]>;
-  get(mirror: string, tag: string): Promise<TagRecord | undefined>;
-};
-
-export function openTags(shelf: Shelf, { now }: BookOptions): Tags {
-  async function get(mirror: string, tag: string): Promise<TagRecord | undefined> {
-    const text = await shelf.get(`tags:${mirror}`, tag);
-    return text === undefined ? undefined : (JSON.parse(text) as TagRecord);
-  }
-  return {
-    get,
-    async note(outcome) {
-      const place = `tags:${outcome.mirror}`;
-      if (outcome.kind === "pruned") return shelf.remove(place, [outcome.tag]);
-      const known = await get(outcome.mirror, outcome.tag);
-      const record = renewed(outcome, known, now().toISOString());
-      return shelf.put(place, { [outcome.tag]: JSON.stringify(record) });
-    },
-    async of(mirror) {
-      const texts = [...(await shelf.all(`tags:${mirror}`)).values()];
-      return texts.map((text) => JSON.parse(text) as TagRecord);
-    },
-  };
-}
-
-function renewed(outcome: Outcome, known: TagRecord | undefined, at: string): TagRecord {
-  const digest = "digest" in outcome ? outcome.digest : known?.digest;
-  const flipped = digest !== undefined && digest !== known?.digest;
-  const history = [...(flipped ? [{ digest, at }] : []), ...(known?.history ?? [])];
-  const publishedAt = flipped && outcome.kind !== "unchanged" ? at : known?.publishedAt;
-  return {
-    tag: outcome.tag,
-    checkedAt: at,
-    last: outcome.kind,
-    history: history.slice(0, HISTORY_KEPT),
-    ...(digest === undefined ? {} : { digest }),
-    ...(publishedAt === undefined ? {} : { publishedAt }),
-    ...("failure" in outcome ? { failure: outcome.failure } : {}),
-  };
-}
-
-/** What is known of every mirror besides its runs. */
-export type MirrorBook = {
-  read(mirror: string): Promise<MirrorRecord>;
-  due(mirror: string, dueAt: Date): Promise<void>;
-  pause(mirror: string, by: string): Promise<void>;
-  resume(mirror: string): Promise<void>;
-};
-
-export function openMirrorBook(shelf: Shelf, { now, tell }: BookOptions): MirrorBook {
-  async function read(mirror: string): Promise<MirrorRecord> {
-    return Object.fromEntries(await shelf.all(`mirror:${mirror}`));
-  }
-  return {
-    read,
-    async due(mirror, dueAt) {
-      const { lastDueAt } = await read(mirror);
-      const text = dueAt.toISOString();
-      if (lastDueAt === undefined || lastDueAt < text)
-        await shelf.put(`mirror:${mirror}`, { lastDueAt: text });
-    },
-    async pause(mirror, by) {
-      await shelf.put(`mirror:${mirror}`, { pausedAt: now().toISOString(), pausedBy: by });
-      await tell({ kind: "mirror", mirror });
-    },
-    async resume(mirror) {
-      await shelf.remove(`mirror:${mirror}`, ["pausedAt", "pausedBy"]);
-      await tell({ kind: "mirror", mirror });
-    },
-  };
-}
