@@ -31,7 +31,7 @@ const RESTART_SOURCE_MS = 55_000;
 const RSS_MAX_BYTES = 190_000_000;
 const SLOPE_MAX_BYTES_PER_MINUTE = 1_000_000;
 /** Two locks and some due times: what was under way when the last worker was killed comes again. */
-const SETTLE_MS = 150_000;
+const SETTLE_MS = Number(process.env["SETTLE"] ?? 150_000);
 
 const { values } = parseArgs({ options: { minutes: { type: "string", default: "10" } } });
 const runMs = Number(values.minutes) * 60_000;
@@ -184,6 +184,7 @@ const events = Object.values(counts).reduce((sum, count) => sum + count, 0);
 console.log(`events ${events}`, counts);
 console.log(`tags that are wrong in the end: ${wrong().length} of ${MIRRORS * TAGS}`);
 console.log(`mirrors that were missed: ${missed.length}`);
+for (const mirror of missed) console.log(JSON.stringify(mirror));
 console.log(
   `daemon: at most ${Math.round(peakBytes / 1e6)} MB, ${(slope / 1e6).toFixed(2)} MB a minute after warm-up`,
 );

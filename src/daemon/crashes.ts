@@ -1,8 +1,10 @@
-import { crashKeyOf, type Job } from "./job.ts";
+import { crashKeyOf, type Job, workKeyOf } from "./job.ts";
 import type { BookOptions, Quarantine } from "./record.ts";
 import type { Shelf } from "./shelf.ts";
 
 const CRASHES_MAX = 3;
+/** A count that nobody took back (Redis was away when its job ended) is forgotten after so long. */
+const COUNTED_MS = 6 * 3_600_000;
 
 /** Jobs that were begun and never ended: they took their workers with them. After three times a job is left alone. */
 export type Crashes = {
@@ -21,10 +23,12 @@ export function openCrashes(shelf: Shelf, { now, tell }: BookOptions): Crashes {
   }
   return {
     async enter(job) {
-      const key = crashKeyOf(job);
+      const key = workKeyOf(job);
       const known = await shelf.get("quarantine", key);
       if (known !== undefined) return JSON.parse(known) as Quarantine;
-      const begun = await shelf.add("begun", key, 1);
+      const place = placeOf(job);
+      const begun = await shelf.add(place, "count", 1);
+      await shelf.put(place, { at: now().toISOString() }, { keepMs: COUNTED_MS });
       if (begun <= CRASHES_MAX) return undefined;
       const [first, ...others] = job.kind === "apply" ? job.actions : [];
       const quarantine: Quarantine = {
@@ -38,13 +42,16 @@ export function openCrashes(shelf: Shelf, { now, tell }: BookOptions): Crashes {
       await tell({ kind: "mirror", mirror: job.mirror });
       return quarantine;
     },
-    leave: (job) => shelf.remove("begun", [crashKeyOf(job)]),
+    leave: (job) => shelf.remove(placeOf(job)),
     quarantined,
     async release(mirror) {
       const keys = (await quarantined()).filter((one) => one.mirror === mirror).map(({ key }) => key);
       await shelf.remove("quarantine", keys);
-      await shelf.remove("begun", keys);
+      // the jobs themselves were counted under the same keys, but for checks: each of those has its own
+      for (const key of keys) await shelf.remove(`begun:${key}`);
       await tell({ kind: "mirror", mirror });
     },
   };
 }
+
+const placeOf = (job: Job): string => `begun:${crashKeyOf(job)}`;

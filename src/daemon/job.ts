@@ -45,8 +45,13 @@ export function subjectOf(job: Job): string {
   return `apply ${job.mirror}:${others.length === 0 && first ? first.tag : "*"}`;
 }
 
-/** What a crash is counted for: another digest is another matter. */
+/** What a crash is counted for. Another digest is another matter, and checks of one mirror may overlap. */
 export function crashKeyOf(job: Job): string {
+  return job.kind === "check" ? subjectOf(job) : workKeyOf(job);
+}
+
+/** What is quarantined: the check of a mirror, or a digest of a tag. */
+export function workKeyOf(job: Job): string {
   if (job.kind === "check") return `check ${job.mirror}`;
   const [first, ...others] = job.actions;
   const image = first && "image" in first && others.length === 0 ? `@${first.image.digest}` : "";
