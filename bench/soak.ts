@@ -31,7 +31,7 @@ const RESTART_SOURCE_MS = 55_000;
 const RSS_MAX_BYTES = 190_000_000;
 const SLOPE_MAX_BYTES_PER_MINUTE = 1_000_000;
 /** Two locks and some due times: what was under way when the last worker was killed comes again. */
-const SETTLE_MS = Number(process.env["SETTLE"] ?? 150_000);
+const SETTLE_MS = 150_000;
 
 const { values } = parseArgs({ options: { minutes: { type: "string", default: "10" } } });
 const runMs = Number(values.minutes) * 60_000;
