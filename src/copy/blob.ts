@@ -2,7 +2,14 @@ import { isSyncError, SyncError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Lease } from "../oci/lease.ts";
-import type { BlobPlaced, Content, ImageSource, ImageTarget } from "../oci/store.ts";
+import type {
+  BlobPlaced,
+  Content,
+  ImageSource,
+  ImageTarget,
+  OpenContent,
+  ReadBlobOptions,
+} from "../oci/store.ts";
 import type { Events } from "./events.ts";
 import { onceMore } from "./once-more.ts";
 
@@ -40,7 +47,7 @@ export async function placeBlob(
     const placedIn = trust ? held.placedIn : undefined;
     const placed = await onceMore(() => {
       if (told !== 0) onBytes(-told);
-      const content = (): Content => contentOf(descriptor, source, signal);
+      const content: OpenContent = (fromBytes) => contentOf(descriptor, source, { fromBytes, signal });
       return target.pushBlob(descriptor, content, { signal, onBytes, placedIn });
     });
     held.place(target.name);
@@ -51,12 +58,13 @@ export async function placeBlob(
 }
 
 /** Small blobs may stand in the manifest itself, verified when it was read. */
-function contentOf(descriptor: Descriptor, source: ImageSource, signal: AbortSignal): Content {
-  return descriptor.data === undefined ? source.blob(descriptor, { signal }) : embedded(descriptor.data);
+function contentOf(descriptor: Descriptor, source: ImageSource, options: ReadBlobOptions): Content {
+  const { data } = descriptor;
+  return data === undefined ? source.blob(descriptor, options) : embedded(data, options);
 }
 
-async function* embedded(data: string): Content {
-  const bytes = Buffer.from(data, "base64");
+async function* embedded(data: string, { fromBytes }: ReadBlobOptions): Content {
+  const bytes = Buffer.from(data, "base64").subarray(fromBytes);
   if (bytes.length > 0) yield bytes;
 }
 

@@ -6,7 +6,7 @@ import { isSyncError, SyncError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, encodedOf } from "../oci/digest.ts";
 import { MANIFEST_READ_MAX_BYTES } from "../oci/manifest.ts";
-import type { Content } from "../oci/store.ts";
+import type { ReadBlobOptions, Content } from "../oci/store.ts";
 import { verified } from "../oci/verified.ts";
 import { insideOf, onDisk, openInside, readInside, syncDirectory, writeAll } from "./files.ts";
 import { untilAborted } from "./until-aborted.ts";
@@ -22,7 +22,7 @@ export type Blobs = {
   /** Whether its bytes are right, too: reads all of them. */
   isWhole(blob: Sized, options?: Cancellable): Promise<boolean>;
   /** @throws {SyncError} BLOB_UNKNOWN, LAYOUT_INVALID, DISK */
-  read(digest: Digest, options?: Cancellable): Content;
+  read(digest: Digest, options?: ReadBlobOptions): Content;
   /** A small one at once; undefined when it is not there, `"large"` when it is larger than a manifest can be. */
   readManifest(digest: Digest): Promise<Uint8Array | "large" | undefined>;
   /** @throws {SyncError} what `verified` and `content` throw, DISK_FULL, DISK; then nothing stays */
@@ -132,7 +132,7 @@ async function writeBlob(
 async function* readBlob(
   root: string,
   digest: Digest,
-  { signal }: Cancellable = {},
+  { fromBytes = 0, signal }: ReadBlobOptions = {},
 ): AsyncGenerator<Uint8Array, void, void> {
   signal?.throwIfAborted();
   const path = pathOf(root, digest);
@@ -142,13 +142,16 @@ async function* readBlob(
     const { size } = await onDisk(path, () => file.stat());
     let ahead = Buffer.allocUnsafeSlow(Math.max(1, Math.min(size, CHUNK_BYTES)));
     let shown = Buffer.allocUnsafeSlow(size > CHUNK_BYTES ? CHUNK_BYTES : 1);
-    let reading = file.read(ahead);
+    let at = fromBytes;
+    const readAhead = (): Promise<{ bytesRead: number }> => file.read(ahead, 0, ahead.length, at);
+    let reading = readAhead();
     for (;;) {
       const pending = reading;
       const { bytesRead } = await onDisk(path, () => pending);
       if (bytesRead === 0) return;
+      at += bytesRead;
       [ahead, shown] = [shown, ahead];
-      reading = file.read(ahead);
+      reading = readAhead();
       reading.catch(() => {}); // seen by the next turn, if there is one
       yield shown.subarray(0, bytesRead);
       signal?.throwIfAborted();

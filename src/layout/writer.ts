@@ -69,7 +69,7 @@ export function openWriter(files: Files, readGraph: () => Promise<Graph>): Write
         return { how: "present", bytes: 0 };
       }
       const held = await locked();
-      await blobs.write(descriptor, open(), { temporary: held.temporary(), onBytes, signal });
+      await blobs.write(descriptor, open(0), { temporary: held.temporary(), onBytes, signal });
       doubted.delete(digest);
       return { how: "pushed", bytes: size };
     },

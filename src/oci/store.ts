@@ -8,6 +8,12 @@ import type { Manifest } from "./manifest.ts";
  */
 export type Content = AsyncIterable<Uint8Array>;
 
+/** Opens a blob's content: all of it (0), or what follows its first `fromBytes`. */
+export type OpenContent = (fromBytes: number) => Content;
+
+/** `fromBytes`: without so many bytes of the beginning, which somebody has already. */
+export type ReadBlobOptions = Cancellable & { readonly fromBytes?: number };
+
 /** Where images are read: one repository of a registry, or one OCI image layout. */
 export interface ImageSource {
   /** For messages: `registry/repository` or `oci:DIR`. */
@@ -33,7 +39,7 @@ export interface ImageSource {
    *
    * @throws {SyncError} BLOB_UNKNOWN, CONTENT_ENCODING, RANGE, STALLED, …
    */
-  blob(descriptor: Descriptor, options?: Cancellable): Content;
+  blob(descriptor: Descriptor, options?: ReadBlobOptions): Content;
 
   /**
    * Manifests whose subject is `digest`: from the referrers API, else from the fallback tag; cosign's tags too
@@ -77,10 +83,10 @@ export interface ImageTarget {
 
   /**
    * Puts a blob in place: finds it here, mounts it from a repository of the same registry that is known to have it, or
-   * uploads what `open` gives. `open` may be called again when an upload has to start over; its bytes are `verified()`
-   * by the target before the closing request, whatever the caller did.
+   * uploads what `open` gives. `open` may be called again when an upload breaks, from 0 or from where it goes on; its bytes are
+   * `verified()` by the target before the closing request, whatever the caller did.
    */
-  pushBlob(descriptor: Descriptor, open: () => Content, options?: PushBlobOptions): Promise<BlobPlaced>;
+  pushBlob(descriptor: Descriptor, open: OpenContent, options?: PushBlobOptions): Promise<BlobPlaced>;
 
   /**
    * Writes a manifest verbatim, under `tag` or (without) under its digest. Everything it names is in place before.
@@ -95,7 +101,7 @@ export interface ImageTarget {
 }
 
 export type PushBlobOptions = Cancellable & {
-  /** Told while bytes go out; a restarted upload tells a negative number first. */
+  /** Told while bytes go out; an upload that has to send some again tells a negative number first. */
   readonly onBytes?: (bytes: number) => void;
   /** The name of a target of the same blob store that was given this blob lately. */
   readonly placedIn?: string | undefined;

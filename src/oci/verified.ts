@@ -1,9 +1,22 @@
+import type { Hash } from "node:crypto";
+
 import { SyncError } from "../lib/error.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { algorithmOf, hashFor } from "./digest.ts";
 
 /** How much of a blob's end is held back until everything is known to be right. */
 export const HELD_BACK_BYTES = 64 * 1024;
+
+/** How far a blob is proven: its first `bytes`, all before those that are held back. */
+export type Checkpoint = { readonly bytes: number; readonly hash: Hash };
+
+export type VerifiedOptions = {
+  /** Goes on from here: `content` is what follows. */
+  readonly from?: Checkpoint | undefined;
+  /** Told about every `checkpointBytes` or more. */
+  readonly onCheckpoint?: (checkpoint: Checkpoint) => void;
+  readonly checkpointBytes?: number;
+};
 
 /**
  * The bytes of `content`, proven: whoever has read this to its end has read exactly the blob of `descriptor`.
@@ -16,11 +29,14 @@ export const HELD_BACK_BYTES = 64 * 1024;
 export async function* verified(
   content: AsyncIterable<Uint8Array>,
   { digest, size }: Pick<Descriptor, "digest" | "size">,
+  { from, onCheckpoint, checkpointBytes = Infinity }: VerifiedOptions = {},
 ): AsyncGenerator<Uint8Array, void, void> {
-  const hash = hashFor(digest);
+  // a checkpoint may be gone on from more than once
+  const hash = from?.hash.copy() ?? hashFor(digest);
   const passBytes = Math.max(0, size - HELD_BACK_BYTES);
   const held = Buffer.allocUnsafe(size - passBytes);
-  let receivedBytes = 0;
+  let receivedBytes = from?.bytes ?? 0;
+  let checkedBytes = receivedBytes;
   for await (const chunk of content) {
     const start = receivedBytes;
     receivedBytes += chunk.length;
@@ -30,6 +46,10 @@ export async function* verified(
         allowed: size,
       });
     hash.update(chunk);
+    if (receivedBytes - checkedBytes >= checkpointBytes && receivedBytes <= passBytes) {
+      checkedBytes = receivedBytes;
+      onCheckpoint?.({ bytes: receivedBytes, hash: hash.copy() });
+    }
     const passed = Math.max(0, Math.min(chunk.length, passBytes - start));
     if (passed < chunk.length) held.set(chunk.subarray(passed), start + passed - passBytes);
     if (passed > 0) yield chunk.subarray(0, passed);

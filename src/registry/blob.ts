@@ -1,6 +1,7 @@
 import { type Cancellable, sleep } from "../lib/cancel.ts";
 import { ERROR_CODES, isSyncError, SyncError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
+import type { ReadBlobOptions } from "../oci/store.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { errorOfTransport } from "./error.ts";
 import { header, refuseEncoding } from "./manifests.ts";
@@ -32,12 +33,13 @@ export async function* readBlob(
   descriptor: Descriptor,
   endpoint: Endpoint,
   timeouts: BlobTimeouts,
-  { signal }: Cancellable = {},
+  { fromBytes = 0, signal }: ReadBlobOptions = {},
 ): AsyncGenerator<Uint8Array, void, void> {
   const { size } = descriptor;
-  let givenBytes = 0;
+  let givenBytes = fromBytes;
   let ranges = true;
   let fruitless = 0;
+  if (fromBytes > 0 && fromBytes >= size) return;
   for (;;) {
     const startBytes = givenBytes;
     try {

@@ -13,7 +13,8 @@ import {
   type subjectQueue,
 } from "./referrers.ts";
 import { listTags } from "./tags.ts";
-import { placeBlob, type UploadMemory } from "./upload.ts";
+import type { UploadMemory } from "./upload-session.ts";
+import { placeBlob } from "./upload.ts";
 
 /** What the repositories of one registry share. */
 export type Shared = {

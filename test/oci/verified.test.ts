@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { digestOf } from "../../src/oci/digest.ts";
-import { HELD_BACK_BYTES, verified } from "../../src/oci/verified.ts";
+import { type Checkpoint, HELD_BACK_BYTES, verified } from "../../src/oci/verified.ts";
 import { seededBytes } from "../support/images-content.ts";
 import { readAll, reusing } from "../support/port.ts";
 
@@ -27,6 +27,13 @@ function flipped(at: number): Uint8Array {
   const copy = Uint8Array.from(bytes);
   copy[at] = (copy[at] ?? 0) ^ 1;
   return copy;
+}
+
+async function checkpointsOf(chunkBytes: number, checkpointBytes: number): Promise<Checkpoint[]> {
+  const checkpoints: Checkpoint[] = [];
+  const onCheckpoint = (checkpoint: Checkpoint): void => void checkpoints.push(checkpoint);
+  await readAll(verified(reusing(bytes, chunkBytes), blob, { checkpointBytes, onCheckpoint }));
+  return checkpoints;
 }
 
 describe("verified gives", () => {
@@ -72,6 +79,30 @@ describe("verified gives", () => {
     await reader.next();
     expect(asked).toBe(1);
     await reader.return();
+  });
+});
+
+describe("verified goes on from a checkpoint", () => {
+  test("as often as it likes, with the bytes that follow", async () => {
+    const checkpoints = await checkpointsOf(7_001, 50_000);
+    expect(checkpoints.map((checkpoint) => checkpoint.bytes)).toEqual([56_008, 112_016, 168_024, 224_032]);
+    for (const from of [...checkpoints, ...checkpoints]) {
+      const read = await readAll(verified(reusing(bytes.subarray(from.bytes)), blob, { from }));
+      expect(Buffer.compare(read, bytes.subarray(from.bytes))).toBe(0);
+    }
+  });
+
+  test("never within what is held back", async () => {
+    const checkpoints = await checkpointsOf(1_000, 1_000);
+    expect(checkpoints.at(-1)?.bytes).toBeLessThanOrEqual(SIZE - HELD_BACK_BYTES);
+  });
+
+  test("and refuses other bytes than those that follow", async () => {
+    const [from] = await checkpointsOf(50_000, 50_000);
+    const other = flipped(SIZE - 1).subarray(50_000);
+    expect(await given(verified(reusing(other), blob, { from }))).toMatchObject({ code: "DIGEST_MISMATCH" });
+    const again = bytes.subarray(40_000);
+    expect(await given(verified(reusing(again), blob, { from }))).toMatchObject({ code: "BLOB_LONG" });
   });
 });
 

@@ -5,6 +5,7 @@ import { type Manifest, parseManifest } from "../../src/oci/manifest.ts";
 import type {
   BlobPlaced,
   Content,
+  OpenContent,
   ImageSource,
   ImageTarget,
   PushBlobOptions,
@@ -166,11 +167,11 @@ function reader(state: State, spoiled: Map<Digest, Uint8Array[]>): ImageSource {
       if (manifest) return manifest;
       throw new SyncError("MANIFEST_UNKNOWN", `${name} has no ${reference}`);
     },
-    async *blob({ digest }, { signal } = {}) {
+    async *blob({ digest }, { fromBytes = 0, signal } = {}) {
       await call({ operation: "blob", reference: digest }, signal);
       const bytes = spoiled.get(digest)?.shift() ?? blobs.get(digest);
       if (!bytes) throw new SyncError("BLOB_UNKNOWN", `${name} has no ${digest}`);
-      for (let at = 0; at < bytes.length; at += 10_000) {
+      for (let at = fromBytes; at < bytes.length; at += 10_000) {
         signal?.throwIfAborted();
         yield bytes.subarray(at, at + 10_000);
       }
@@ -210,13 +211,13 @@ function writer(
 
   async function upload(
     descriptor: Descriptor,
-    open: () => Content,
+    open: OpenContent,
     { signal, onBytes }: PushBlobOptions,
   ): Promise<BlobPlaced> {
     const { digest, size } = descriptor;
     await call({ operation: "pushBlob", reference: digest }, signal);
     const chunks: Buffer[] = [];
-    for await (const chunk of untilAborted(verified(open(), descriptor), signal)) {
+    for await (const chunk of untilAborted(verified(open(0), descriptor), signal)) {
       chunks.push(Buffer.from(chunk));
       onBytes?.(chunk.length);
     }

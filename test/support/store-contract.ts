@@ -96,6 +96,17 @@ function blobContract(open: Open): void {
     expect((await readAll(store.source.blob(describing(bytes)))).length).toBe(bytes.length);
   });
 
+  test.for([0, 1, 64 * 1024, 512 * 1024, 1_234_567, 1_999_999, 2_000_000])(
+    "reads what follows the first %i bytes of a blob",
+    async (fromBytes) => {
+      await using store = await open();
+      const bytes = seededBytes("followed", 2_000_000);
+      await store.target.pushBlob(describing(bytes), () => reusing(bytes));
+      const read = await readAll(store.source.blob(describing(bytes), { fromBytes }));
+      expect(Buffer.compare(read, bytes.subarray(fromBytes))).toBe(0);
+    },
+  );
+
   test("knows nothing of a blob that was never pushed", async () => {
     await using store = await open();
     await pushBuilt(store.target, buildImage(), "there");

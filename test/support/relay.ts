@@ -1,0 +1,62 @@
+import { once } from "node:events";
+import { createServer, request as ask } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export type RelayOptions = {
+  /** A longer body is answered 413, unread, as nginx does (`client_max_body_size`). */
+  readonly bodyLimitBytes?: number;
+  /** The nth request of this method breaks when so many bytes of its body have gone through. */
+  readonly cut?: { readonly method: string; readonly nth: number; readonly throughBytes: number };
+};
+
+export type Relay = AsyncDisposable & { readonly host: string; count(method: string): number };
+
+/** A proxy in front of a registry that nobody here wrote, to do to it what networks do. */
+export async function startRelay(
+  toHost: string,
+  { bodyLimitBytes = Infinity, cut }: RelayOptions,
+): Promise<Relay> {
+  const counts = new Map<string, number>();
+  const server = createServer((message, response) => {
+    const { method = "", url = "", headers } = message;
+    const nth = (counts.get(method) ?? 0) + 1;
+    counts.set(method, nth);
+    const [hostname, port] = toHost.split(":");
+    if (Number(headers["content-length"] ?? 0) > bodyLimitBytes) {
+      response.writeHead(413, { connection: "close" }).end();
+      return;
+    }
+    const onward = ask({ hostname, port, method, path: url, headers, agent: false });
+    onward.on("error", () => message.destroy());
+    onward.on("response", (answer) => {
+      response.writeHead(answer.statusCode ?? 0, answer.headers);
+      answer.pipe(response);
+    });
+    const isCut = cut?.method === method && cut.nth === nth;
+    let leftBytes = isCut ? cut.throughBytes : Infinity;
+    onward.flushHeaders();
+    if (leftBytes === 0) {
+      onward.destroy();
+      return;
+    }
+    message.on("data", (chunk: Buffer) => {
+      const passed = chunk.subarray(0, leftBytes);
+      leftBytes -= passed.length;
+      // what is on its way arrives, and then no more
+      onward.write(passed, () => leftBytes === 0 && onward.destroy());
+      if (leftBytes === 0) message.pause();
+    });
+    message.on("end", () => onward.end());
+    message.on("close", () => message.complete || onward.destroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    count: (method) => counts.get(method) ?? 0,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
