@@ -103,9 +103,9 @@
 {{- if ne (toString $values.rbac.prune) "auto" }}
 {{- $prunes = $values.rbac.prune }}
 {{- end -}}
-- apiGroups: [image.openshift.io] # read a stream, make it, note in it what is ours
+- apiGroups: [image.openshift.io] # read and watch streams, make them, note in them what is ours
   resources: [imagestreams]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [image.openshift.io] # pull and push
   resources: [imagestreams/layers]
   verbs: [get, update]

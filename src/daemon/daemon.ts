@@ -5,6 +5,7 @@ import type { Allowance, AllowanceLimits } from "../oci/allowance.ts";
 import { type ContextOptions, openContext } from "../sync/context.ts";
 import { redisAllowance } from "./allowance-redis.ts";
 import { type Cron, nodeCron } from "./cron.ts";
+import type { DriftBookOptions } from "./drift-book.ts";
 import { type Generation, openGeneration } from "./generation.ts";
 import { type LeaseOptions, redisLease } from "./lease-redis.ts";
 import { type LivingConfig, openLivingConfig } from "./living-config.ts";
@@ -18,6 +19,7 @@ import { openScheduler, type Scheduler } from "./schedule.ts";
 import { redisShelf } from "./shelf-redis.ts";
 import { inProcessShelf } from "./shelf.ts";
 import { openView } from "./show.ts";
+import { openStreamWatch, type StreamWatch } from "./stream-watch.ts";
 import type { DaemonView } from "./view.ts";
 import { doJob } from "./worker.ts";
 
@@ -34,6 +36,7 @@ export type DaemonOptions = {
   readonly cron?: Cron;
   /** How long a job is a worker's without a sign of life. */
   readonly lockMs?: number;
+  readonly streamWatch?: Pick<DriftBookOptions, "settleMs" | "restMs">;
 };
 
 /** All mirrors, until told to stop: schedule → queue → worker. */
@@ -81,7 +84,17 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     log,
     onMissed: (mirror) => observers.tell({ kind: "missed", mirror }),
   });
-  const follow = ({ mirrors }: Config): void => (schedules ? scheduler.follow(mirrors) : undefined);
+  const streamWatch = openStreamWatch({
+    demand: (...asked) => scheduler.demand(...asked),
+    log,
+    now,
+    ...options.streamWatch,
+  });
+  const follow = ({ mirrors }: Config): void => {
+    if (!schedules) return;
+    scheduler.follow(mirrors);
+    streamWatch.follow(generations.current());
+  };
   const living = await openLivingConfig({
     load,
     log,
@@ -123,6 +136,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     records,
     queue,
     scheduler,
+    streamWatch,
     living,
     link,
     observers,
@@ -138,6 +152,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     async stop({ signal }) {
       stopping.abort();
       scheduler[Symbol.dispose]();
+      streamWatch[Symbol.dispose]();
       living[Symbol.dispose]();
       await endWork(workers, signal);
       await atMost(CLOSING_MS, Promise.all([generations.close(), queue[Symbol.asyncDispose]()]));
@@ -225,6 +240,7 @@ export type ViewParts = {
   readonly records: Records;
   readonly queue: Queue;
   readonly scheduler: Scheduler;
+  readonly streamWatch: StreamWatch;
   readonly living: LivingConfig;
   readonly link: RedisLink | undefined;
   readonly observers: Observers;

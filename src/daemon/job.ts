@@ -1,7 +1,7 @@
 import type { Action } from "../plan/plan.ts";
 
-/** Why a mirror was checked. */
-export type Cause = "schedule" | "missed" | "asked" | "webhook" | "retry";
+/** Why a mirror was checked. `stream`: somebody else changed what it published. */
+export type Cause = "schedule" | "missed" | "asked" | "webhook" | "retry" | "stream";
 
 /** What waits in the queue. JSON-safe: names and digests, never a secret. */
 export type Job = CheckJob | ApplyJob;
@@ -10,7 +10,7 @@ export type Job = CheckJob | ApplyJob;
 export type CheckJob = {
   readonly kind: "check";
   readonly mirror: string;
-  /** One run per mirror and due time, whoever noticed it. */
+  /** One run per mirror and due time (or other occasion), whoever noticed it. */
   readonly run: string;
   /** ISO, before jitter. */
   readonly dueAt: string;

@@ -22,8 +22,15 @@ export type Scheduler = Disposable & {
   /** Follows these mirrors from now on; those that were there before go on as they are. */
   follow(mirrors: readonly Mirror[]): void;
   /** Makes a mirror due now. */
-  demand(mirror: string, cause: Cause, movedAt?: string): Promise<"queued" | "duplicate">;
+  demand(mirror: string, cause: Cause, options?: DemandOptions): Promise<"queued" | "duplicate">;
   next(mirror: Mirror, count: number): readonly Date[];
+};
+
+export type DemandOptions = {
+  /** ISO: when the source says that it moved. */
+  readonly movedAt?: string | undefined;
+  /** What made it due. Demanded twice, by whichever replica, it is checked once. Default: this very moment. */
+  readonly occasion?: string;
 };
 
 const AGAIN_MS = 5_000;
@@ -86,9 +93,10 @@ export function openScheduler({ cron, queue, records, log, onMissed }: ScheduleP
         );
       }
     },
-    demand(mirror, cause, movedAt) {
+    demand(mirror, cause, { movedAt, occasion } = {}) {
       const job = checkJob(mirror, cron.now(), cause);
-      return send(movedAt === undefined ? job : { ...job, movedAt }, 0);
+      const run = occasion === undefined ? job.run : `${mirror}@${occasion}`;
+      return send({ ...job, run, ...(movedAt === undefined ? {} : { movedAt }) }, 0);
     },
     next: ({ schedule }, count) => (schedule ? cron.next(schedule, count) : []),
     [Symbol.dispose]() {

@@ -102,7 +102,7 @@ export function openView(parts: ViewParts): DaemonView {
       const meant = living
         .current()
         .mirrors.filter(({ source }) => source.kind === "registry" && formatPlace(source) === repository);
-      await Promise.all(meant.map(({ name }) => scheduler.demand(name, "webhook", at)));
+      await Promise.all(meant.map(({ name }) => scheduler.demand(name, "webhook", { movedAt: at })));
       return meant.map(({ name }) => name);
     },
     observe: (listener) => observers.listen(listener),
@@ -130,6 +130,7 @@ export function openView(parts: ViewParts): DaemonView {
       },
       ...(redis ? { redis } : {}),
       ...(jobs ? { jobs } : {}),
+      streamWatches: parts.streamWatch.states(),
       allowances: await Promise.all(living.current().registries.map(allowanceStatus)),
     };
   }

@@ -4,6 +4,7 @@ import type { Outcome } from "../sync/report.ts";
 import type { Counts } from "./queue.ts";
 import type { DaemonEvent, Progress, Quarantine, Run, TagRecord } from "./record.ts";
 import type { RedisState } from "./redis.ts";
+import type { WatchState } from "./stream-watch.ts";
 
 /**
  * `fresh`: its last run was good, and none is overdue. `late`: a due time passed and no run has ended since. `failing`: its last
@@ -61,6 +62,8 @@ export type Health = {
   /** undefined while Redis is away. */
   readonly jobs?: Counts;
   readonly workers: number;
+  /** Of the namespaces with streams that mirrors fill; none in a process without schedules. */
+  readonly streamWatches: readonly WatchState[];
   readonly allowances: readonly AllowanceStatus[];
 };
 

@@ -26,6 +26,12 @@ export type Cluster = AsyncDisposable & {
    * does not list the error of `failed`
    */
   call(call: Call, options?: Cancellable): Promise<KubeAnswer>;
+  /**
+   * A GET that is answered bit by bit, a line of JSON each (a watch), until the server ends it. Asked once.
+   *
+   * @throws {SyncError} as `call`; CLUSTER_UNREACHABLE also after `timeoutMs` without a byte
+   */
+  lines(call: Pick<Call, "path" | "where" | "timeoutMs">, options?: Cancellable): AsyncIterable<unknown>;
 };
 
 export type Call = {
@@ -62,7 +68,16 @@ export async function openCluster({
   ...options
 }: ClusterOptions): Promise<Cluster> {
   const access = await openKubeAccess(options);
-  const dispatcher = dispatcherFor(access);
+  const dispatcher = dispatcherFor(access, { connections: 16 });
+  // each watch keeps its connection: calls must not wait for them
+  const watching = dispatcherFor(access, { connections: null });
+
+  const headers = async (): Promise<Record<string, string>> => ({
+    ...(await access.headers()),
+    accept: "application/json",
+    "user-agent": "tagferry",
+  });
+  const pathOf = (path: string): string => `${access.server.pathname.replace(/\/$/, "")}${path}`;
 
   async function once(call: Call, signal: AbortSignal | undefined): Promise<KubeAnswer> {
     const { method, path, body, where, contentType = "application/json", timeoutMs = TIMEOUT_MS } = call;
@@ -70,12 +85,10 @@ export async function openCluster({
     try {
       const response = await dispatcher.request({
         origin: access.server.origin,
-        path: `${access.server.pathname.replace(/\/$/, "")}${path}`,
+        path: pathOf(path),
         method,
         headers: {
-          ...(await access.headers()),
-          accept: "application/json",
-          "user-agent": "tagferry",
+          ...(await headers()),
           ...(body === undefined ? {} : { "content-type": contentType }),
         },
         body: body === undefined ? null : JSON.stringify(body),
@@ -92,8 +105,31 @@ export async function openCluster({
     }
   }
 
+  async function* lines(
+    { path, where, timeoutMs = TIMEOUT_MS }: Pick<Call, "path" | "where" | "timeoutMs">,
+    { signal }: Cancellable = {},
+  ): AsyncGenerator<unknown, void, void> {
+    try {
+      const response = await watching.request({
+        origin: access.server.origin,
+        path: pathOf(path),
+        method: "GET",
+        headers: await headers(),
+        bodyTimeout: timeoutMs,
+        signal: signal ?? null,
+      });
+      log.debug({ method: "GET", path, status: response.statusCode }, "cluster request");
+      if (response.statusCode === 200) return yield* readLines(response.body, where);
+      const answer = { status: response.statusCode, body: await readJson(response, where) };
+      throw errorOf(answer, { method: "GET", path, where }, response.headers["retry-after"]);
+    } catch (error) {
+      throw transportError(error, where, signal);
+    }
+  }
+
   return {
     access,
+    lines,
     token: async () => /^Bearer (.+)$/.exec((await access.headers())["authorization"] ?? "")?.[1],
     call: (call, { signal } = {}) =>
       retry(() => once(call, signal), {
@@ -102,17 +138,22 @@ export async function openCluster({
         onRetry: ({ code, message }, pauseMs) =>
           log.info({ code, pauseMs: Math.round(pauseMs) }, `again: ${message}`),
       }),
-    [Symbol.asyncDispose]: () => dispatcher.destroy(),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([dispatcher.destroy(), watching.destroy()]);
+    },
   };
 }
 
-function dispatcherFor({ tls, proxy }: KubeAccess): Dispatcher {
+function dispatcherFor(
+  { tls, proxy }: KubeAccess,
+  { connections }: { readonly connections: number | null },
+): Dispatcher {
   const { ca, cert, key, ...rest } = tls;
   // parsed once, not once a connection
   const connect = { ...rest, secureContext: createSecureContext({ ca, cert, key }), timeout: 10_000 };
   const common = {
     allowH2: false,
-    connections: 16,
+    connections,
     keepAliveTimeout: 30_000,
     headersTimeout: TIMEOUT_MS,
     bodyTimeout: TIMEOUT_MS,
@@ -142,6 +183,40 @@ async function readJson(response: Dispatcher.ResponseData, where: string): Promi
     // what a login page or a router says instead is told by its status
     if (response.statusCode >= 300) return { message: printable(text, { maxLength: 200 }) };
     throw new SyncError("CLUSTER_ANSWER", `${where}: the API server did not answer with JSON`, {
+      cause,
+      where,
+      found: printable(text, { maxLength: 120 }),
+    });
+  }
+}
+
+async function* readLines(body: AsyncIterable<Buffer>, where: string): AsyncGenerator<unknown, void, void> {
+  let begun: Buffer[] = [];
+  let begunBytes = 0;
+  for await (const chunk of body) {
+    let from = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+      yield parseLine(Buffer.concat([...begun, chunk.subarray(from, end)]), where);
+      begun = [];
+      begunBytes = 0;
+      from = end + 1;
+    }
+    if (from < chunk.length) begun.push(chunk.subarray(from));
+    begunBytes += chunk.length - from;
+    if (begunBytes > ANSWER_MAX_BYTES)
+      throw new SyncError("CLUSTER_ANSWER", `${where}: a line of the answer is too long`, {
+        where,
+        allowed: ANSWER_MAX_BYTES,
+      });
+  }
+}
+
+function parseLine(line: Buffer, where: string): unknown {
+  const text = line.toString("utf8");
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new SyncError("CLUSTER_ANSWER", `${where}: the API server did not answer with lines of JSON`, {
       cause,
       where,
       found: printable(text, { maxLength: 120 }),

@@ -1,3 +1,4 @@
+import { SyncError } from "../lib/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 
 /** `image.openshift.io/v1`, the fields that are read. What else an object holds is never sent back: writes are patches. */
@@ -47,6 +48,16 @@ type ManagedFields = {
   readonly time?: string;
   readonly fieldsV1?: { readonly [key: string]: unknown };
 };
+
+/** @throws {SyncError} CLUSTER_ANSWER */
+export function asImageStream(body: unknown, where: string): ImageStream {
+  const stream = body as ImageStream | undefined;
+  if (typeof stream?.metadata?.resourceVersion === "string" && typeof stream.metadata.name === "string")
+    return stream;
+  throw new SyncError("CLUSTER_ANSWER", `${where}: the API server did not answer with an image stream`, {
+    where,
+  });
+}
 
 /** What a tag points at now: its newest event, when that names an image. */
 export function currentEvent(

@@ -5,7 +5,7 @@ import type { Log } from "../lib/log.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Cluster } from "./cluster.ts";
 import { recordEvent } from "./events.ts";
-import { type ImageStream, specTag } from "./image-stream.ts";
+import { asImageStream, type ImageStream, specTag } from "./image-stream.ts";
 import { importImages, type ImportTag } from "./import.ts";
 import {
   type OwnedTag,
@@ -15,6 +15,7 @@ import {
   writeOwnership,
 } from "./ownership.ts";
 import { registryHostOf } from "./registry-host.ts";
+import { type StreamNews, watchStreams } from "./watch.ts";
 
 export type StreamName = { readonly namespace: string; readonly name: string };
 
@@ -43,6 +44,8 @@ export type Streams = {
   /** Who we are in the ownership annotation. */
   readonly installation: string;
   get(stream: StreamName, options?: Cancellable): Promise<ImageStream | undefined>;
+  /** All streams of a namespace, and then what becomes of them. @throws {SyncError} CLUSTER_*: begin anew */
+  watch(namespace: string, options?: Cancellable): AsyncIterable<StreamNews>;
   /** The stream, made when it is not there. @throws {SyncError} STREAM_NAMESPACE, CLUSTER_DENIED, TARGET_QUOTA */
   ensure(stream: StreamName, options?: Cancellable): Promise<ImageStream>;
   /** Host of the integrated registry as seen from here. @throws {SyncError} CLUSTER_REGISTRY */
@@ -97,7 +100,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
       { method: "GET", path: pathOf(stream), where: nameOf(stream), expect: [404] },
       options,
     );
-    return answer.status === 404 ? undefined : asStream(answer.body, nameOf(stream));
+    return answer.status === 404 ? undefined : asImageStream(answer.body, nameOf(stream));
   }
 
   async function ensure(stream: StreamName, options: Cancellable = {}): Promise<ImageStream> {
@@ -111,7 +114,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
     try {
       const path = `${GROUP}/namespaces/${stream.namespace}/imagestreams`;
       const answer = await cluster.call({ method: "POST", path, body, where: nameOf(stream) }, options);
-      return asStream(answer.body, nameOf(stream));
+      return asImageStream(answer.body, nameOf(stream));
     } catch (error) {
       // somebody was faster
       const made = isSyncError(error, "STREAM_CONFLICT") ? await get(stream, options) : undefined;
@@ -122,19 +125,19 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
 
   /**
    * Reads, decides, writes; when somebody else wrote in between, reads and decides again. `decide` tells the patch, or
-   * undefined when there is nothing to write.
+   * undefined when there is nothing to write. Without `create` nothing is written to a stream that is not there.
    */
   async function change(
     stream: StreamName,
     decide: (current: ImageStream) => StreamPatch | undefined,
-    options: Cancellable,
+    { create = false, ...options }: Cancellable & { readonly create?: boolean },
   ): Promise<void> {
     await inLine(
       stream,
       async () => {
         for (let attempt = 1; ; attempt += 1) {
-          const current = await ensure(stream, options);
-          const patch = decide(current);
+          const current = await (create ? ensure : get)(stream, options);
+          const patch = current && decide(current);
           if (!patch) return;
           try {
             await cluster.call(
@@ -163,6 +166,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
   return {
     installation,
     get,
+    watch: (namespace, options) => watchStreams(cluster, namespace, options),
     ensure,
     registryHost: async (stream, options) =>
       registry ?? registryHostOf(await ensure(stream, options), cluster.access),
@@ -201,7 +205,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
             stilled.map(({ tag }) => ({ name: tag, importPolicy: { scheduled: false } })),
           );
         },
-        options,
+        { create: true, ...options },
       );
       return failures;
     },
@@ -231,7 +235,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
             removed.map(({ tag }) => ({ $patch: "delete", name: tag })),
           );
         },
-        options,
+        { create: true, ...options },
       );
     },
     async recordMissing(stream, missing, { mirror, ...options }) {
@@ -253,12 +257,12 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
       inLine(stream, () => importImages(cluster, stream, tags, options), options),
     async removeTags(stream, tags, { mirror, ...options }) {
       const failures = new Map<string, Failure>();
-      const owned = readOwnership(await ensure(stream, options));
+      const found = await get(stream, options);
+      const owned = found ? readOwnership(found) : {};
       const removed: string[] = [];
       for (const tag of tags) {
         if (!isOurs(owned[tag], mirror, installation)) {
-          const found = owned[tag];
-          failures.set(tag, failureOf(notOurs(`${nameOf(stream)}:${tag}`, found)));
+          failures.set(tag, failureOf(notOurs(`${nameOf(stream)}:${tag}`, owned[tag])));
           continue;
         }
         try {
@@ -346,15 +350,6 @@ function ownedBySomebodyElse(
 function notOurs(where: string, owned: OwnedTag | undefined): SyncError {
   const found = owned ? `${owned.installation}/${owned.mirror}` : "nobody";
   return new SyncError("STREAM_OWNED", `${where} is not ours: it belongs to ${found}`, { where, found });
-}
-
-function asStream(body: unknown, where: string): ImageStream {
-  const stream = body as ImageStream | undefined;
-  if (typeof stream?.metadata?.resourceVersion === "string" && typeof stream.metadata.name === "string")
-    return stream;
-  throw new SyncError("CLUSTER_ANSWER", `${where}: the API server did not answer with an image stream`, {
-    where,
-  });
 }
 
 export function nameOf({ namespace, name }: StreamName): string {

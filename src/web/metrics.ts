@@ -149,6 +149,16 @@ function daemonGauges(registry: Registry, { health }: Scrape): void {
     ({ redis }) => redis && (redis.kind === "up" ? 1 : 0),
   );
   gauge(registry, {
+    name: "stream_watch_up",
+    help: "1 while the image streams of a namespace are watched; else changes by others wait for the next due time.",
+    labels: ["namespace"],
+    read: async () =>
+      ((await health())?.streamWatches ?? []).map(({ namespace, kind }) => ({
+        labels: { namespace },
+        value: kind === "watching" ? 1 : 0,
+      })),
+  });
+  gauge(registry, {
     name: "jobs",
     help: "Jobs in the queue.",
     labels: ["state"],

@@ -80,7 +80,7 @@ function mirrorSchemas(): Readonly<Record<string, Schema>> {
     Run: object({
       id: TEXT,
       mirror: TEXT,
-      cause: { enum: ["schedule", "missed", "asked", "webhook", "retry"] },
+      cause: { enum: ["schedule", "missed", "asked", "webhook", "retry", "stream"] },
       dueAt: TIME,
       startedAt: TIME,
       "finishedAt?": TIME,
@@ -113,7 +113,14 @@ function healthSchemas(): Readonly<Record<string, Schema>> {
       "redis?": object({ kind: { enum: ["up", "away", "unfit"] }, "since?": TIME, "reason?": TEXT }),
       "jobs?": object({ waiting: COUNT, active: COUNT, delayed: COUNT }),
       workers: COUNT,
+      streamWatches: many(ref("StreamWatch")),
       allowances: many(ref("Allowance")),
+    }),
+    StreamWatch: object({
+      namespace: TEXT,
+      kind: { enum: ["beginning", "watching", "away", "denied"] },
+      since: TIME,
+      "reason?": TEXT,
     }),
     Allowance: object({
       registry: TEXT,

@@ -1,6 +1,7 @@
 import { html } from "hono/html";
 
 import type { TagRecord } from "../daemon/record.ts";
+import type { WatchState } from "../daemon/stream-watch.ts";
 import type { AllowanceStatus, Health, MirrorState, MirrorStatus } from "../daemon/view.ts";
 import type { Failure } from "../lib/error.ts";
 import { MIRROR_STATES } from "./metrics.ts";
@@ -136,13 +137,14 @@ export function nextRun(mirror: MirrorStatus): Html {
 }
 
 /** What the mirrors run on. */
-function engineRoom({ jobs, workers, redis, config, allowances, startedAt }: Health): Html {
+function engineRoom({ jobs, workers, redis, config, streamWatches, allowances, startedAt }: Health): Html {
   const clock = clockOf(undefined);
   return html`<section class="engine" aria-labelledby="engine">
     <h2 id="engine">Engine room</h2>
     <dl class="facts">
       ${fact("Queue", jobs ? `${jobs.active} active, ${jobs.waiting} waiting, ${jobs.delayed} delayed` : "not known now")}
       ${fact("Workers here", String(workers))}
+      ${streamWatches.length === 0 ? "" : fact("Image streams", watched(streamWatches))}
       ${fact("Redis", redis ? (redis.kind === "up" ? "up" : html`<span class="bad">${redis.kind}</span>`) : "none: one process")}
       ${fact(
         "Configuration",
@@ -155,6 +157,23 @@ function engineRoom({ jobs, workers, redis, config, allowances, startedAt }: Hea
     ${allowances.length === 0 ? "" : allowanceTable(allowances)}
   </section>`;
 }
+
+/** Which namespaces are watched for what others do there, or which are not, and why. */
+function watched(watches: readonly WatchState[]): Html {
+  const unwatched = watches.filter(({ kind }) => kind !== "watching");
+  if (unwatched.length === 0) return html`watched in ${countOf(watches.length, "namespace")}`;
+  return html`${unwatched.map(
+    ({ namespace, kind, reason = "" }) =>
+      html`<span class="bad" title="${shown(reason)}">${shown(namespace)}: ${WATCH_WORDS[kind]}</span> `,
+  )}`;
+}
+
+const WATCH_WORDS: Readonly<Record<WatchState["kind"], string>> = {
+  beginning: "not watched yet",
+  watching: "watched",
+  away: "not watched: the API server is away",
+  denied: "not watched: the right to list and watch image streams is missing",
+};
 
 function allowanceTable(allowances: readonly AllowanceStatus[]): Html {
   const clock = clockOf(undefined);

@@ -24,7 +24,7 @@ const verbsOf = (object: KubeObject | undefined): unknown =>
   );
 
 const LEAST = [
-  "image.openshift.io/imagestreams: get create patch",
+  "image.openshift.io/imagestreams: get list watch create patch",
   "image.openshift.io/imagestreams/layers: get update",
 ];
 const EVENTS = "/events: get create patch";

@@ -250,6 +250,21 @@ describe("a takeover", () => {
   });
 });
 
+describe("a stream that is not there", () => {
+  test("is not made only to note what is missing, or to remove tags", async () => {
+    await using place = await openPlace();
+    const mirror = { mirror: "app" };
+    await place.streams.recordMissing(
+      STREAM,
+      [{ tag: "1.0", missingSince: "2026-01-01T00:00:00.000Z" }],
+      mirror,
+    );
+    const failures = await place.streams.removeTags(STREAM, ["1.0"], mirror);
+    expect(failures.get("1.0")).toMatchObject({ code: "STREAM_OWNED" });
+    expect(place.cluster.stream("mirror", "app")).toBeUndefined();
+  });
+});
+
 describe("tags that are gone at the source", () => {
   const SINCE = "2026-01-01T00:00:00.000Z";
 

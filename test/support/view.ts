@@ -121,6 +121,7 @@ export function goodHealth(): Health {
     redis: { kind: "up" },
     jobs: { waiting: 3, active: 2, delayed: 1 },
     workers: 4,
+    streamWatches: [{ namespace: "web", kind: "watching", since: ago(7_200) }],
     allowances: [
       { registry: "docker.io", connections: 6, inUse: 2, requestsPerSecond: 5, pullsLeft: 71 },
       { registry: "quay.io", connections: 8, inUse: 0 },

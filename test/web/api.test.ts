@@ -166,6 +166,23 @@ describe("while Redis is away", () => {
   });
 });
 
+describe("while streams are not watched", () => {
+  test("the page says where, and why", async () => {
+    await using web = await openTestWeb();
+    const page = async (): Promise<string> => (await ask("GET", `${web.url}/`)).body.toString();
+    expect(await page()).toContain("watched in 1 namespace");
+    const since = "2026-01-01T00:00:00Z";
+    web.view.setHealth({
+      streamWatches: [
+        { namespace: "web", kind: "watching", since },
+        { namespace: "shop", kind: "denied", since, reason: 'CLUSTER_DENIED: <b>may not</b> "watch"' },
+      ],
+    });
+    expect(await page()).toMatch(/title="[^"<]*CLUSTER_DENIED[^"<]*"[^>]*>shop: not watched: the right to/);
+    expect(await page()).not.toContain("<b>may not");
+  });
+});
+
 describe("a bug", () => {
   test("is answered without what it says: that is for the log", async () => {
     await using web = await openTestWeb();

@@ -10,6 +10,7 @@ const NAMES = {
   tagferry_mirror_lateness_seconds: "gauge mirror",
   tagferry_mirror_state: "gauge mirror state",
   tagferry_mirror_missed_total: "counter mirror",
+  tagferry_stream_watch_up: "gauge namespace",
   tagferry_tag_freshness_seconds: "histogram ",
   tagferry_outcomes_total: "counter kind mirror",
   tagferry_bytes_total: "counter mirror",
