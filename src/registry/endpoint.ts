@@ -1,4 +1,5 @@
 import type { RetryPolicy } from "../lib/retry.ts";
+import type { HeadMemory } from "./manifests.ts";
 import type { RegistryProfile } from "./profile.ts";
 import type { Requester } from "./request.ts";
 import type { Scope } from "./scope.ts";
@@ -12,6 +13,8 @@ export type Endpoint = {
   readonly pull: readonly Scope[];
   readonly push: readonly Scope[];
   readonly retry: Partial<RetryPolicy>;
+  /** What is known of the registry's HEAD, by all of its repositories. */
+  readonly heads: HeadMemory;
   /** As it is known by now. */
   profile(): RegistryProfile;
   /** `path` below /v2/REPOSITORY/, with its query. */

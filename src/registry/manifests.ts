@@ -21,33 +21,42 @@ type Head =
   | { readonly kind: "absent" }
   | { readonly kind: "unusable"; readonly status: number };
 
-/** Registries whose HEAD is of no use, so that it is asked only once. */
-export type HeadMemory = { unusable: boolean };
+/**
+ * What a registry's HEAD is good for, as far as it was seen. Nexus says 404 to every HEAD and 200 to the GET, others know
+ * no HEAD, or tell no digest: then GET is asked for an hour. A HEAD that found something once is believed when it says 404.
+ */
+export type HeadMemory = { unusableUntilMs: number; isTruthful: boolean };
 
+const UNUSABLE_FOR_MS = 60 * 60_000;
+
+/** What a tag or digest names; one HEAD, and a GET besides only while it is not known whether HEAD tells the truth. */
 export async function resolveManifest(
   reference: string,
   endpoint: Endpoint,
-  memory: HeadMemory,
   { signal }: Cancellable = {},
 ): Promise<Descriptor | undefined> {
-  let headStatus: number | undefined;
-  if (!memory.unusable) {
-    const head = await headManifest(reference, endpoint, { signal });
+  let head: Head | undefined;
+  if (!isUseless(endpoint)) {
+    head = await headManifest(reference, endpoint, { signal });
     if (head.kind === "found") return head.descriptor;
-    if (head.kind === "absent") return undefined;
-    headStatus = head.status;
+    if (head.kind === "absent" && isBelieved(endpoint)) return undefined;
   }
   try {
     const { descriptor } = await getManifest(reference, endpoint, { signal });
-    memory.unusable = true;
+    giveUpHead(endpoint);
     return descriptor;
   } catch (error) {
     if (isSyncError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) {
-      memory.unusable = true;
+      // both say that it is not there: this tells nothing of a HEAD that always says so
+      if (head?.kind === "unusable") giveUpHead(endpoint);
       return undefined;
     }
     // a portal or a catch-all: yes to the HEAD without a digest, and a page for the manifest
-    if (headStatus === 200 && isSyncError(error, "MANIFEST_NOT_JSON", "MANIFEST_EMPTY"))
+    if (
+      head?.kind === "unusable" &&
+      head.status === 200 &&
+      isSyncError(error, "MANIFEST_NOT_JSON", "MANIFEST_EMPTY")
+    )
       throw new SyncError("REGISTRY_NOT_V2", `${nameOf(endpoint, reference)}: what answers is no registry`, {
         cause: error,
         where: nameOf(endpoint, reference),
@@ -55,6 +64,19 @@ export async function resolveManifest(
       });
     throw error;
   }
+}
+
+function isUseless({ heads }: Endpoint): boolean {
+  return performance.now() < heads.unusableUntilMs;
+}
+
+function isBelieved(endpoint: Endpoint): boolean {
+  return endpoint.heads.isTruthful || endpoint.profile().truthfulHead;
+}
+
+function giveUpHead(endpoint: Endpoint): void {
+  // what a GET shows meanwhile tells nothing new of HEAD: after the hour it is asked again
+  if (!isUseless(endpoint)) endpoint.heads.unusableUntilMs = performance.now() + UNUSABLE_FOR_MS;
 }
 
 async function headManifest(reference: string, endpoint: Endpoint, { signal }: Cancellable): Promise<Head> {
@@ -65,18 +87,19 @@ async function headManifest(reference: string, endpoint: Endpoint, { signal }: C
       headers: { accept: MANIFEST_ACCEPT },
       scopes: endpoint.pull,
       subject: { action: "resolve", what: "manifest", where: nameOf(endpoint, reference) },
-      expect: [200, 404, 405],
+      expect: [200, 404, 405, 501],
     },
     { signal },
   );
   if (answer.status === 404) return { kind: "absent" };
   const digest = header(answer, "docker-content-digest");
   const mediaType = header(answer, "content-type")?.split(";")[0]?.trim();
-  if (answer.status === 405 || !isDigest(digest) || mediaType === undefined)
+  if (answer.status !== 200 || !isDigest(digest) || mediaType === undefined)
     return { kind: "unusable", status: answer.status };
   if (isDigest(reference) && digest !== reference && algorithmOf(digest) === algorithmOf(reference))
     return { kind: "unusable", status: answer.status };
   const length = Number(header(answer, "content-length"));
+  endpoint.heads.isTruthful = true;
   return {
     kind: "found",
     descriptor: { mediaType, digest, size: Number.isSafeInteger(length) && length > 0 ? length : -1 },
@@ -190,8 +213,8 @@ async function immutableButOurs(
   options: Cancellable,
 ): Promise<undefined> {
   if (isSyncError(error, "TARGET_IMMUTABLE", "TARGET_REJECTED")) {
-    const head = await headManifest(reference, endpoint, options);
-    if (head.kind === "found" && head.descriptor.digest === descriptor.digest) return undefined;
+    const there = await resolveManifest(reference, endpoint, options);
+    if (there?.digest === descriptor.digest) return undefined;
   }
   throw error;
 }
@@ -204,24 +227,45 @@ async function readBack(
   endpoint: Endpoint,
   { signal }: Cancellable,
 ): Promise<void> {
-  const where = nameOf(endpoint, tag);
   let found = "nothing";
   for (const pauseMs of READ_BACK_PAUSES_MS) {
     if (pauseMs > 0) await sleep(pauseMs, { signal });
-    const head = await headManifest(tag, endpoint, { signal });
-    if (head.kind === "unusable") return provenByGet(tag, digest, endpoint, { signal });
-    if (head.kind === "found" && head.descriptor.digest === digest) return;
+    const head = isUseless(endpoint) ? undefined : await headManifest(tag, endpoint, { signal });
+    if (head?.kind === "found" && head.descriptor.digest === digest) return;
     // another digest is an answer; nothing yet may be a registry that needs a moment
-    if (head.kind === "found") {
+    if (head?.kind === "found") {
       found = head.descriptor.digest;
       break;
     }
+    const mayLie = head?.kind !== "absent" || !isBelieved(endpoint);
+    if (mayLie && (await isProven(tag, digest, endpoint, { signal }))) return;
   }
-  throw new SyncError("TARGET_READBACK", `${where} was written and the registry shows something else`, {
+  throw otherThanWritten(nameOf(endpoint, tag), found, digest);
+}
+
+function otherThanWritten(where: string, found: string, digest: Digest): SyncError {
+  return new SyncError("TARGET_READBACK", `${where} was written and the registry shows something else`, {
     where,
     found,
     allowed: digest,
   });
+}
+
+/** HEAD does not show what was just written: GET may, and then HEAD is of no use. */
+async function isProven(
+  tag: string,
+  digest: Digest,
+  endpoint: Endpoint,
+  options: Cancellable,
+): Promise<boolean> {
+  try {
+    await provenByGet(tag, digest, endpoint, options);
+  } catch (error) {
+    if (isSyncError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return false;
+    throw error;
+  }
+  giveUpHead(endpoint);
+  return true;
 }
 
 async function provenByGet(
@@ -242,12 +286,7 @@ async function provenByGet(
       });
     throw cause;
   }
-  if (found !== digest)
-    throw new SyncError("TARGET_READBACK", `${where} was written and the registry shows something else`, {
-      where,
-      found,
-      allowed: digest,
-    });
+  if (found !== digest) throw otherThanWritten(where, found, digest);
 }
 
 export function refuseEncoding(answer: Answer, where: string): void {

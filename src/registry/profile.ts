@@ -16,6 +16,8 @@ export type RegistryProfile = {
   readonly referrersApi: "probe" | "never";
   /** Tags that hold signatures are found in the listing, or by asking for each (where a listing is huge). */
   readonly cosignTags: "listing" | "ask";
+  /** A HEAD that says 404 is believed from the start; elsewhere only after a HEAD has found something. */
+  readonly truthfulHead: boolean;
   /** A pushed tag is read back by HEAD; OpenShift's stream shows it anyway. */
   readonly readBack: boolean;
   /** A 401 Basic after a Bearer was sent means that the token expired (Harbor). */
@@ -39,6 +41,7 @@ const GENERIC: RegistryProfile = {
   chunkBytes: 8 * 1024 * 1024,
   referrersApi: "probe",
   cosignTags: "listing",
+  truthfulHead: false,
   readBack: true,
   expiredBearerLooksBasic: true,
   capabilities: REGISTRY_CAPABILITIES,
@@ -46,17 +49,19 @@ const GENERIC: RegistryProfile = {
 
 const PROFILES: Readonly<Record<RegistryKind, RegistryProfile>> = {
   auto: GENERIC,
+  // Nexus, too, calls itself registry/2.0: its HEAD has to prove itself
   distribution: { ...GENERIC, kind: "distribution", selfMount: true },
-  harbor: { ...GENERIC, kind: "harbor", selfMount: true },
+  harbor: { ...GENERIC, kind: "harbor", selfMount: true, truthfulHead: true },
   // one body with every tag, tens of thousands of them; no referrers API
-  dockerhub: { ...GENERIC, kind: "dockerhub", referrersApi: "never", cosignTags: "ask" },
-  quay: { ...GENERIC, kind: "quay", tagsPageSize: 100 },
+  dockerhub: { ...GENERIC, kind: "dockerhub", referrersApi: "never", cosignTags: "ask", truthfulHead: true },
+  quay: { ...GENERIC, kind: "quay", tagsPageSize: 100, truthfulHead: true },
   openshift: {
     ...GENERIC,
     kind: "openshift",
     tagsPageSize: undefined,
     selfMount: true,
     referrersApi: "never",
+    truthfulHead: true,
     readBack: false,
     capabilities: {
       sparseIndex: true,

@@ -97,7 +97,7 @@ export async function* readReferrers(
   for (const suffix of COSIGN_SUFFIXES) {
     const tag = `${fallbackTag(digest)}${suffix}`;
     if (!(await mayExist(tag, context, { signal }))) continue;
-    const descriptor = await resolveManifest(tag, context.endpoint, { unusable: false }, { signal });
+    const descriptor = await resolveManifest(tag, context.endpoint, { signal });
     if (descriptor) yield { descriptor, tag };
   }
 }

@@ -10,6 +10,7 @@ import type { BlobTimeouts } from "./blob.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { errorOfTransport } from "./error.ts";
 import { blobKnowledge } from "./knowledge.ts";
+import type { HeadMemory } from "./manifests.ts";
 import { profileOf, refineProfile, type RegistryKind } from "./profile.ts";
 import type { ProxyRules } from "./proxy.ts";
 import { subjectQueue } from "./referrers.ts";
@@ -111,13 +112,13 @@ export function openRegistry(options: RegistryOptions): Registry {
   const shared: Shared = {
     registry,
     knowledge: blobKnowledge(),
-    heads: { unusable: false },
     referrers: { apiAbsentUntilMs: 0 },
     uploads: { chunkBytes: undefined },
     subjects: subjectQueue(),
     blobTimeouts: timeouts,
   };
   const repositories = new Map<string, RegistryRepository>();
+  const heads: HeadMemory = { unusableUntilMs: 0, isTruthful: false };
 
   function open(name: string): RegistryRepository {
     const pull: readonly Scope[] = [{ repository: name, actions: ["pull"] }];
@@ -130,6 +131,7 @@ export function openRegistry(options: RegistryOptions): Registry {
       pull,
       push,
       retry: options.retry ?? {},
+      heads,
       profile: () => profile,
       repositoryOf: (target) =>
         target.startsWith(`${registry}/`) ? target.slice(registry.length + 1) : undefined,

@@ -3,7 +3,7 @@ import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { type BlobTimeouts, readBlob } from "./blob.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { BlobKnowledge } from "./knowledge.ts";
-import { getManifest, type HeadMemory, putManifest, resolveManifest } from "./manifests.ts";
+import { getManifest, putManifest, resolveManifest } from "./manifests.ts";
 import {
   fallbackTag,
   openDigestTags,
@@ -21,7 +21,6 @@ export type Shared = {
   /** The registry's normalised host. */
   readonly registry: string;
   readonly knowledge: BlobKnowledge;
-  readonly heads: HeadMemory;
   readonly referrers: ReferrersMemory;
   readonly uploads: UploadMemory;
   readonly subjects: ReturnType<typeof subjectQueue>;
@@ -41,7 +40,7 @@ export function openRepository(endpoint: Endpoint, shared: Shared): RegistryRepo
     get capabilities() {
       return endpoint.profile().capabilities;
     },
-    resolve: (reference, options) => resolveManifest(reference, endpoint, shared.heads, options),
+    resolve: (reference, options) => resolveManifest(reference, endpoint, options),
     manifest: (reference, options) => getManifest(reference, endpoint, options),
     blob: (descriptor, options) => readBlob(descriptor, endpoint, shared.blobTimeouts, options),
     referrers: (digest, options) => readReferrers(digest, referring, options),
