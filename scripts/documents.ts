@@ -29,9 +29,9 @@ type Schema = {
 
 function configuration(): string {
   const root = jsonSchema() as Schema;
-  const { registries, clusters, mirrors } = root.properties ?? {};
+  const { registries, clusters, daemon, mirrors } = root.properties ?? {};
   const mirror = mirrors?.items ?? {};
-  const rules = mirror.properties?.["tags"]?.anyOf?.find(({ properties }) => properties !== undefined) ?? {};
+  const rules = mapAmong(mirror.properties?.["tags"]);
   return `# The configuration file
 
 Generated from the code. One YAML file, strict: an unknown key is an error with a suggestion, and all problems are told at once with
@@ -67,7 +67,21 @@ ${rules.description ?? ""}
 ${keys(rules)}
 ## \`mirrors[].prune\`
 
-${keys(mirror.properties?.["prune"] ?? {})}`;
+${keys(mirror.properties?.["prune"] ?? {})}
+## \`daemon\`
+
+${keys(daemon ?? {})}
+## \`daemon.redis\` as a map
+
+${keys(mapAmong(daemon?.properties?.["redis"]))}
+## \`daemon.webhooks\`
+
+${keys(daemon?.properties?.["webhooks"] ?? {})}`;
+}
+
+/** The map among the ways to write a value. */
+function mapAmong(schema: Schema | undefined): Schema {
+  return schema?.anyOf?.find(({ properties }) => properties !== undefined) ?? {};
 }
 
 function valueOf(schema: Schema | undefined): Schema {
@@ -106,7 +120,8 @@ function typeOf(schema: Schema): string {
     number: "number",
     boolean: "true or false",
   };
-  return words[String(schema.type)] ?? String(schema.type);
+  const types: readonly unknown[] = Array.isArray(schema.type) ? schema.type : [schema.type];
+  return types.map((type) => words[String(type)] ?? String(type)).join(" or ");
 }
 
 /** Bad inputs that other mirroring tools know and this one cannot be given, kept by hand. */

@@ -40,6 +40,18 @@ test("the example shows every key of a mirror, a registry and a cluster that nee
   ).toEqual([]);
 });
 
+test("the page about the configuration names every key of it", () => {
+  const page = read("docs/config.md");
+  const keysIn = (node: unknown): string[] => {
+    if (typeof node !== "object" || node === null) return [];
+    const { properties = {} } = node as { properties?: object };
+    return [...Object.keys(properties), ...Object.values(node).flatMap(keysIn)];
+  };
+  const keys = keysIn(JSON.parse(read("config/schema.json")));
+  expect(keys.length).toBeGreaterThan(60);
+  expect([...new Set(keys)].filter((key) => !page.includes(`| \`${key}\``))).toEqual([]);
+});
+
 test.for([
   "docs/config.md",
   "docs/errors.md",

@@ -19,6 +19,8 @@ export type Config = {
 export type DaemonSettings = {
   /** undefined: everything happens in one process. */
   readonly redis?: RedisSettings;
+  /** Absolute path: where one process remembers what it did. */
+  readonly stateFile?: string;
   /** Tags in flight per process. 0: this process does no such work. */
   readonly workers: number;
   readonly listen: { readonly host: string; readonly port: number };

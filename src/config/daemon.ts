@@ -35,6 +35,11 @@ export function readDaemon(
     },
   };
   const redis = shape.redis === undefined ? undefined : readRedis(shape.redis, reader);
+  if (shape.redis !== undefined && shape.stateFile !== undefined)
+    reader.fail(["stateFile"], "CONFIG_STATE", "Redis remembers already", {
+      found: "redis and stateFile",
+      allowed: "one of them",
+    });
   const listen = readListen(shape, reader);
   const token = readSecret(["tokenFile"], shape.tokenFile, reader);
   const webhookSecret = readSecret(["webhooks", "secretFile"], shape.webhooks?.secretFile, reader);
@@ -46,6 +51,7 @@ export function readDaemon(
       listen,
       graceMs,
       ...(redis ? { redis } : {}),
+      ...(shape.stateFile === undefined ? {} : { stateFile: resolve(directory, shape.stateFile) }),
       ...(token ? { token } : {}),
       ...(webhookSecret ? { webhookSecret } : {}),
     },

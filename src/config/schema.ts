@@ -197,6 +197,10 @@ const daemon = z
       ])
       .meta({ description: "The Redis that several processes share. Without: everything in one process." })
       .optional(),
+    stateFile: path(
+      "Without redis: the file in which the daemon remembers pauses, runs, history and quarantine. Without either: a restart forgets them.",
+      "/var/lib/tagferry/state.jsonl",
+    ).optional(),
     workers: z
       .int()
       .min(0)

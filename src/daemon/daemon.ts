@@ -16,6 +16,7 @@ import type { Queue, Workers } from "./queue.ts";
 import { openRecords, type Records } from "./records.ts";
 import { openRedis, type RedisLink } from "./redis.ts";
 import { openScheduler, type Scheduler } from "./schedule.ts";
+import { fileShelf } from "./shelf-file.ts";
 import { redisShelf } from "./shelf-redis.ts";
 import { inProcessShelf } from "./shelf.ts";
 import { openView } from "./show.ts";
@@ -64,7 +65,8 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   const observers = openObservers(log);
   const { config: first } = await load();
   const now = (): Date => cron.now();
-  const { link, queue, records } = await openShared(first, log, { now, lockMs: options.lockMs });
+  const shares = await openShared(first, log, { now, lockMs: options.lockMs });
+  const { link, queue, records } = shares;
   const shared = link
     ? { lease: redisLease(link, leaseOptions(options)), openAllowance: sharedAllowance(link) }
     : {};
@@ -82,6 +84,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     queue,
     records,
     log,
+    forgetful: link === undefined,
     onMissed: (mirror) => observers.tell({ kind: "missed", mirror }),
   });
   const streamWatch = openStreamWatch({
@@ -156,7 +159,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       living[Symbol.dispose]();
       await endWork(workers, signal);
       await atMost(CLOSING_MS, Promise.all([generations.close(), queue[Symbol.asyncDispose]()]));
-      await link?.[Symbol.asyncDispose]();
+      await shares.remembering?.[Symbol.asyncDispose]();
     },
   };
 }
@@ -166,20 +169,29 @@ function leaseOptions({ lockMs }: DaemonOptions): LeaseOptions {
   return lockMs === undefined ? {} : { holdMs: lockMs };
 }
 
-type Shared = { readonly link: RedisLink | undefined; readonly queue: Queue; readonly records: Records };
+type Shared = {
+  readonly link: RedisLink | undefined;
+  readonly queue: Queue;
+  readonly records: Records;
+  /** What the records need until the end. */
+  readonly remembering: AsyncDisposable | undefined;
+};
 
 async function openShared(
   { daemon }: Config,
   log: Log,
   { now, lockMs }: { readonly now: () => Date; readonly lockMs: number | undefined },
 ): Promise<Shared> {
-  if (!daemon.redis)
-    return { link: undefined, queue: inProcessQueue(), records: openRecords(inProcessShelf(), { now }) };
+  if (!daemon.redis) {
+    const file = daemon.stateFile === undefined ? undefined : await fileShelf(daemon.stateFile, { log });
+    const records = openRecords(file ?? inProcessShelf(), { now });
+    return { link: undefined, queue: inProcessQueue(), records, remembering: file };
+  }
   const link = openRedis(daemon.redis, log);
   // without it the daemon runs and is not ready: Redis may come later
   await link.settle(CONNECTING_MS);
   const queue = bullQueue(link, { log, ...(lockMs === undefined ? {} : { lockMs }) });
-  return { link, queue, records: openRecords(redisShelf(link), { now }) };
+  return { link, queue, records: openRecords(redisShelf(link), { now }), remembering: link };
 }
 
 type OpenAllowance = (limitsOf: (registry: string) => AllowanceLimits) => Allowance;

@@ -13,6 +13,8 @@ export type ScheduleParts = {
   readonly queue: Queue;
   readonly records: Records;
   readonly log: Log;
+  /** The queue begins empty with its process: what was under way when the one before ended is due again. */
+  readonly forgetful: boolean;
   /** A due time that came while nothing ran. */
   readonly onMissed: (mirror: string) => void;
 };
@@ -35,7 +37,7 @@ export type DemandOptions = {
 
 const AGAIN_MS = 5_000;
 
-export function openScheduler({ cron, queue, records, log, onMissed }: ScheduleParts): Scheduler {
+export function openScheduler({ cron, queue, records, log, forgetful, onMissed }: ScheduleParts): Scheduler {
   const followed = new Map<string, { readonly key: string; readonly task: Disposable }>();
   /** What the queue could not take: Redis was away. */
   const unsent = new Map<string, { readonly job: CheckJob; readonly delayMs: number }>();
@@ -67,8 +69,10 @@ export function openScheduler({ cron, queue, records, log, onMissed }: ScheduleP
 
   /** Once, however many due times passed while nobody looked. A mirror nobody ever checked is due at once. */
   async function catchUp(mirror: Mirror, schedule: Schedule): Promise<void> {
-    const { lastDueAt } = await records.mirrors.read(mirror.name);
+    const { lastDueAt, lastRunAt } = await records.mirrors.read(mirror.name);
     if (lastDueAt === undefined) return due(mirror, schedule, floorToMinute(cron.now()), "missed");
+    if (forgetful && (lastRunAt === undefined || lastRunAt < lastDueAt))
+      return due(mirror, schedule, new Date(lastDueAt), "missed");
     const missed = cron.missed(schedule, new Date(lastDueAt));
     if (!missed) return;
     onMissed(mirror.name);

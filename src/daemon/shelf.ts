@@ -21,27 +21,51 @@ export type Shelf = {
   listen(onMessage: (message: string) => void): Disposable;
 };
 
-/** For one process. */
-export function inProcessShelf(): Shelf {
+/** All of one place. */
+export type ShelfPlace = {
+  readonly place: string;
+  readonly fields: Readonly<Record<string, string>>;
+  /** Unix time in ms at which it is forgotten. */
+  readonly forgetAtMs?: number;
+};
+
+/** For one process. `dump`: all that is on it now. */
+export function inProcessShelf(): Shelf & { dump(): Iterable<ShelfPlace> } {
   const places = new Map<string, Map<string, string>>();
-  const forgetting = new Map<string, NodeJS.Timeout>();
+  const forgetting = new Map<string, { readonly timer: NodeJS.Timeout; readonly atMs: number }>();
   const listeners = new Set<(message: string) => void>();
   const open = (place: string): Map<string, string> => {
     const known = places.get(place) ?? new Map<string, string>();
     places.set(place, known);
     return known;
   };
+  const forget = (place: string): void => {
+    places.delete(place);
+    clearTimeout(forgetting.get(place)?.timer);
+    forgetting.delete(place);
+  };
   return {
+    *dump() {
+      for (const [place, fields] of places) {
+        const forgetAtMs = forgetting.get(place)?.atMs;
+        yield {
+          place,
+          fields: Object.fromEntries(fields),
+          ...(forgetAtMs === undefined ? {} : { forgetAtMs }),
+        };
+      }
+    },
     get: async (place, field) => places.get(place)?.get(field),
     all: async (place) => new Map(places.get(place)),
     async put(place, fields, { keepMs } = {}) {
       for (const [field, text] of Object.entries(fields)) open(place).set(field, text);
       if (keepMs === undefined) return;
-      clearTimeout(forgetting.get(place));
-      forgetting.set(place, setTimeout(() => places.delete(place), keepMs).unref());
+      clearTimeout(forgetting.get(place)?.timer);
+      const timer = setTimeout(() => forget(place), keepMs).unref();
+      forgetting.set(place, { timer, atMs: Date.now() + keepMs });
     },
     async remove(place, fields) {
-      if (!fields) places.delete(place);
+      if (!fields) forget(place);
       for (const field of fields ?? []) places.get(place)?.delete(field);
     },
     async add(place, field, amount) {

@@ -2,13 +2,14 @@ import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { Cancellable } from "../lib/cancel.ts";
+import { onDisk } from "../lib/disk.ts";
 import { isSyncError, SyncError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, encodedOf } from "../oci/digest.ts";
 import { MANIFEST_READ_MAX_BYTES } from "../oci/manifest.ts";
 import type { ReadBlobOptions, Content } from "../oci/store.ts";
 import { verified } from "../oci/verified.ts";
-import { insideOf, onDisk, openInside, readInside, syncDirectory, writeAll } from "./files.ts";
+import { insideOf, openInside, readInside, syncDirectory, writeAll } from "./files.ts";
 import { untilAborted } from "./until-aborted.ts";
 
 const CHUNK_BYTES = 512 * 1024;

@@ -1,8 +1,9 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 
+import { onDisk } from "../lib/disk.ts";
 import { SyncError } from "../lib/error.ts";
-import { ifThere, onDisk, readInside, replaceFile } from "./files.ts";
+import { ifThere, readInside, replaceFile } from "./files.ts";
 import { EMPTY_INDEX, formatIndex, type LayoutIndex, parseIndex } from "./index-file.ts";
 
 /** Room for about two hundred thousand tags. */

@@ -1,11 +1,12 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
+import { onDisk } from "../lib/disk.ts";
 import { SyncError } from "../lib/error.ts";
 import { isDigest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { openBlobs } from "./blobs.ts";
-import { ifThere, onDisk, readInside } from "./files.ts";
+import { ifThere, readInside } from "./files.ts";
 import { graphReader } from "./graph.ts";
 import { findDigest, findName } from "./index-file.ts";
 import { openIndexFile } from "./index-writer.ts";

@@ -4,8 +4,9 @@ import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { kill, pid } from "node:process";
 
+import { errnoOf, onDisk } from "../lib/disk.ts";
 import { SyncError } from "../lib/error.ts";
-import { errnoOf, ifThere, onDisk, writeNew } from "./files.ts";
+import { ifThere, writeNew } from "./files.ts";
 
 /** Our corner of a layout: the lock, and files that are not yet what they will be. Other tools overlook it. */
 export const WORKSPACE = ".tagferry";

@@ -1,6 +1,7 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
+import { onDisk } from "../lib/disk.ts";
 import { SyncError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
@@ -8,7 +9,7 @@ import { inProcessLease } from "../oci/lease.ts";
 import { type Manifest, MANIFEST_WRITE_MAX_BYTES } from "../oci/manifest.ts";
 import { parseTag } from "../oci/reference.ts";
 import type { ImageTarget } from "../oci/store.ts";
-import { ifThere, onDisk, replaceFile } from "./files.ts";
+import { ifThere, replaceFile } from "./files.ts";
 import type { Graph } from "./graph.ts";
 import { type LayoutIndex, withoutUnnamed, withTag, withUnnamed } from "./index-file.ts";
 import { takeLock, type WriteLock } from "./lock.ts";

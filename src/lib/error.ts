@@ -327,6 +327,11 @@ export const ERROR_CODES = {
     meaning: "This is not the address of a Redis.",
     next: "Write redis://HOST:PORT.",
   },
+  CONFIG_STATE: {
+    class: "usage",
+    meaning: "Two places are named for what the daemon remembers.",
+    next: "Keep daemon.redis for several processes, or daemon.stateFile for one.",
+  },
   CONFIG_DURATION: {
     class: "usage",
     meaning: "This is not a duration.",

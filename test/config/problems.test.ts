@@ -238,6 +238,11 @@ const ROWS: readonly { row: string; text: string | Uint8Array; expected: readonl
     text: daemon("listen: 0.0.0.0:8080"),
     expected: ["CONFIG_LISTEN 7:11"],
   },
+  {
+    row: "B14 two places to remember in",
+    text: daemon("redis: redis://localhost:6379\n  stateFile: state.jsonl"),
+    expected: ["CONFIG_STATE 8:14"],
+  },
   { row: "B14 a Redis that is none", text: daemon("redis: localhost"), expected: ["CONFIG_REDIS 7:10"] },
   {
     row: "B14 a password in the address of Redis",

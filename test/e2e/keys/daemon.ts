@@ -127,6 +127,21 @@ export const DAEMON_KEYS: KeyTests = {
   daemon: withRedis,
   "daemon.redis": withRedis,
   "daemon.redis.url": withRedis,
+  "daemon.stateFile": async () => {
+    await using directory = await temporaryDirectory();
+    const pausedAfterRestart = async (settings: object): Promise<boolean> => {
+      await using scene = await openDaemonScene();
+      const mirror = { source: `${scene.source.host}/a/app`, target: "imagestream:web/app", tags: ["1"] };
+      await scene.configure([mirror], { daemon: settings });
+      const first = await scene.start();
+      await first.view.pause("web-app", "a test");
+      await first.stop({ signal: AbortSignal.timeout(1_000) });
+      const { view } = await scene.start();
+      return (await view.mirrors())[0]?.state === "paused";
+    };
+    expect(await pausedAfterRestart({})).toBe(false);
+    expect(await pausedAfterRestart({ stateFile: directory.join("state.jsonl") })).toBe(true);
+  },
   "daemon.redis.passwordFile": async () => {
     await using directory = await temporaryDirectory();
     await using redis = await startRedis({ config: { requirepass: "open-sesame" } });

@@ -1,0 +1,41 @@
+import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+
+import { SyncError } from "./error.ts";
+
+/**
+ * Runs what touches the disk; its refusals become ours, with the path.
+ *
+ * @throws {SyncError} DISK_FULL, DISK
+ */
+export async function onDisk<T>(path: string, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (cause) {
+    const code = errnoOf(cause);
+    if (code === undefined) throw cause;
+    if (code !== "ENOSPC" && code !== "EDQUOT")
+      throw new SyncError("DISK", `${path}: ${code}`, { cause, where: path, found: code });
+    throw new SyncError("DISK_FULL", `no space left for ${path}`, {
+      cause,
+      where: path,
+      found: await freeBytes(path),
+    });
+  }
+}
+
+/** The code of a failed system call; undefined for whatever else was thrown. */
+export function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && "syscall" in error && "code" in error && typeof error.code === "string"
+    ? error.code
+    : undefined;
+}
+
+async function freeBytes(path: string): Promise<string> {
+  try {
+    const { bavail, bsize } = await statfs(dirname(path));
+    return `${bavail * bsize} bytes free`;
+  } catch {
+    return "unknown space";
+  }
+}
