@@ -771,6 +771,11 @@ export const ERROR_CODES = {
     meaning: "The namespace does not exist, or is being deleted.",
     next: "Create it: oc new-project NAMESPACE.",
   },
+  STREAM_INVALID: {
+    class: "target",
+    meaning: "The API server refuses what we would write as invalid.",
+    next: "Read what it says. A stream has room for the notes of about a thousand mirrored tags (256 KiB of annotations): beyond that, split the mirror over several streams.",
+  },
   STREAM_CONFLICT: {
     class: "target",
     meaning: "Somebody else kept changing the stream.",

@@ -22,7 +22,7 @@ export type Cluster = AsyncDisposable & {
   /**
    * One call, JSON in and out.
    *
-   * @throws {SyncError} CLUSTER_DENIED, CLUSTER_UNREACHABLE, CLUSTER_ANSWER, STREAM_CONFLICT (409), and for what `expect`
+   * @throws {SyncError} CLUSTER_DENIED, CLUSTER_UNREACHABLE, CLUSTER_ANSWER, STREAM_CONFLICT (409), STREAM_INVALID (422), and for what `expect`
    * does not list the error of `failed`
    */
   call(call: Call, options?: Cancellable): Promise<KubeAnswer>;
@@ -258,7 +258,7 @@ function errorOf(
   if (status === 404 && /namespaces? "[^"]*" not found/.test(message))
     return new SyncError("STREAM_NAMESPACE", `${where}: the namespace does not exist`, details);
   return new SyncError(
-    "CLUSTER_ANSWER",
+    status === 422 ? "STREAM_INVALID" : "CLUSTER_ANSWER",
     `${where}: ${said} ${printable(message, { maxLength: 200 })}`,
     details,
   );

@@ -202,7 +202,7 @@ describe("refusals", () => {
     cluster.on({ always: true }, refusal(422, "Invalid", `\u001b[31m${"x".repeat(9000)}`));
     const error: unknown = await client.api.call(LIST).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
-      code: "CLUSTER_ANSWER",
+      code: "STREAM_INVALID",
       details: { found: expect.stringMatching(/^\\u001b\[31mx+…$/) },
     });
     expect(JSON.stringify(error).length).toBeLessThan(1_500);

@@ -250,6 +250,19 @@ describe("a takeover", () => {
   });
 });
 
+describe("a stream whose annotations are full", () => {
+  test("says so at once, and stays as it was", async () => {
+    await using place = await openPlace();
+    place.cluster.seedStream("mirror", "app", { annotations: { "example.com/much": "x".repeat(262_000) } });
+    await expect(place.streams.claim(STREAM, [claimOf("1.0")])).rejects.toMatchObject({
+      code: "STREAM_INVALID",
+      details: { found: expect.stringContaining("must have at most 262144 bytes") as string },
+    });
+    expect(place.cluster.ledger.count(PATCH)).toBe(1);
+    expect(annotationOf(place.cluster)).toBeUndefined();
+  });
+});
+
 describe("a stream that is not there", () => {
   test("is not made only to note what is missing, or to remove tags", async () => {
     await using place = await openPlace();

@@ -4,6 +4,9 @@ import type { StreamContext } from "./cluster-stream-shape.ts";
 
 const STREAM_NAME = /^[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
 
+/** Of any Kubernetes object. @see apimachinery, validation.TotalAnnotationSizeLimitB */
+const ANNOTATIONS_BYTES = 256 * 1024;
+
 const KINDS = ["DockerImage", "ImageStreamTag", "ImageStreamImage"];
 
 export function validate(stream: ImageStream, old: ImageStream | undefined, context: StreamContext): void {
@@ -14,6 +17,13 @@ export function validate(stream: ImageStream, old: ImageStream | undefined, cont
       field: "metadata.name",
       reason: "FieldValueInvalid",
       message: `Invalid value: "${name}": may not contain anything but lower case alphanumerics with single separators`,
+    });
+  const annotations = Object.entries(stream.metadata.annotations ?? {});
+  if (annotations.reduce((sum, [key, text]) => sum + key.length + text.length, 0) > ANNOTATIONS_BYTES)
+    problems.push({
+      field: "metadata.annotations",
+      reason: "FieldValueInvalid",
+      message: `Too long: must have at most ${ANNOTATIONS_BYTES} bytes`,
     });
   const seen = new Set<string>();
   for (const tag of stream.spec.tags ?? []) {
