@@ -2,7 +2,12 @@ import { randomUUID } from "node:crypto";
 
 import { type Cancellable, sleep } from "../lib/cancel.ts";
 import { SyncError } from "../lib/error.ts";
-import { type Allowance, type AllowanceLimits, inProcessAllowance } from "../oci/allowance.ts";
+import {
+  type Allowance,
+  type AllowanceLimits,
+  inProcessAllowance,
+  registryOfLine,
+} from "../oci/allowance.ts";
 import { REDIS_PREFIX, type RedisLink } from "./redis.ts";
 
 /** A process that gives no sign of life so long has given back its connections. */
@@ -12,11 +17,13 @@ const PATIENCE_MS = 5_000;
 
 /**
  * Takes a place among those of the registry and a start time in its pace; tells how long to wait (ms): 0 or more for a start
- * time that is ours, -1 when all places are taken, -(2 + ms) when the pace is booked out for that long.
+ * time that is ours, -1 when all places are taken, -(2 + ms) when the pace is booked out or the registry parked for that long.
  */
 const ENTER = `
 local time = redis.call("time")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local parked = redis.call("pttl", KEYS[3])
+if parked > 0 then return -2 - parked end
 redis.call("zremrangebyscore", KEYS[1], "-inf", now)
 if redis.call("zcard", KEYS[1]) >= tonumber(ARGV[2]) then return -1 end
 local wait = 0
@@ -30,6 +37,11 @@ end
 redis.call("zadd", KEYS[1], now + tonumber(ARGV[4]), ARGV[1])
 redis.call("pexpire", KEYS[1], tonumber(ARGV[4]))
 return wait`;
+
+/** The later of two ends stands. */
+const PARK = `
+if redis.call("pttl", KEYS[1]) < tonumber(ARGV[1]) then redis.call("set", KEYS[1], "1", "PX", ARGV[1]) end
+return 0`;
 
 const RENEW = `
 local time = redis.call("time")
@@ -57,16 +69,16 @@ export function redisAllowance(
     for (;;) {
       const waitMs = await ask(registry, [member, connections, intervalMs, HELD_MS, PATIENCE_MS]);
       if (waitMs >= 0) return waitMs === 0 ? undefined : sleep(waitMs, { signal });
-      if (waitMs < -1) throw busy(registry, -2 - waitMs);
-      if (performance.now() > deadlineMs) throw busy(registry, PATIENCE_MS);
-      await sleep(10 + Math.random() * 40, { signal });
+      const bookedMs = waitMs < -1 ? -2 - waitMs : 0;
+      if (performance.now() + bookedMs > deadlineMs) throw busy(registry, Math.max(bookedMs, PATIENCE_MS));
+      await sleep(bookedMs + 10 + Math.random() * 40, { signal });
     }
   }
 
-  async function ask(registry: string, facts: readonly (string | number)[]): Promise<number> {
+  async function ask(line: string, facts: readonly (string | number)[]): Promise<number> {
     try {
-      const pace = `${REDIS_PREFIX}:pace:${registry}`;
-      return Number(await client.eval(ENTER, 2, places(registry), pace, ...facts));
+      const pace = `${REDIS_PREFIX}:pace:${line}`;
+      return Number(await client.eval(ENTER, 3, places(line), pace, parking(line), ...facts));
     } catch {
       return 0;
     }
@@ -98,12 +110,21 @@ export function redisAllowance(
         },
       };
     },
+    park(registry, until) {
+      local.park(registry, until);
+      const ms = until.getTime() - Date.now();
+      // away: the other processes hear it from the registry itself
+      if (ms >= 1) client.eval(PARK, 1, parking(registry), Math.ceil(ms)).catch(() => {});
+    },
     inUse: (registry) => client.zcard(places(registry)),
     [Symbol.dispose]: () => clearInterval(renewing),
   };
 }
 
 const places = (registry: string): string => `${REDIS_PREFIX}:places:${registry}`;
+
+/** All lines of a registry are parked at once. */
+const parking = (line: string): string => `${REDIS_PREFIX}:parked:${registryOfLine(line)}`;
 
 function busy(registry: string, waitMs: number): SyncError {
   return new SyncError("BUSY", `the allowance of ${registry} is used up for now`, {

@@ -1,9 +1,20 @@
 import { type Cancellable, sleep } from "../lib/cancel.ts";
+import { SyncError } from "../lib/error.ts";
+import { DEFAULT_RETRY } from "../lib/retry.ts";
 
-/** What a registry lets us do: so many connections at once, so many requests a second. */
+/**
+ * What a registry lets us do: so many connections at once, so many requests a second. Uploads stand in a line of their own
+ * (`lineOfUploads`) with the same limits: a copy within one registry would else wait for itself.
+ */
 export interface Allowance {
-  /** Waits until one more request may start. Disposing ends it. */
-  request(registry: string, options?: Cancellable): Promise<Disposable>;
+  /**
+   * Waits until one more request may start. Disposing ends it.
+   *
+   * @throws {SyncError} RATE_LIMITED when the registry is parked for longer than anybody waits, BUSY
+   */
+  request(line: string, options?: Cancellable): Promise<Disposable>;
+  /** The registry asked for quiet: until then no request to it starts, in none of its lines. */
+  park(registry: string, until: Date): void;
   /** How many are under way. */
   inUse(registry: string): Promise<number>;
 }
@@ -14,14 +25,39 @@ export type AllowanceLimits = {
   readonly requestsPerSecond?: number | undefined;
 };
 
+const UPLOADS = " upload";
+
+export const lineOfUploads = (registry: string): string => `${registry}${UPLOADS}`;
+
+export function registryOfLine(line: string): string {
+  return line.endsWith(UPLOADS) ? line.slice(0, -UPLOADS.length) : line;
+}
+
 /** Allowances for the tasks of one process. `limitsOf` tells those of a registry. */
-export function inProcessAllowance(limitsOf: (registry: string) => AllowanceLimits): Allowance {
+export function inProcessAllowance(limitsOf: (line: string) => AllowanceLimits): Allowance {
   const gates = new Map<string, Gate>();
+  const parkedUntilMs = new Map<string, number>();
+
+  /** Who waits holds his place in the line: nobody else could use it. Tells whether there was a wait. */
+  async function quietOver(registry: string, { signal }: Cancellable): Promise<boolean> {
+    for (let waited = false; ; waited = true) {
+      const untilMs = parkedUntilMs.get(registry) ?? 0;
+      const waitMs = untilMs - Date.now();
+      if (waitMs <= 0) return waited;
+      if (waitMs > DEFAULT_RETRY.patienceMs) throw parked(registry, new Date(untilMs));
+      await sleep(waitMs, { signal });
+    }
+  }
+
   return {
-    async request(registry, options = {}) {
-      const gate = gates.get(registry) ?? openGate(limitsOf(registry));
-      gates.set(registry, gate);
+    async request(line, options = {}) {
+      const gate =
+        gates.get(line) ?? openGate(limitsOf(line), (waiting) => quietOver(registryOfLine(line), waiting));
+      gates.set(line, gate);
       return gate.enter(options);
+    },
+    park(registry, until) {
+      parkedUntilMs.set(registry, Math.max(until.getTime(), parkedUntilMs.get(registry) ?? 0));
     },
     inUse: async (registry) => gates.get(registry)?.inUse() ?? 0,
   };
@@ -29,7 +65,18 @@ export function inProcessAllowance(limitsOf: (registry: string) => AllowanceLimi
 
 type Gate = { enter(options: Cancellable): Promise<Disposable>; inUse(): number };
 
-function openGate({ connections, requestsPerSecond }: AllowanceLimits): Gate {
+function parked(registry: string, until: Date): SyncError {
+  const retryAt = until.toISOString();
+  return new SyncError("RATE_LIMITED", `${registry} asked not to be asked before ${retryAt}`, {
+    where: registry,
+    retryAt,
+  });
+}
+
+function openGate(
+  { connections, requestsPerSecond }: AllowanceLimits,
+  quietOver: (options: Cancellable) => Promise<boolean>,
+): Gate {
   const waiting: (() => void)[] = [];
   let free = connections;
   let nextStart = 0;
@@ -73,7 +120,9 @@ function openGate({ connections, requestsPerSecond }: AllowanceLimits): Gate {
       options.signal?.throwIfAborted();
       await enter(options);
       try {
-        await pace(options);
+        // a registry may be parked while we wait for our time in the pace, and the pace is kept to afterwards
+        do await pace(options);
+        while (await quietOver(options));
       } catch (error) {
         leave();
         throw error;

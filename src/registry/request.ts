@@ -3,10 +3,10 @@ import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 
 import { type Cancellable, within } from "../lib/cancel.ts";
-import { SyncError } from "../lib/error.ts";
+import { isSyncError, SyncError } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
-import { retry, type RetryPolicy } from "../lib/retry.ts";
-import type { Allowance } from "../oci/allowance.ts";
+import { DEFAULT_RETRY, retry, type RetryPolicy } from "../lib/retry.ts";
+import { type Allowance, lineOfUploads } from "../oci/allowance.ts";
 import type { Authenticator } from "./auth.ts";
 import { parseChallenges } from "./challenge.ts";
 import type { DirectAnswer } from "./direct.ts";
@@ -80,13 +80,15 @@ const REDIRECTS_MAX = 10;
 
 export function openRequester(options: RequesterOptions): Requester {
   const { registry, registryUrl, transport, authenticator, allowance, log, userAgent, onAnswer } = options;
+  const quiet = openQuiet(options);
 
   async function askOnce(ask: Ask, { signal }: Cancellable = {}): Promise<Answer> {
     // a streamed body that sends has a line of its own: a copy within one registry would else wait for itself
-    const gate = isContent(ask.body) ? `${registry} upload` : registry;
-    const slot = await allowance.request(gate, { signal });
+    const line = isContent(ask.body) ? lineOfUploads(registry) : registry;
+    const slot = await allowance.request(line, { signal });
     try {
       const answer = await authorized(ask, signal);
+      quiet.answered();
       return release(answer, slot);
     } catch (error) {
       slot[Symbol.dispose]();
@@ -108,7 +110,8 @@ export function openRequester(options: RequesterOptions): Requester {
         await drain(answer);
         continue;
       }
-      if (answer.status !== 401 && !(attempt === 1 && lacksScope(answer))) return judged(answer, ask);
+      if (answer.status !== 401 && !(attempt === 1 && lacksScope(answer)))
+        return judged(answer, ask).catch((error: unknown) => quiet.heard(error));
       const wwwAuthenticate = answer.headers["www-authenticate"];
       // the session of an upload survives, the content does not: its caller opens it again
       const body = await drain(answer);
@@ -199,7 +202,9 @@ export function openRequester(options: RequesterOptions): Requester {
       return told(answerOf(fromClient(response), url, subject, deadline), method);
     } catch (error) {
       options.onRequest?.({ registry, status: undefined });
-      throw errorOfTransport(error, { where: subject.where, signal });
+      const failure = errorOfTransport(error, { where: subject.where, signal });
+      if (url.origin === registryUrl.origin) quiet.heard(failure);
+      throw failure;
     }
   }
 
@@ -212,6 +217,35 @@ export function openRequester(options: RequesterOptions): Requester {
         onRetry: ({ code, message }, pauseMs) =>
           log.info({ code, pauseMs: Math.round(pauseMs) }, `again: ${message}`),
       }),
+  };
+}
+
+type Quiet = {
+  /** Throws the error on, and when it says that we ask too much, parks the registry for all who ask it. */
+  heard(error: unknown): never;
+  answered(): void;
+};
+
+/** How long a registry is left alone: as long as it says, else longer each time that it goes on complaining. */
+function openQuiet({ registry, allowance, retry: policy }: RequesterOptions): Quiet {
+  const { baseMs, capMs } = { ...DEFAULT_RETRY, ...policy };
+  let complaints = 0;
+  let untilMs = 0;
+  return {
+    heard(error) {
+      if (!isSyncError(error, "RATE_LIMITED")) throw error;
+      const { retryAt } = error.details;
+      const isTold = typeof retryAt === "string";
+      // what was under way when it first complained tells nothing new
+      if (!isTold && Date.now() < untilMs) throw error;
+      untilMs = isTold ? Date.parse(retryAt) : Date.now() + Math.min(capMs, baseMs * 2 ** complaints);
+      complaints += 1;
+      allowance.park(registry, new Date(untilMs));
+      throw error;
+    },
+    answered() {
+      complaints = 0;
+    },
   };
 }
 

@@ -5,7 +5,12 @@ import { credentialStore } from "../config/credentials.ts";
 import { type Layout, openLayout } from "../layout/layout.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import type { Log } from "../lib/log.ts";
-import { type Allowance, type AllowanceLimits, inProcessAllowance } from "../oci/allowance.ts";
+import {
+  type Allowance,
+  type AllowanceLimits,
+  inProcessAllowance,
+  registryOfLine,
+} from "../oci/allowance.ts";
 import type { CredentialStore } from "../oci/credential.ts";
 import { inProcessLease, type Lease } from "../oci/lease.ts";
 import type { Place, Repository } from "../oci/reference.ts";
@@ -66,8 +71,7 @@ export function openContext({
   const closing = new AsyncDisposableStack();
   const proxy = parseProxy(env);
   const credentials = credentialStore({ registries: config.registries, env });
-  // uploads wait in a line of their own, with the same limits: a copy within one registry would else wait for itself
-  const allowance = openAllowance((line) => limitsOf(config, line.replace(/ upload$/, "")));
+  const allowance = openAllowance((line) => limitsOf(config, registryOfLine(line)));
   const registries = new Map<string, Registry>();
   const layouts = new Map<string, Promise<Layout>>();
   let cluster: Promise<Cluster> | undefined;

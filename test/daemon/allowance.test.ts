@@ -1,10 +1,14 @@
 import { expect, test } from "vitest";
 
+import { redisAllowance } from "../../src/daemon/allowance-redis.ts";
+import { openRedis } from "../../src/daemon/redis.ts";
+import { lineOfUploads } from "../../src/oci/allowance.ts";
 import { startDaemonProcess } from "../support/daemon-process.ts";
 import { openDaemonScene, until } from "../support/daemon-scene.ts";
 import { buildImage, pushTo } from "../support/images.ts";
 import { peakRequests } from "../support/ledger.ts";
 import { startRedis } from "../support/redis.ts";
+import { SILENT } from "../support/registry-client.ts";
 import { delay } from "../support/registry-connection-faults.ts";
 
 const PER_SECOND = 25;
@@ -46,3 +50,25 @@ test("three workers together keep to the requests a second and the connections o
   expect(Math.max(...inASecond)).toBeLessThanOrEqual(PER_SECOND * 1.4);
   expect(peakRequests(scene.source.ledger)).toBeLessThanOrEqual(CONNECTIONS);
 }, 60_000);
+
+test("a registry that asked one worker for quiet is left alone by all, in all lines", async () => {
+  await using redis = await startRedis();
+  await using workers = new AsyncDisposableStack();
+  const open = async () => {
+    const link = workers.use(openRedis({ url: redis.url }, SILENT));
+    await link.settle(5_000);
+    return workers.use(redisAllowance(link, () => ({ connections: 4 })));
+  };
+  const [told, another] = [await open(), await open()];
+  const untilMs = Date.now() + 400;
+  told.park("r", new Date(untilMs));
+  told.park("r", new Date(untilMs - 300));
+  told.park("far", new Date(Date.now() + 3_600_000));
+  await until(async () => Number(await redis.command("pttl", "{tagferry}:parked:far")) > 0);
+  for (const line of ["r", lineOfUploads("r")]) {
+    using _ = await another.request(line);
+    expect(Date.now()).toBeGreaterThanOrEqual(untilMs);
+  }
+  await expect(another.request("far")).rejects.toMatchObject({ code: "BUSY" });
+  await expect(told.request("far")).rejects.toMatchObject({ code: "RATE_LIMITED" });
+});

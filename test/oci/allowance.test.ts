@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 
 import { describe, expect, test, vi } from "vitest";
 
-import { inProcessAllowance } from "../../src/oci/allowance.ts";
+import { inProcessAllowance, lineOfUploads } from "../../src/oci/allowance.ts";
 
 describe("inProcessAllowance", () => {
   test("lets as many requests run as there are connections, the rest in the order they came", async () => {
@@ -90,5 +90,49 @@ describe("inProcessAllowance", () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  test("starts nothing in any line of a parked registry, and everything of others", async () => {
+    const allowance = inProcessAllowance(() => ({ connections: 4 }));
+    const until = Date.now() + 60;
+    allowance.park("r", new Date(until));
+    const waiting = ["r", "r", lineOfUploads("r")].map(async (line) => {
+      using _ = await allowance.request(line);
+      return Date.now();
+    });
+    (await allowance.request("another"))[Symbol.dispose]();
+    expect(Date.now()).toBeLessThan(until);
+    for (const startedMs of await Promise.all(waiting)) expect(startedMs).toBeGreaterThanOrEqual(until);
+  });
+
+  test("lets the later of two ends stand, also for those that wait already", async () => {
+    const allowance = inProcessAllowance(() => ({ connections: 1 }));
+    const until = Date.now() + 80;
+    allowance.park("r", new Date(Date.now() + 20));
+    const waiting = allowance.request("r").then(() => Date.now());
+    allowance.park("r", new Date(until));
+    allowance.park("r", new Date(until - 50));
+    expect(await waiting).toBeGreaterThanOrEqual(until);
+  });
+
+  test("refuses at once, with the time, what would wait for longer than anybody has patience", async () => {
+    const allowance = inProcessAllowance(() => ({ connections: 1 }));
+    const until = new Date(Date.now() + 3_600_000);
+    allowance.park("r", until);
+    for (const line of ["r", lineOfUploads("r"), "r"])
+      await expect(allowance.request(line)).rejects.toMatchObject({
+        code: "RATE_LIMITED",
+        details: { where: "r", retryAt: until.toISOString() },
+      });
+  });
+
+  test("forgets who gives up waiting for a parked registry", async () => {
+    const allowance = inProcessAllowance(() => ({ connections: 1 }));
+    allowance.park("r", new Date(Date.now() + 50));
+    const stop = new AbortController();
+    const leaving = allowance.request("r", { signal: stop.signal });
+    stop.abort(new Error("enough"));
+    await expect(leaving).rejects.toThrow("enough");
+    (await allowance.request("r"))[Symbol.dispose]();
   });
 });
