@@ -6,6 +6,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { errorOfTransport } from "./error.ts";
 import { header, refuseEncoding } from "./manifests.ts";
 import type { Answer } from "./request.ts";
+import { waitAsTold } from "./retry-after.ts";
 
 export type BlobTimeouts = {
   /** A body that gives less than `floorBytesPerSecond` over this long is stalled, however steadily it drips. */
@@ -67,6 +68,7 @@ export async function* readBlob(
       fruitless = givenBytes > startBytes ? 0 : fruitless + 1;
       if (isSyncError(broken, "RANGE") && ranges) ranges = false;
       else if (!isSyncError(broken) || !mayResume(broken) || fruitless >= FRUITLESS_MAX) throw broken;
+      if (!(await waitAsTold(broken, { signal }))) throw broken;
       await sleep(timeouts.resumePauseMs * 2 ** fruitless, { signal });
     }
   }

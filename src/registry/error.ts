@@ -33,13 +33,18 @@ export function errorOfResponse(refusal: Refusal, subject: Subject): SyncError {
       ? { registryCodes: errors.map((error) => printable(error.code, { maxLength: 64 })) }
       : {}),
     ...(reason === "" ? {} : { found: reason }),
-    ...(code === "RATE_LIMITED" && retryAt ? { retryAt: retryAt.toISOString() } : {}),
+    ...(mayComeBack(code) && retryAt ? { retryAt: retryAt.toISOString() } : {}),
   };
   return new SyncError(
     code,
     `${verb(subject)} ${subject.where}: ${refusal.status}${reason === "" ? "" : ` ${reason}`}`,
     details,
   );
+}
+
+/** Where a Retry-After means something: slow down, or (503 in a rollout, a gateway's 5xx) not now. */
+function mayComeBack(code: ErrorCode): boolean {
+  return code === "RATE_LIMITED" || code === "REGISTRY_UNAVAILABLE";
 }
 
 function verb({ action, what }: Subject): string {

@@ -1,3 +1,6 @@
+import { type Cancellable, sleep } from "../lib/cancel.ts";
+import { isSyncError } from "../lib/error.ts";
+import { DEFAULT_RETRY } from "../lib/retry.ts";
 import type { Headers } from "./profile.ts";
 
 /** A wait beyond this is garbage. */
@@ -13,6 +16,21 @@ export function parseRetryAfter(headers: Headers, text: string, now = new Date()
     fromEpoch(single(headers["x-retry-after"]), now) ??
     fromText(text, now)
   );
+}
+
+/**
+ * Waits until the time that a refusal names, when it names one. For what goes on in another way than by sending the same
+ * request again, which `retry` looks after.
+ *
+ * @returns false, at once, when that is longer than anybody has patience
+ */
+export async function waitAsTold(error: unknown, { signal }: Cancellable = {}): Promise<boolean> {
+  const { retryAt } = isSyncError(error) ? error.details : {};
+  if (typeof retryAt !== "string") return true;
+  const waitMs = Date.parse(retryAt) - Date.now();
+  if (waitMs > DEFAULT_RETRY.patienceMs) return false;
+  if (waitMs > 0) await sleep(waitMs, { signal });
+  return true;
 }
 
 function single(value: string | string[] | undefined): string | undefined {

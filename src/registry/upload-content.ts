@@ -6,6 +6,7 @@ import { type Checkpoint, verified } from "../oci/verified.ts";
 import { type Chunk, chunksOf, lengthOf } from "./chunk.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { uploadLocation, withDigest } from "./location.ts";
+import { waitAsTold } from "./retry-after.ts";
 import {
   notARegistry,
   type Standing,
@@ -122,7 +123,11 @@ async function sendInParts(sending: Sending, chunkBytes: number): Promise<void> 
   for (let resumes = 0; ; resumes += 1) {
     const sent = await sendFrom(from, checkpoints, sending, chunkBytes);
     if (sent.kind === "closed") return;
-    const mayResume = sent.byTarget && isPassing(sent.error) && resumes < RESUMES_MAX;
+    const mayResume =
+      sent.byTarget &&
+      isPassing(sent.error) &&
+      resumes < RESUMES_MAX &&
+      (await waitAsTold(sent.error, options));
     const standing = mayResume
       ? await standingOf(sent.standing, sent.sentBytes, endpoint, options)
       : undefined;

@@ -6,6 +6,7 @@ import type { BlobKnowledge } from "./knowledge.ts";
 import { uploadLocation } from "./location.ts";
 import { header } from "./manifests.ts";
 import type { Answer } from "./request.ts";
+import { waitAsTold } from "./retry-after.ts";
 
 const CANCEL_TIMEOUT_MS = 5_000;
 
@@ -97,7 +98,7 @@ async function beginWith(
         "TARGET_READONLY",
         "REGISTRY_UNAVAILABLE",
       );
-    if (!refusedMount) throw error;
+    if (!refusedMount || !(await waitAsTold(error, { signal }))) throw error;
     return beginWith("", how, undefined, endpoint, { signal });
   }
 }

@@ -1,13 +1,18 @@
 import { describe, expect, test } from "vitest";
 
 import { type Allowance, inProcessAllowance } from "../../src/oci/allowance.ts";
+import type { RegistryRepository } from "../../src/registry/repository.ts";
+import { seededBytes } from "../support/images-content.ts";
 import { buildImage, pushTo } from "../support/images.ts";
+import { describing, reusing } from "../support/port.ts";
 import { registryClient } from "../support/registry-client.ts";
 import { normally, rateLimited, status } from "../support/registry-faults.ts";
 import type { Fault } from "../support/registry-rules.ts";
 import { startRegistry, type TestRegistry } from "../support/registry.ts";
 
 const REPOSITORY = "library/app";
+const BYTES = seededBytes("quiet", 1_000);
+const BLOB = describing(BYTES);
 const TAGS = ["1", "2", "3", "4", "5", "6", "7", "8"];
 
 async function withTags(): Promise<TestRegistry> {
@@ -101,5 +106,42 @@ describe("a registry that asks for quiet", () => {
       code: "RATE_LIMITED",
     });
     expect(await repository.resolve("1")).toBeDefined();
+  });
+});
+
+describe("a registry that has no time now and says when it has", () => {
+  const ROUTE = "Application is not available";
+  const unavailable = (seconds: number): Fault =>
+    status(503, { headers: { "retry-after": String(seconds) }, body: ROUTE });
+
+  test("is asked again no sooner, by the request that it refused and by no other", async () => {
+    await using registry = await withTags();
+    registry.on({ kind: "manifest", reference: "1" }, unavailable(1));
+    await using client = registryClient(registry.host);
+    const repository = client.repository(REPOSITORY);
+    const first = repository.resolve("1");
+    expect(await repository.resolve("2")).toBeDefined();
+    expect(await first).toBeDefined();
+    const [refused, served, ...more] = registry.ledger.find({ reference: "1" });
+    const [other] = registry.ledger.find({ reference: "2" });
+    expect(more).toEqual([]);
+    expect((served?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThanOrEqual(990);
+    expect((other?.at ?? Infinity) - (refused?.at ?? 0)).toBeLessThan(900);
+  });
+
+  test.for([
+    ["a manifest", (client: RegistryRepository) => client.manifest("1")],
+    ["a blob", (client: RegistryRepository) => Array.fromAsync(client.blob(BLOB))],
+    ["a blob's place", (client: RegistryRepository) => client.pushBlob(BLOB, () => reusing(BYTES, 64))],
+  ] as const)("for ten hours fails %s with the time, and is asked once", async ([, ask]) => {
+    await using registry = await withTags();
+    // a mount that is refused is asked for again without the mount
+    registry.on({ always: true }, unavailable(36_000));
+    await using client = registryClient(registry.host, { kind: "harbor" });
+    await expect(ask(client.repository(REPOSITORY))).rejects.toMatchObject({
+      code: "REGISTRY_UNAVAILABLE",
+      details: { retryAt: expect.stringMatching(/^\d{4}-/) },
+    });
+    expect(registry.ledger.count()).toBe(1);
   });
 });

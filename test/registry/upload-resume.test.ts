@@ -96,6 +96,16 @@ describe("an upload in parts that breaks", () => {
     expect(registry.ledger.count({ method: "DELETE" })).toBe(0);
   });
 
+  test("goes on no sooner than a registry says that has no time now", async () => {
+    await using registry = await inParts();
+    registry.on({ method: "PATCH" }, normally, status(503, { headers: { "retry-after": "1" } }));
+    expect(await push(registry.host)).toMatchObject({ told: BLOB.size });
+    const [refused] = registry.ledger.find({ status: 503 });
+    const next = registry.ledger.entries.find(({ sequence }) => sequence === (refused?.sequence ?? 0) + 1);
+    expect(next?.method).toBe("GET");
+    expect((next?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThanOrEqual(990);
+  });
+
   test("goes on with a fresh token when the old one is no longer good", async () => {
     await using registry = await startRegistry({
       behaviour: { chunkMaxBytes: MIB },
