@@ -110,8 +110,19 @@ async function headManifest(reference: string, endpoint: Endpoint, { signal }: C
 export async function getManifest(
   reference: string,
   endpoint: Endpoint,
-  { signal }: Cancellable = {},
+  options: Cancellable = {},
 ): Promise<Manifest> {
+  return (await fetchManifest(reference, endpoint, options)).manifest;
+}
+
+export type FetchedManifest = { readonly manifest: Manifest; readonly etag: string | undefined };
+
+/** As `getManifest`, with what tells the registry later which state of a tag was seen. */
+export async function fetchManifest(
+  reference: string,
+  endpoint: Endpoint,
+  { signal }: Cancellable = {},
+): Promise<FetchedManifest> {
   const where = nameOf(endpoint, reference);
   await using answer = await endpoint.requester.ask(
     {
@@ -138,7 +149,7 @@ export async function getManifest(
       found: told,
       allowed: manifest.descriptor.digest,
     });
-  return manifest;
+  return { manifest, etag: header(answer, "etag") };
 }
 
 async function manifestBytes(answer: Answer, where: string): Promise<Buffer> {
@@ -154,6 +165,14 @@ async function manifestBytes(answer: Answer, where: string): Promise<Buffer> {
   }
 }
 
+export type PutOptions = Cancellable & {
+  readonly tag?: string | undefined;
+  /** Only over the state of the tag that has this ETag. Few registries look at it. */
+  readonly ifMatch?: string | undefined;
+  /** The caller looks himself whether the tag was written. */
+  readonly readsBack?: boolean;
+};
+
 /**
  * Writes a manifest's bytes, and tells whether the registry lists it with its subject.
  *
@@ -162,7 +181,7 @@ async function manifestBytes(answer: Answer, where: string): Promise<Buffer> {
 export async function putManifest(
   manifest: Manifest,
   endpoint: Endpoint,
-  { tag, signal }: Cancellable & { readonly tag?: string | undefined },
+  { tag, ifMatch, readsBack = false, signal }: PutOptions,
 ): Promise<{ readonly subjectListed: boolean }> {
   const { descriptor, bytes } = manifest;
   const reference = tag ?? descriptor.digest;
@@ -179,7 +198,11 @@ export async function putManifest(
         {
           method: "PUT",
           url: endpoint.url(`manifests/${reference}`),
-          headers: { "content-type": descriptor.mediaType, "content-length": String(bytes.length) },
+          headers: {
+            "content-type": descriptor.mediaType,
+            "content-length": String(bytes.length),
+            ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
+          },
           body: bytes,
           scopes: endpoint.push,
           subject: { action: "push", what: "manifest", where },
@@ -199,7 +222,7 @@ export async function putManifest(
       );
     return header(answer, "oci-subject") !== undefined;
   })();
-  if (tag !== undefined && endpoint.profile().readBack)
+  if (tag !== undefined && !readsBack && endpoint.profile().readBack)
     await readBack(tag, descriptor.digest, endpoint, { signal });
   return { subjectListed };
 }

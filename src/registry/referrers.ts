@@ -1,13 +1,13 @@
 import { type Cancellable, unlessAborted } from "../lib/cancel.ts";
 import { isSyncError } from "../lib/error.ts";
-import { limit, type Limit } from "../lib/limit.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { algorithmOf, type Digest, encodedOf } from "../oci/digest.ts";
+import type { Digest } from "../oci/digest.ts";
 import { type Manifest, parseManifest } from "../oci/manifest.ts";
 import { OCI_INDEX } from "../oci/media-type.ts";
 import type { Referrer } from "../oci/store.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { getManifest, header, putManifest, resolveManifest } from "./manifests.ts";
+import { fallbackTag } from "./fallback-index.ts";
+import { getManifest, header, resolveManifest } from "./manifests.ts";
 import { nextPage } from "./pages.ts";
 import { listTags } from "./tags.ts";
 
@@ -68,11 +68,6 @@ export type ReferrersContext = {
   readonly memory: ReferrersMemory;
   readonly digestTags: DigestTags;
 };
-
-/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema */
-export function fallbackTag(digest: Digest): string {
-  return `${algorithmOf(digest)}-${encodedOf(digest).slice(0, 64)}`;
-}
 
 /**
  * What refers to a manifest: by the referrers API, else by the fallback tag; and cosign's signatures, attestations and SBOMs,
@@ -198,67 +193,4 @@ async function readDigestTags(endpoint: Endpoint): Promise<ReadonlySet<string> |
       return undefined;
     throw error;
   }
-}
-
-/** Writers of one subject's fallback index wait for each other. */
-export function subjectQueue(): (subject: string) => Limit {
-  const lines = new Map<string, Limit>();
-  return (subject) => {
-    const line = lines.get(subject) ?? limit(1);
-    lines.set(subject, line);
-    return line;
-  };
-}
-
-/**
- * Lists a manifest with its subject where the registry does not do it: reads the index under the fallback tag, adds the
- * entry when it is missing, writes it back.
- */
-export async function registerWithSubject(
-  manifest: Manifest,
-  endpoint: Endpoint,
-  { signal }: Cancellable = {},
-): Promise<void> {
-  const { subject, descriptor, artifactType, config, annotations } = manifest;
-  if (!subject) return;
-  const tag = fallbackTag(subject.digest);
-  const existing = await currentFallback(tag, endpoint, { signal });
-  const entries = existing === undefined ? [] : rawEntries(existing);
-  if (entries.some((entry) => (entry as { digest?: unknown }).digest === descriptor.digest)) return;
-  const type = artifactType ?? config?.mediaType;
-  entries.push({
-    mediaType: descriptor.mediaType,
-    digest: descriptor.digest,
-    size: descriptor.size,
-    ...(type === undefined ? {} : { artifactType: type }),
-    ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
-  });
-  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries }));
-  await putManifest(
-    parseManifest(bytes, { contentType: OCI_INDEX, subject: `${endpoint.name}:${tag}` }),
-    endpoint,
-    { tag, signal },
-  );
-}
-
-async function currentFallback(
-  tag: string,
-  endpoint: Endpoint,
-  options: Cancellable,
-): Promise<Manifest | undefined> {
-  try {
-    return await getManifest(tag, endpoint, options);
-  } catch (error) {
-    if (isSyncError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
-    throw error;
-  }
-}
-
-/** As they stand, with all that other tools wrote into them. */
-function rawEntries({ bytes, kind }: Manifest): unknown[] {
-  if (kind !== "index") return [];
-  const { manifests } = JSON.parse(Buffer.from(bytes).toString("utf8")) as {
-    readonly manifests: readonly unknown[];
-  };
-  return [...manifests];
 }

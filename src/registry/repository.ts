@@ -2,16 +2,10 @@ import type { Digest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { type BlobTimeouts, readBlob } from "./blob.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { fallbackTag, registerWithSubject, type subjectQueue } from "./fallback-index.ts";
 import type { BlobKnowledge } from "./knowledge.ts";
 import { getManifest, putManifest, resolveManifest } from "./manifests.ts";
-import {
-  fallbackTag,
-  openDigestTags,
-  readReferrers,
-  type ReferrersMemory,
-  registerWithSubject,
-  type subjectQueue,
-} from "./referrers.ts";
+import { openDigestTags, readReferrers, type ReferrersMemory } from "./referrers.ts";
 import { listTags } from "./tags.ts";
 import type { UploadMemory } from "./upload-session.ts";
 import { placeBlob } from "./upload.ts";
