@@ -52,6 +52,8 @@ export type Daemon = {
 };
 
 const CHECKS = 8;
+/** Several workers write one layout in turns. */
+const LAYOUT_TURNS = { idleMs: 200, patienceMs: 1_000 };
 const CONNECTING_MS = 3_000;
 /** For what is left to close when the work has ended. */
 const CLOSING_MS = 2_000;
@@ -75,6 +77,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       config,
       env,
       log,
+      layoutTurns: LAYOUT_TURNS,
       onRequest: (request) => observers.tell(observedRequest(request)),
       ...shared,
     }),

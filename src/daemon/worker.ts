@@ -37,6 +37,9 @@ const ATTEMPTS_MAX = 5;
 const BACKOFF_BASE_MS = 5_000;
 const BACKOFF_MAX_MS = 10 * 60_000;
 const PROGRESS_MS = 1_000;
+/** How often a layout is tried for that another worker writes, and for how long. */
+const TURN_MS = 700;
+const TURN_MAX_MS = 10 * 60_000;
 
 /** Does one job: the same functions as `tagferry sync`, with the queue between their halves. */
 export async function doJob(job: Job, turn: Turn, parts: WorkerParts): Promise<void> {
@@ -134,6 +137,7 @@ async function apply(
     watch: watchFor(job, records, startedAt),
   });
   const [first, ...others] = outcomes;
+  waitForTurn(outcomes, startedAt.getTime() - Date.parse(job.plannedAt), log);
   if (first && others.length === 0 && "failure" in first) comeAgain(first.failure, turn.attempt, log);
   for (const outcome of outcomes) {
     const durationMs = now().getTime() - startedAt.getTime();
@@ -184,6 +188,14 @@ function watchFor(job: ApplyJob, records: Records, startedAt: Date): Watch {
       if (bytes.has(tag)) records.progress.end({ mirror: job.mirror, tag }).catch(() => {}); // as above
     },
   };
+}
+
+/** Another worker writes the layout: it gives it back when it is done, or it is no worker of ours. */
+function waitForTurn(outcomes: readonly Outcome[], waitedMs: number, log: Log): void {
+  const locked = outcomes.find((outcome) => "failure" in outcome && outcome.failure.code === "LAYOUT_LOCKED");
+  if (!locked || !("failure" in locked) || waitedMs > TURN_MAX_MS) return;
+  log.debug({ code: locked.failure.code }, `waits for its turn: ${locked.failure.message}`);
+  throw new Later(TURN_MS * (0.5 + Math.random()), { counts: false });
 }
 
 /** Gives the job back where trying again may help, as late as the registry wishes. */

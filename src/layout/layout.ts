@@ -12,7 +12,7 @@ import { findDigest, findName } from "./index-file.ts";
 import { openIndexFile } from "./index-writer.ts";
 import { WORKSPACE } from "./lock.ts";
 import { type Files, listedTags, readManifest, referrersOf, resolve } from "./reader.ts";
-import { LAYOUT_FILE, LAYOUT_VERSION, openWriter } from "./writer.ts";
+import { LAYOUT_FILE, LAYOUT_VERSION, type LayoutTurns, NO_TURNS, openWriter } from "./writer.ts";
 
 /** An OCI image layout in a directory. One process writes it at a time; any number read it. */
 export type Layout = ImageSource & ImageTarget & AsyncDisposable;
@@ -20,14 +20,15 @@ export type Layout = ImageSource & ImageTarget & AsyncDisposable;
 /**
  * Opens a layout. With `create`, a directory that is empty or not there becomes one with the first write.
  *
- * Reading needs no right to write. The first write takes the layout's lock, disposing gives it back.
+ * Reading needs no right to write. The first write takes the layout's lock; disposing gives it back, and so does rest where
+ * processes take `turns`.
  *
  * @throws {SyncError} LAYOUT_INVALID, OUTPUT_PATH when there is something else already, DISK
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
  */
 export async function openLayout(
   directory: string,
-  { create = false }: { readonly create?: boolean } = {},
+  { create = false, turns = NO_TURNS }: { readonly create?: boolean; readonly turns?: LayoutTurns } = {},
 ): Promise<Layout> {
   await judge(directory, { create });
   const index = openIndexFile(directory, { optional: create });
@@ -36,7 +37,7 @@ export async function openLayout(
   const name = `oci:${directory}`;
   const files: Files = { directory, name, index, blobs };
   const graphOf = graphReader((descriptor) => readManifest(files, descriptor.digest, descriptor.mediaType));
-  const writer = openWriter(files, async () => graphOf(await index.read()));
+  const writer = openWriter(files, async () => graphOf(await index.read()), turns);
   return {
     name,
     blobStore: name,

@@ -1,14 +1,21 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
+import { sleep } from "../lib/cancel.ts";
 import { onDisk } from "../lib/disk.ts";
-import { SyncError } from "../lib/error.ts";
+import { isSyncError, SyncError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { inProcessLease } from "../oci/lease.ts";
 import { type Manifest, MANIFEST_WRITE_MAX_BYTES } from "../oci/manifest.ts";
 import { parseTag } from "../oci/reference.ts";
-import type { ImageTarget } from "../oci/store.ts";
+import type {
+  BlobPlaced,
+  ImageTarget,
+  OpenContent,
+  PushBlobOptions,
+  PushManifestOptions,
+} from "../oci/store.ts";
 import { ifThere, replaceFile } from "./files.ts";
 import type { Graph } from "./graph.ts";
 import { type LayoutIndex, withoutUnnamed, withTag, withUnnamed } from "./index-file.ts";
@@ -21,25 +28,76 @@ export const LAYOUT_VERSION = "1.0.0";
 
 export type Writer = Pick<ImageTarget, "pushBlob" | "pushManifest" | "forget"> & AsyncDisposable;
 
-export function openWriter(files: Files, readGraph: () => Promise<Graph>): Writer {
+/** How several processes write one layout in turns. */
+export type LayoutTurns = {
+  /** The lock is given back when nothing was written for so long. */
+  readonly idleMs: number;
+  /** How long another process' lock is waited for. */
+  readonly patienceMs: number;
+};
+
+/** One process, from its first write until it closes the layout. */
+export const NO_TURNS: LayoutTurns = { idleMs: Infinity, patienceMs: 0 };
+/** While another process' lock is waited for. */
+const LOOK_AGAIN_MS = 50;
+
+export function openWriter(
+  files: Files,
+  readGraph: () => Promise<Graph>,
+  { idleMs, patienceMs }: LayoutTurns,
+): Writer {
   const { name, index, blobs } = files;
   const leases = inProcessLease();
   const doubted = new Set<Digest>();
   /** Written by digest alone, and so far nothing leads to them. */
   const loose = new Map<Digest, Descriptor>();
   let lock: Promise<WriteLock> | undefined;
+  let writers = 0;
+  let idle: NodeJS.Timeout | undefined;
+  let releasing: Promise<void> | undefined;
 
   /** The lock, taken once; who failed to get it may try again. */
-  function locked(): Promise<WriteLock> {
-    lock ??= prepare(files).catch((error: unknown) => {
+  async function locked(): Promise<WriteLock> {
+    await releasing;
+    lock ??= patiently(() => prepare(files), patienceMs).catch((error: unknown) => {
       lock = undefined;
       throw error;
     });
     return lock;
   }
 
-  async function change(edit: (index: LayoutIndex) => LayoutIndex): Promise<void> {
-    const held = await locked();
+  /** While anybody writes, the lock stays. */
+  async function writing<T>(task: () => Promise<T>): Promise<T> {
+    writers += 1;
+    clearTimeout(idle);
+    try {
+      return await task();
+    } finally {
+      writers -= 1;
+      if (writers === 0 && Number.isFinite(idleMs)) idle = setTimeout(giveBack, idleMs).unref();
+    }
+  }
+
+  /** What is still to be listed stays so when that fails: whoever closes the layout is told. */
+  function giveBack(): void {
+    releasing ??= release()
+      .catch(() => {})
+      .finally(() => {
+        releasing = undefined;
+      });
+  }
+
+  async function release(): Promise<void> {
+    if (!lock) return;
+    await using held = await lock;
+    try {
+      await listLoose(held);
+    } finally {
+      lock = undefined;
+    }
+  }
+
+  async function change(edit: (index: LayoutIndex) => LayoutIndex, held: WriteLock): Promise<void> {
     await index.change(edit, { temporary: () => held.temporary(), settle: () => blobs.settle() });
   }
 
@@ -53,56 +111,77 @@ export function openWriter(files: Files, readGraph: () => Promise<Graph>): Write
   }
 
   /** Entries for what nothing leads to, so that other tools find it. */
-  async function listLoose(): Promise<void> {
+  async function listLoose(held: WriteLock): Promise<void> {
     if (loose.size === 0) return;
     const { listed } = await readGraph();
     const roots = [...loose.values()].filter(({ digest }) => !listed.has(digest));
-    await change((before) => withUnnamed(before, roots));
+    await change((before) => withUnnamed(before, roots), held);
+    loose.clear();
+  }
+
+  async function placeBlob(
+    descriptor: Descriptor,
+    open: OpenContent,
+    { signal, onBytes }: PushBlobOptions,
+  ): Promise<BlobPlaced> {
+    const { digest, size } = descriptor;
+    using lease = await leases.acquire(digest, { signal });
+    const doubt = doubted.has(digest);
+    if (doubt ? await blobs.isWhole(descriptor, { signal }) : await blobs.has(descriptor)) {
+      doubted.delete(digest);
+      return { how: "present", bytes: 0 };
+    }
+    const held = await locked();
+    await blobs.write(descriptor, open(0), { temporary: held.temporary(), onBytes, signal });
+    doubted.delete(digest);
+    return { how: "pushed", bytes: size };
+  }
+
+  async function placeManifest(manifest: Manifest, { tag, signal }: PushManifestOptions): Promise<void> {
+    signal?.throwIfAborted();
+    if (tag !== undefined) parseTag(tag);
+    refuseWrong(manifest, name);
+    await refuseIncomplete(manifest, files);
+    await writeManifest(manifest);
+    const { descriptor, children, subject } = manifest;
+    const below = new Set(children.map(({ digest }) => digest));
+    for (const digest of below) loose.delete(digest);
+    if (tag !== undefined) {
+      await change((before) => withoutUnnamed(withTag(before, tag, descriptor), below), await locked());
+      loose.delete(descriptor.digest);
+    } else if (subject)
+      await change((before) => withUnnamed(withoutUnnamed(before, below), [descriptor]), await locked());
+    else loose.set(descriptor.digest, descriptor);
   }
 
   return {
-    async pushBlob(descriptor, open, { signal, onBytes } = {}) {
-      const { digest, size } = descriptor;
-      using lease = await leases.acquire(digest, { signal });
-      const doubt = doubted.has(digest);
-      if (doubt ? await blobs.isWhole(descriptor, { signal }) : await blobs.has(descriptor)) {
-        doubted.delete(digest);
-        return { how: "present", bytes: 0 };
-      }
-      const held = await locked();
-      await blobs.write(descriptor, open(0), { temporary: held.temporary(), onBytes, signal });
-      doubted.delete(digest);
-      return { how: "pushed", bytes: size };
-    },
-    async pushManifest(manifest, { tag, signal } = {}) {
-      signal?.throwIfAborted();
-      if (tag !== undefined) parseTag(tag);
-      refuseWrong(manifest, name);
-      await refuseIncomplete(manifest, files);
-      await writeManifest(manifest);
-      const { descriptor, children, subject } = manifest;
-      const below = new Set(children.map(({ digest }) => digest));
-      for (const digest of below) loose.delete(digest);
-      if (tag !== undefined) {
-        await change((before) => withoutUnnamed(withTag(before, tag, descriptor), below));
-        loose.delete(descriptor.digest);
-      } else if (subject) await change((before) => withUnnamed(withoutUnnamed(before, below), [descriptor]));
-      else loose.set(descriptor.digest, descriptor);
-    },
+    pushBlob: (descriptor, open, options = {}) => writing(() => placeBlob(descriptor, open, options)),
+    pushManifest: (manifest, options = {}) => writing(() => placeManifest(manifest, options)),
     forget(digests) {
       for (const digest of digests) doubted.add(digest);
     },
     async [Symbol.asyncDispose]() {
-      if (!lock) return;
-      await using held = await lock;
+      clearTimeout(idle);
+      await releasing;
       try {
-        await listLoose();
+        if (loose.size > 0) await locked();
+        await release();
       } finally {
         loose.clear();
-        lock = undefined;
       }
     },
   };
+}
+
+async function patiently<T>(task: () => Promise<T>, patienceMs: number): Promise<T> {
+  const untilMs = performance.now() + patienceMs;
+  for (;;)
+    try {
+      return await task();
+    } catch (error) {
+      if (!isSyncError(error, "LAYOUT_LOCKED") || performance.now() >= untilMs) throw error;
+      await sleep(LOOK_AGAIN_MS);
+    }
 }
 
 /** Takes the lock, and makes the directory a layout where it is none yet. */

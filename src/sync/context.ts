@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Config, RegistrySettings } from "../config/config.ts";
 import { credentialStore } from "../config/credentials.ts";
 import { type Layout, openLayout } from "../layout/layout.ts";
+import type { LayoutTurns } from "../layout/writer.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import type { Log } from "../lib/log.ts";
 import {
@@ -51,6 +52,8 @@ export type ContextOptions = {
   /** Shared with other processes. Default: those of this process. */
   readonly lease?: Lease;
   readonly openAllowance?: (limitsOf: (registry: string) => AllowanceLimits) => Allowance;
+  /** Default: a layout is ours to write from the first write on. */
+  readonly layoutTurns?: LayoutTurns;
   /** Told of every answer of a registry. */
   readonly onRequest?: (request: RequestFacts) => void;
 };
@@ -66,6 +69,7 @@ export function openContext({
   log,
   lease = inProcessLease(),
   openAllowance = inProcessAllowance,
+  layoutTurns,
   onRequest,
 }: ContextOptions): Context {
   const closing = new AsyncDisposableStack();
@@ -90,7 +94,9 @@ export function openContext({
   function layoutAt(directory: string, { create }: { readonly create: boolean }): Promise<Layout> {
     const open = layouts.get(directory);
     if (open) return open;
-    const layout = openLayout(directory, { create }).then((opened) => closing.use(opened));
+    const layout = openLayout(directory, { create, ...(layoutTurns ? { turns: layoutTurns } : {}) }).then(
+      (opened) => closing.use(opened),
+    );
     layouts.set(directory, layout);
     layout.catch(() => layouts.delete(directory)); // a later run may find it mended
     return layout;

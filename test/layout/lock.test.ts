@@ -2,7 +2,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 
 import { describe, expect, test } from "vitest";
 
@@ -10,8 +12,9 @@ import { openLayout } from "../../src/layout/layout.ts";
 import { takeLock } from "../../src/layout/lock.ts";
 import { isDigest } from "../../src/oci/digest.ts";
 import { verified } from "../../src/oci/verified.ts";
+import { until } from "../support/daemon-scene.ts";
 import { buildImage } from "../support/images.ts";
-import { pushBuilt, readAll } from "../support/port.ts";
+import { describing, pushBuilt, readAll } from "../support/port.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary.ts";
 
 const CHILD = new URL("../support/layout-child.ts", import.meta.url).pathname;
@@ -63,6 +66,56 @@ describe("the lock of a layout", () => {
     }
     await pushBuilt(waiting, buildImage(), "v2");
     expect((await Array.fromAsync(waiting.listing())).map(({ tag }) => tag)).toEqual(["v1", "v2"]);
+  });
+
+  test("is given back after a rest, and what was written meanwhile is found by other tools", async () => {
+    await using directory = await temporaryDirectory();
+    const path = directory.join("layout");
+    await using first = await openLayout(path, { create: true, turns: { idleMs: 20, patienceMs: 0 } });
+    await using second = await openLayout(path, { create: true, turns: { idleMs: 20, patienceMs: 0 } });
+    const [one, other] = [buildImage({ seed: "one" }), buildImage({ seed: "other" })];
+    const free = async (): Promise<boolean> => !(await readdir(path)).includes(".tagferry");
+    await pushBuilt(first, one);
+    await until(free);
+    // no tag leads to it, so the index does
+    expect(await readFile(join(path, "index.json"), "utf8")).toContain(one.manifest.digest);
+    await pushBuilt(second, other, "other");
+    await until(free);
+    await pushBuilt(first, one, "one");
+    await until(free);
+    await using reader = await openLayout(path);
+    expect((await Array.fromAsync(reader.listing())).map(({ tag }) => tag)).toEqual(["other", "one"]);
+  });
+
+  test("is waited for by who has the patience", async () => {
+    await using directory = await temporaryDirectory();
+    const path = directory.join("layout");
+    await using first = await openLayout(path, { create: true, turns: { idleMs: 100, patienceMs: 0 } });
+    await using second = await openLayout(path, { create: true, turns: { idleMs: 100, patienceMs: 10_000 } });
+    await pushBuilt(first, buildImage({ seed: "one" }), "one");
+    await pushBuilt(second, buildImage({ seed: "other" }), "other");
+    expect((await Array.fromAsync(second.listing())).map(({ tag }) => tag)).toEqual(["one", "other"]);
+  });
+
+  test("is not given back while anything is being written, however slowly", async () => {
+    await using directory = await temporaryDirectory();
+    const path = directory.join("layout");
+    await using first = await openLayout(path, { create: true, turns: { idleMs: 10, patienceMs: 0 } });
+    await using second = await openLayout(path, { create: true, turns: { idleMs: 10, patienceMs: 0 } });
+    const bytes = Buffer.from("slowly");
+    const begun = Promise.withResolvers<void>();
+    const going = Promise.withResolvers<void>();
+    const pushing = first.pushBlob(describing(bytes), async function* () {
+      yield bytes.subarray(0, 3);
+      begun.resolve();
+      await going.promise;
+      yield bytes.subarray(3);
+    });
+    await begun.promise;
+    await delay(40);
+    await expect(pushBuilt(second, buildImage(), "v1")).rejects.toMatchObject({ code: "LAYOUT_LOCKED" });
+    going.resolve();
+    expect(await pushing).toMatchObject({ how: "pushed" });
   });
 
   test("is taken over from a process that is no more", async () => {
