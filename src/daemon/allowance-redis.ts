@@ -116,6 +116,10 @@ export function redisAllowance(
       // away: the other processes hear it from the registry itself
       if (ms >= 1) client.eval(PARK, 1, parking(registry), Math.ceil(ms)).catch(() => {});
     },
+    async parkedUntil(registry) {
+      const restMs = await client.pttl(parking(registry));
+      return restMs > 0 ? new Date(Date.now() + restMs) : undefined;
+    },
     inUse: (registry) => client.zcard(places(registry)),
     [Symbol.dispose]: () => clearInterval(renewing),
   };

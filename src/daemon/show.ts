@@ -141,13 +141,15 @@ export function openView(parts: ViewParts): DaemonView {
     requestsPerSecond,
   }: RegistrySettings): Promise<AllowanceStatus> {
     const pullsLeft = observers.pullsLeft(registry);
+    const { context } = parts.generations.current();
+    // where Redis is away, the page says so elsewhere
+    const inUse = await context.inUse(registry).catch(() => 0);
+    const parkedUntil = await context.parkedUntil(registry).catch(() => undefined);
     return {
       registry,
       connections,
-      inUse: await parts.generations
-        .current()
-        .context.inUse(registry)
-        .catch(() => 0), // Redis is away, as the page says elsewhere
+      inUse,
+      ...(parkedUntil ? { parkedUntil: parkedUntil.toISOString() } : {}),
       ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
       ...(pullsLeft === undefined ? {} : { pullsLeft }),
     };

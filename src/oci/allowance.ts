@@ -15,6 +15,8 @@ export interface Allowance {
   request(line: string, options?: Cancellable): Promise<Disposable>;
   /** The registry asked for quiet: until then no request to it starts, in none of its lines. */
   park(registry: string, until: Date): void;
+  /** Until when it asked for quiet; undefined: it may be asked. */
+  parkedUntil(registry: string): Promise<Date | undefined>;
   /** How many are under way. */
   inUse(registry: string): Promise<number>;
 }
@@ -58,6 +60,10 @@ export function inProcessAllowance(limitsOf: (line: string) => AllowanceLimits):
     },
     park(registry, until) {
       parkedUntilMs.set(registry, Math.max(until.getTime(), parkedUntilMs.get(registry) ?? 0));
+    },
+    async parkedUntil(registry) {
+      const untilMs = parkedUntilMs.get(registry) ?? 0;
+      return untilMs > Date.now() ? new Date(untilMs) : undefined;
     },
     inUse: async (registry) => gates.get(registry)?.inUse() ?? 0,
   };

@@ -35,6 +35,8 @@ export type Context = AsyncDisposable & {
   streams(options?: Cancellable): Promise<Streams>;
   /** Requests to a registry that are under way. */
   inUse(registry: string): Promise<number>;
+  /** Until when a registry asked not to be asked. */
+  parkedUntil(registry: string): Promise<Date | undefined>;
   /** The repository of a stream in the integrated registry, logged in with the cluster's token. */
   integrated(stream: StreamName, options?: Cancellable): Promise<ImageTarget>;
   /** Whether a registry is one, and takes our credentials. */
@@ -135,6 +137,7 @@ export function openContext({
         : registryOf(settingsOf(config, place)).repository(place.repository),
     streams,
     inUse: (registry) => allowance.inUse(registry),
+    parkedUntil: (registry) => allowance.parkedUntil(registry),
     async integrated({ namespace, name }, options) {
       const open = await streams(options);
       const host = await open.registryHost({ namespace, name }, options);

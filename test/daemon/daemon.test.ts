@@ -8,7 +8,7 @@ import type { Observation } from "../../src/daemon/view.ts";
 import { type DaemonScene, openDaemonScene, until } from "../support/daemon-scene.ts";
 import { buildImage, pushTo } from "../support/images.ts";
 import { startRedis } from "../support/redis.ts";
-import { registryError } from "../support/registry-faults.ts";
+import { rateLimited, registryError } from "../support/registry-faults.ts";
 
 const REPOSITORY = "library/app";
 const SCHEDULE = { schedule: "*/30 * * * *" };
@@ -130,6 +130,23 @@ describe.for(MODES)("a daemon $name", ({ redis: onRedis }) => {
     await view.sync("app", "a test");
     await until(async () => (await view.mirrors())[0]?.state === "fresh");
     expect((await view.mirrors())[0]?.failure).toBeUndefined();
+  });
+
+  test("shows until when a registry asked for quiet", async () => {
+    await using opened = await openScene();
+    const { scene, daemonSettings } = opened;
+    await pushTo(scene.source, REPOSITORY, image("one"), "latest");
+    await scene.configure([mirrorOf(scene)], daemonSettings);
+    scene.source.on({ kind: "tags" }, rateLimited(600));
+    const { view } = await scene.start();
+    const parked = async (): Promise<string | undefined> =>
+      (await view.health()).allowances.find(({ registry }) => registry === scene.source.host)?.parkedUntil;
+    expect(await parked()).toBeUndefined();
+    await view.sync("app", "a test");
+    await until(async () => (await parked()) !== undefined);
+    const restS = (Date.parse((await parked()) ?? "") - Date.now()) / 1000;
+    expect(restS).toBeGreaterThan(500);
+    expect(restS).toBeLessThanOrEqual(600);
   });
 
   test("makes a mirror due when somebody says that its source was pushed to, and no other", async () => {

@@ -96,6 +96,8 @@ describe("inProcessAllowance", () => {
     const allowance = inProcessAllowance(() => ({ connections: 4 }));
     const until = Date.now() + 60;
     allowance.park("r", new Date(until));
+    expect(await allowance.parkedUntil("r")).toEqual(new Date(until));
+    expect(await allowance.parkedUntil("another")).toBeUndefined();
     const waiting = ["r", "r", lineOfUploads("r")].map(async (line) => {
       using _ = await allowance.request(line);
       return Date.now();
@@ -103,6 +105,7 @@ describe("inProcessAllowance", () => {
     (await allowance.request("another"))[Symbol.dispose]();
     expect(Date.now()).toBeLessThan(until);
     for (const startedMs of await Promise.all(waiting)) expect(startedMs).toBeGreaterThanOrEqual(until);
+    expect(await allowance.parkedUntil("r")).toBeUndefined();
   });
 
   test("lets the later of two ends stand, also for those that wait already", async () => {
