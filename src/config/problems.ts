@@ -21,7 +21,7 @@ export function isProblems(error: unknown): error is ProblemsError {
   return isSyncError(error, "CONFIG_INVALID") && Array.isArray(error.details["problems"]);
 }
 
-/** All problems with the lines they are on, each with a caret under its place. Secrets are never shown: see `hideSecret`. */
+/** All problems with the lines they are on, each with a caret under its place, without what looks like a password. */
 export function renderProblems(problems: readonly Problem[], text: string): string {
   const lines = text.split(/\r?\n/);
   return problems.map((problem) => renderProblem(problem, lines[problem.line - 1])).join("\n\n");
@@ -49,9 +49,17 @@ function renderProblem(
 function excerpt(line: string, column: number): string[] {
   const start = column > 90 ? column - 60 : 0;
   return [
-    `    ${printable(line.slice(start, start + 100))}`,
+    `    ${printable(veiled(line).slice(start, start + 100))}`,
     `    ${" ".repeat(Math.max(0, column - 1 - start))}^`,
   ];
+}
+
+/** Passwords that stand beside what is wrong, as stars: as many, or the caret would miss its place. */
+function veiled(line: string): string {
+  return line.replaceAll(
+    /(?<=\b(?:password|token)["']?\s*:\s*)(?:"(?!\$\{)(?:[^"\\]|\\.)*"?|'(?!\$\{)[^']*'?|(?!["']|\$\{)[^\s,}]+)|(?<=:\/\/)[^\s/?#"']*(?=@)/gi,
+    (secret) => "*".repeat(secret.length),
+  );
 }
 
 export function adviceOf(code: ErrorCode): string {

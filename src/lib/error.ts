@@ -1,3 +1,5 @@
+import { redact } from "./redact.ts";
+
 /** Where a failure belongs: it decides the exit code and the colour, never the retry. */
 export type ErrorClass =
   | "usage" // the command line or the configuration
@@ -892,10 +894,16 @@ export type Failure = {
   readonly details: Details;
 };
 
+/** Without secrets: what a registry says of us is in there. */
 export function failureOf(error: unknown): Failure {
   const { code, message, details } = asSyncError(error);
   const { next = ERROR_CODES[code].next, ...others } = details;
-  return { code, message: printable(message), next: String(next), details: others };
+  return {
+    code,
+    message: printable(String(redact(message))),
+    next: String(next),
+    details: redact(others) as Details,
+  };
 }
 
 /** Text from outside made safe to print: control and bidi characters escaped, length bounded. */

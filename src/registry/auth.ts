@@ -1,6 +1,7 @@
 import { type Cancellable, sleep, unlessAborted } from "../lib/cancel.ts";
 import { isSyncError, SyncError } from "../lib/error.ts";
-import type { CredentialStore, FoundCredential } from "../oci/credential.ts";
+import { hideSecret } from "../lib/redact.ts";
+import type { Credential, CredentialStore, FoundCredential } from "../oci/credential.ts";
 import type { Repository } from "../oci/reference.ts";
 import { type Challenge, chooseChallenge, parseChallenges } from "./challenge.ts";
 import { checkRealm } from "./realm.ts";
@@ -56,8 +57,14 @@ export function openAuthenticator({
   /** Credentials a token server refused: not tried again for a while, accounts get locked. */
   const refusedUntil = new Map<string, number>();
 
-  const whoFor = (scopes: readonly Scope[], options: Cancellable): Promise<FoundCredential | undefined> =>
-    credentials(repositoryOf(registry, scopes), options);
+  const whoFor = async (
+    scopes: readonly Scope[],
+    options: Cancellable,
+  ): Promise<FoundCredential | undefined> => {
+    const found = await credentials(repositoryOf(registry, scopes), options);
+    if (found) hideCredential(found.credential);
+    return found;
+  };
 
   async function bearer(
     challenge: Challenge,
@@ -162,6 +169,13 @@ export function openAuthenticator({
 function repositoryOf(registry: string, scopes: readonly Scope[]): Repository {
   const [first] = scopes;
   return { registry, repository: first?.repository ?? "" };
+}
+
+/** A registry that shows what it was sent (a debugging page, a gateway's error) has it in no log or report of ours. */
+function hideCredential(credential: Credential): void {
+  if (credential.kind !== "basic") return hideSecret(credential.token);
+  hideSecret(credential.password);
+  hideSecret(basic(credential).slice("Basic ".length));
 }
 
 function basic({ username, password }: { readonly username: string; readonly password: string }): string {

@@ -1,5 +1,6 @@
 import type { Cancellable } from "../lib/cancel.ts";
 import { printable, SyncError } from "../lib/error.ts";
+import { hideSecret } from "../lib/redact.ts";
 import type { Credential } from "../oci/credential.ts";
 import { snippet } from "../oci/json.ts";
 import type { Headers } from "./profile.ts";
@@ -96,6 +97,7 @@ function readToken(body: string, startedMs: number, fail: (what: string) => Sync
   );
   // what cannot stand in a header is no token
   if (text === undefined || !/^[\x21-\x7e]+$/.test(text)) throw fail("answered without a token");
+  hideSecret(text);
   return { text, expiresAtMs: startedMs + lifetimeSeconds(expiresIn) * 1000 };
 }
 
