@@ -456,7 +456,7 @@ export const ERROR_CODES = {
   },
   STALLED: {
     class: "source",
-    meaning: "The connection was open and nothing came for too long.",
+    meaning: "The connection was open and nothing came, or nothing of what we sent was taken, for too long.",
     next: "Nothing: it is tried again; look at the network if it stays.",
     retry: "again",
   },

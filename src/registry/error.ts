@@ -2,6 +2,7 @@ import { type Details, type ErrorCode, isSyncError, printable, SyncError } from 
 import { snippet } from "../oci/json.ts";
 import type { Headers } from "./profile.ts";
 import { parseRetryAfter } from "./retry-after.ts";
+import { SEND_STALLED } from "./send-stall.ts";
 
 /** What was asked for: it decides what a 404 or a 403 means. */
 export type Subject = {
@@ -167,6 +168,7 @@ export function errorOfTransport(
   if (inner instanceof Error && inner.name === "TimeoutError") return fail("STALLED", "no answer in time");
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT")
     return fail("STALLED", "nothing came for too long");
+  if (code === SEND_STALLED) return fail("STALLED", "it takes nothing of what is sent");
   if (code === "ERR_REDIRECT_PRIVATE") return fail("REDIRECT_REFUSED", "it was sent to a private address");
   if (["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA", "ENODATA"].includes(code))
     return fail("REGISTRY_DNS", "the host name does not resolve");

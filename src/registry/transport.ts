@@ -3,11 +3,12 @@ import { lookup } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import { callbackify } from "node:util";
 
-import { Agent, type Dispatcher, ProxyAgent } from "undici";
+import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from "undici";
 
 import { isPrivateAddress, isPrivateHost } from "./address.ts";
 import { type Direct, openDirect } from "./direct.ts";
 import type { ProxyRules } from "./proxy.ts";
+import { endingStalledSends } from "./send-stall.ts";
 import { openTrust, type TrustedOptions, type TrustOptions } from "./trust.ts";
 
 export type TransportOptions = TrustOptions & {
@@ -48,11 +49,14 @@ export function openTransport(options: TransportOptions): Transport {
     if (through)
       return new ProxyAgent({
         ...common,
+        // what is connected through the proxy; the connection to it carries that and nothing else
+        factory: (origin, pool: Pool.Options) => new Pool(origin, withStallTimeout(pool, idleTimeoutMs)),
         uri: through.href,
         requestTls: { ...connect, ...(isOwn ? trust.own() : trust.foreign()) },
         proxyTls: { ...connect, ...trust.foreign() },
       });
-    return new Agent({ ...common, connect: { ...connect, ...tlsOf(isOwn) } });
+    const plain = buildConnector({ allowH2: false, ...connect, ...tlsOf(isOwn) });
+    return new Agent({ ...common, connect: endingStalledSends(plain, idleTimeoutMs) });
   }
 
   return {
@@ -74,6 +78,11 @@ export function openTransport(options: TransportOptions): Transport {
       await Promise.all([...open.values()].map((dispatcher) => dispatcher.destroy()));
     },
   };
+}
+
+function withStallTimeout({ connect, ...others }: Pool.Options, timeoutMs: number): Pool.Options {
+  if (typeof connect !== "function") return { ...others, ...(connect ? { connect } : {}) };
+  return { ...others, connect: endingStalledSends(connect, timeoutMs) };
 }
 
 /**
