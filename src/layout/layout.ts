@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 import { onDisk } from "../lib/disk.ts";
 import { SyncError } from "../lib/error.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
 import { isDigest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { openBlobs } from "./blobs.ts";
@@ -52,6 +53,15 @@ export async function openLayout(
     async resolve(reference, { signal } = {}) {
       signal?.throwIfAborted();
       return resolve(files, reference);
+    },
+    async resolveTags(tags, { signal } = {}) {
+      const found = new Map<string, Descriptor>();
+      for (const tag of tags) {
+        signal?.throwIfAborted();
+        const descriptor = await resolve(files, tag);
+        if (descriptor) found.set(tag, descriptor);
+      }
+      return found;
     },
     async manifest(reference, { signal } = {}) {
       signal?.throwIfAborted();

@@ -78,6 +78,9 @@ export interface ImageTarget {
   /** What a tag or digest points at here; undefined when nothing. */
   resolve(reference: string, options?: Cancellable): Promise<Descriptor | undefined>;
 
+  /** What each of these tags points at here; those that are not here are missing. */
+  resolveTags(tags: readonly string[], options?: Cancellable): Promise<ReadonlyMap<string, Descriptor>>;
+
   /** A manifest that is here, verified. @throws {SyncError} MANIFEST_UNKNOWN */
   manifest(reference: string, options?: Cancellable): Promise<Manifest>;
 

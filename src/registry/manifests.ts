@@ -66,7 +66,8 @@ export async function resolveManifest(
   }
 }
 
-function isUseless({ heads }: Endpoint): boolean {
+/** Whether HEAD was found to be of no use here, within the hour. */
+export function isUseless({ heads }: Endpoint): boolean {
   return performance.now() < heads.unusableUntilMs;
 }
 
@@ -79,7 +80,11 @@ function giveUpHead(endpoint: Endpoint): void {
   if (!isUseless(endpoint)) endpoint.heads.unusableUntilMs = performance.now() + UNUSABLE_FOR_MS;
 }
 
-async function headManifest(reference: string, endpoint: Endpoint, { signal }: Cancellable): Promise<Head> {
+export async function headManifest(
+  reference: string,
+  endpoint: Endpoint,
+  { signal }: Cancellable,
+): Promise<Head> {
   await using answer = await endpoint.requester.ask(
     {
       method: "HEAD",

@@ -6,6 +6,7 @@ import { fallbackTag, registerWithSubject, type subjectQueue } from "./fallback-
 import type { BlobKnowledge } from "./knowledge.ts";
 import { getManifest, putManifest, resolveManifest } from "./manifests.ts";
 import { openDigestTags, readReferrers, type ReferrersMemory } from "./referrers.ts";
+import { surveyTags } from "./tag-survey.ts";
 import { listTags } from "./tags.ts";
 import type { UploadMemory } from "./upload-session.ts";
 import { placeBlob } from "./upload.ts";
@@ -35,6 +36,7 @@ export function openRepository(endpoint: Endpoint, shared: Shared): RegistryRepo
       return endpoint.profile().capabilities;
     },
     resolve: (reference, options) => resolveManifest(reference, endpoint, options),
+    resolveTags: (tags, options) => surveyTags(tags, endpoint, options),
     manifest: (reference, options) => getManifest(reference, endpoint, options),
     blob: (descriptor, options) => readBlob(descriptor, endpoint, shared.blobTimeouts, options),
     referrers: (digest, options) => readReferrers(digest, referring, options),

@@ -1,6 +1,5 @@
 import type { Mirror } from "../config/config.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { mapConcurrently } from "../lib/limit.ts";
 import type { Digest } from "../oci/digest.ts";
 import { formatRepository, type Place } from "../oci/reference.ts";
 import {
@@ -15,13 +14,11 @@ import { type OwnedTag, readOwnership } from "../openshift/ownership.ts";
 import type { Desired, Observed, ObservedTag } from "../plan/plan.ts";
 import type { Context } from "./context.ts";
 
-const RESOLVE_CONCURRENCY = 16;
-
 /**
  * Reads what the target holds of a mirror: the tags it wants, and those it owns.
  *
- * An image stream costs one request, whatever the number of tags. A registry or a layout costs one HEAD per wanted tag:
- * nothing is owned there, so nothing else of it matters.
+ * An image stream costs one request, whatever the number of tags. A registry or a layout costs one HEAD per wanted tag,
+ * or less: nothing is owned there, so nothing else of it matters.
  */
 export async function findObserved(
   mirror: Mirror,
@@ -46,15 +43,13 @@ async function observedAt(
   options: Cancellable,
 ): Promise<Observed> {
   const target = await context.target(place);
-  const resolve = async ({ tag }: { readonly tag: string }): Promise<[string, ObservedTag]> => {
-    const image = await target.resolve(tag, options);
+  const wanted = desired.tags.filter(({ kind }) => kind === "resolved").map(({ tag }) => tag);
+  const images = await target.resolveTags(wanted, options);
+  const tags = wanted.map((tag): [string, ObservedTag] => {
+    const image = images.get(tag);
     return [tag, image ? { digest: image.digest, inPlace: true, owner: { kind: "us" } } : FREE];
-  };
-  const wanted = desired.tags.filter(({ kind }) => kind === "resolved");
-  return {
-    mirror: mirror.name,
-    tags: Object.fromEntries(await Array.fromAsync(mapConcurrently(wanted, RESOLVE_CONCURRENCY, resolve))),
-  };
+  });
+  return { mirror: mirror.name, tags: Object.fromEntries(tags) };
 }
 
 const FREE: ObservedTag = { inPlace: false, owner: { kind: "free" } };

@@ -100,6 +100,13 @@ export function memoryStore(options: MemoryOptions = {}): MemoryStore {
   };
   return {
     blobStore: name.split("/")[0] ?? name,
+    async resolveTags(wanted, { signal } = {}) {
+      await state.call({ operation: "resolve", reference: wanted.join(" ") }, signal);
+      const known = wanted.map(
+        (tag) => [tag, state.manifests.get(state.tags.get(tag) ?? "sha256:")] as const,
+      );
+      return new Map(known.flatMap(([tag, manifest]) => (manifest ? [[tag, manifest.descriptor]] : [])));
+    },
     capabilities: state.capabilities,
     calls,
     tags: state.tags,
