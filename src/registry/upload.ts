@@ -1,6 +1,7 @@
 import { isSyncError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { BlobPlaced, OpenContent, PushBlobOptions } from "../oci/store.ts";
+import { waitAsTold } from "./retry-after.ts";
 import { send } from "./upload-content.ts";
 import { begin, cancel, isThere, type UploadContext } from "./upload-session.ts";
 
@@ -47,12 +48,13 @@ export async function placeBlob(
         return { how: "pushed", bytes: descriptor.size };
       }
       if (sending >= SENDINGS_MAX || !maySendAgain(error, context)) throw error;
+      if (!(await waitAsTold(error, { signal }))) throw error;
       onBytes?.(-sentBytes);
     }
   }
 }
 
-/** The session was lost, the connection broke, or the body was too large for one request: a new session, from the start. */
+/** The session was lost, the connection broke, the registry was busy, or the body was too large for one request: a new session, from the start. */
 function maySendAgain(error: unknown, { endpoint, memory }: UploadContext): boolean {
   if (isSyncError(error, "TARGET_TOO_LARGE")) {
     // first the registry's own chunks, then what the most modest proxy takes
@@ -67,6 +69,7 @@ function maySendAgain(error: unknown, { endpoint, memory }: UploadContext): bool
     "TARGET_PROJECT",
     "REGISTRY_UNREACHABLE",
     "REGISTRY_UNAVAILABLE",
+    "RATE_LIMITED",
     "STALLED",
   );
 }

@@ -7,7 +7,7 @@ import { describing, readAll, reusing } from "../support/port.ts";
 import type { Behaviour } from "../support/registry-behaviour.ts";
 import { loggedIn, registryClient } from "../support/registry-client.ts";
 import { interruptedUpload, reset } from "../support/registry-connection-faults.ts";
-import { afterwards, normally, registryError, status } from "../support/registry-faults.ts";
+import { afterwards, normally, rateLimited, registryError, status } from "../support/registry-faults.ts";
 import type { Fault } from "../support/registry-rules.ts";
 import { startRegistry, type TestRegistry } from "../support/registry.ts";
 import { startRelay } from "../support/relay.ts";
@@ -174,6 +174,28 @@ describe("an upload in parts that breaks", () => {
     const pushing = client.repository("a/b").pushBlob(BLOB, () => reusing(BYTES.subarray(0, 2 * MIB)));
     await expect(pushing).rejects.toMatchObject({ code: "BLOB_SHORT" });
     expect(asked(registry).filter((request) => request === "GET")).toEqual([]);
+  });
+});
+
+describe("a whole blob that the registry cannot take just now", () => {
+  test.for([
+    ["is limited", rateLimited(1)],
+    ["is unavailable", status(503, { headers: { "retry-after": "1" } })],
+  ] as const)("is sent again when it %s, not before the time it names", async ([, refusal]) => {
+    await using registry = await startRegistry();
+    registry.on({ method: "PUT" }, refusal);
+    expect(await push(registry.host)).toEqual({ openedAt: [0, 0], told: BLOB.size, how: "pushed" });
+    const [first, again] = registry.ledger.find({ method: "POST" });
+    const [refused] = registry.ledger.find({ method: "PUT" });
+    expect(first).toBeDefined();
+    expect((again?.at ?? 0) - (refused?.endedAt ?? Infinity)).toBeGreaterThan(900);
+  });
+
+  test("is left when the registry names a time that nobody waits for", async () => {
+    await using registry = await startRegistry();
+    registry.on({ method: "PUT" }, status(503, { headers: { "retry-after": "3600" } }));
+    await expect(push(registry.host)).rejects.toMatchObject({ code: "REGISTRY_UNAVAILABLE" });
+    expect(registry.ledger.count({ method: "POST" })).toBe(1);
   });
 });
 
