@@ -101,7 +101,11 @@ async function check(
       plannedAt: now().toISOString(),
       ...(movedAt === undefined ? {} : { movedAt }),
     });
-  await records.runs.expect(job.run, actions.length, warnings);
+  await records.runs.expect(
+    job.run,
+    actions.map(({ tag }) => tag),
+    warnings,
+  );
 }
 
 const APPLY = { watch: {} as Watch, copies: limit(1_000) };

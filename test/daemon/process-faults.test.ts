@@ -211,8 +211,9 @@ test("P7 work that ends its worker three times is left alone, the others go on, 
   expect(kills).toBe(3);
   await until(() => isDone(scene, ["1", "2"]), { timeoutMs: 20_000 });
   expect((await daemon.view.mirrors())[0]?.quarantined).toMatchObject([{ tag: "poison", crashes: 3 }]);
-  const tags = await daemon.view.mirror("app");
-  expect(tags?.tags.find(({ tag }) => tag === "poison")?.failure?.code).toBe("QUARANTINED");
+  const code = async (): Promise<string | undefined> =>
+    (await daemon.view.mirror("app"))?.tags.find(({ tag }) => tag === "poison")?.failure?.code;
+  await until(async () => (await code()) === "QUARANTINED");
   stop();
   scene.cron.pass(1);
   await daemon.view.retry("app", "a test");
