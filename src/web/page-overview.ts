@@ -158,21 +158,24 @@ function engineRoom({ jobs, workers, redis, config, streamWatches, allowances, s
   </section>`;
 }
 
-/** Which namespaces are watched for what others do there, or which are not, and why. */
+/** Whether it is seen at once what others do to image streams, and where not. */
 function watched(watches: readonly WatchState[]): Html {
   const unwatched = watches.filter(({ kind }) => kind !== "watching");
   if (unwatched.length === 0) return html`watched in ${countOf(watches.length, "namespace")}`;
-  return html`${unwatched.map(
-    ({ namespace, kind, reason = "" }) =>
-      html`<span class="bad" title="${shown(reason)}">${shown(namespace)}: ${WATCH_WORDS[kind]}</span> `,
-  )}`;
+  return html`<span class="bad"
+      >not watched in ${unwatched.length} of ${countOf(watches.length, "namespace")}</span
+    >
+    ${unwatched.map(
+      ({ namespace, kind, reason = "" }) =>
+        html`<div class="quiet" title="${shown(reason)}">${shown(namespace)}: ${WATCH_WORDS[kind]}</div>`,
+    )}`;
 }
 
 const WATCH_WORDS: Readonly<Record<WatchState["kind"], string>> = {
-  beginning: "not watched yet",
+  beginning: "not yet",
   watching: "watched",
-  away: "not watched: the API server is away",
-  denied: "not watched: the right to list and watch image streams is missing",
+  away: "the API server is away",
+  denied: "we may not list and watch there",
 };
 
 function allowanceTable(allowances: readonly AllowanceStatus[]): Html {

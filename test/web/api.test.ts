@@ -178,7 +178,9 @@ describe("while streams are not watched", () => {
         { namespace: "shop", kind: "denied", since, reason: 'CLUSTER_DENIED: <b>may not</b> "watch"' },
       ],
     });
-    expect(await page()).toMatch(/title="[^"<]*CLUSTER_DENIED[^"<]*"[^>]*>shop: not watched: the right to/);
+    expect(await page()).toMatch(
+      /not watched in 1 of 2 namespaces[^]*title="[^"<]*CLUSTER_DENIED[^"<]*"[^>]*>shop: we may not/,
+    );
     expect(await page()).not.toContain("<b>may not");
   });
 });
