@@ -91,7 +91,9 @@ async function check(
     if ("failure" in outcome) logOutcome(outcome, log);
     await records.runs.outcome(job.run, outcome);
   }
-  const movedAt = job.movedAt ?? (await records.mirrors.read(job.mirror)).lastRunAt;
+  // what somebody did to the stream says nothing of when the source moved
+  const since = job.cause === "stream" ? undefined : (await records.mirrors.read(job.mirror)).lastRunAt;
+  const movedAt = job.movedAt ?? since;
   for (const group of jobsOf(work, mirror))
     await queue.add({
       kind: "apply",

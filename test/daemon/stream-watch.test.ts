@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 
 import type { DaemonOptions } from "../../src/daemon/daemon.ts";
-import type { DaemonView } from "../../src/daemon/view.ts";
+import type { DaemonView, Observation } from "../../src/daemon/view.ts";
 import { ask } from "../support/ask.ts";
 import { leastPrivilege } from "../support/cluster-access.ts";
 import { type DaemonScene, openDaemonScene, until } from "../support/daemon-scene.ts";
@@ -73,10 +73,15 @@ describe("a daemon that watches its streams", () => {
   test("checks a mirror at once when somebody else moves its tag, and puts it right", async () => {
     await using filled = await openFilled();
     const { scene, view, image } = filled;
+    const published: Observation[] = [];
+    view.observe((observation) => void (observation.kind === "outcome" && published.push(observation)));
     await pushTheirs(filled);
     await until(() => digestIn(scene, "latest") === image.manifest.digest);
     await until(async () => (await view.runs()).length === 2);
     expect((await view.runs())[0]).toMatchObject({ cause: "stream", outcomes: [{ tag: "latest" }] });
+    // the source has not moved, so this says nothing of how late we followed it
+    expect(published).toMatchObject([{ outcome: "copied" }]);
+    expect(published[0]).not.toHaveProperty("freshnessS");
   });
 
   test("fills a stream again that somebody deleted", async () => {
