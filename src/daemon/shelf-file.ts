@@ -142,7 +142,7 @@ async function openJournal(path: string, dump: () => Iterable<ShelfPlace>, log: 
     writing = undefined;
   }
 
-  await onDisk(path, () => mkdir(dirname(path), { recursive: true }));
+  await onDisk(path, () => makeDirectory(dirname(path)));
   await rewrite();
   return {
     note(change) {
@@ -155,6 +155,15 @@ async function openJournal(path: string, dump: () => Iterable<ShelfPlace>, log: 
       await file?.close();
     },
   };
+}
+
+/** One level only: in a file system that takes no directories (/proc), Node never ends to make several. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+  }
 }
 
 function lineOf(change: Change): string {

@@ -105,6 +105,8 @@ describe("a shelf in a file", () => {
     await using place = await openPlace();
     await writeFile(place.path.replace("/state/shelf.jsonl", "/state"), "a file, no directory");
     await expect(place.open()).rejects.toMatchObject({ code: "DISK", details: { where: place.path } });
+    const nowhere = fileShelf("/proc/nothing/shelf.jsonl", { log: SILENT });
+    await expect(nowhere).rejects.toMatchObject({ code: "DISK", details: { found: "ENOENT" } });
   });
 });
 
