@@ -51,7 +51,7 @@ export async function loadConfig({ file, env, directory, checks = [] }: LoadOpti
   const replaced = replaceVariables(yaml.value, env, yaml);
   const shape = fileSchema.safeParse(replaced.value);
   if (!shape.success)
-    refuse(path, [...replaced.problems, ...problemsOfShape(shape.error.issues, yaml, keysAt)]);
+    refuse(path, besides(replaced.problems, problemsOfShape(shape.error.issues, yaml, keysAt)));
   refuse(
     path,
     shape.success ? [] : [yaml.problem([], "CONFIG_TYPE", "the file has not the form of a configuration")],
@@ -80,6 +80,11 @@ export async function loadConfig({ file, env, directory, checks = [] }: LoadOpti
       details: { where, found: what },
     })),
   };
+}
+
+/** A variable that is not set leaves an empty value behind: what that is wrong about follows, and is not told. */
+function besides(first: readonly Problem[], others: readonly Problem[]): readonly Problem[] {
+  return [...first, ...others.filter(({ where }) => !first.some((one) => one.where === where))];
 }
 
 function readShape(
@@ -210,11 +215,23 @@ async function readText(path: string): Promise<string> {
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new SyncError("CONFIG_ENCODING", `${path} is not UTF-8`, { cause, where: path });
+    throw new SyncError("CONFIG_ENCODING", `${path} is not UTF-8`, {
+      cause,
+      where: path,
+      found: oddByteOf(bytes),
+    });
   }
   if (text.split(/\r?\n/).every((line) => /^\s*(?:#|$|---|\.\.\.)/.test(line)))
     throw new SyncError("CONFIG_EMPTY", `${path} says nothing`, { where: path });
   return text;
+}
+
+/** The first byte that is not UTF-8, and its line: often one letter of a Latin-1 file. */
+function oddByteOf(bytes: Buffer): string {
+  const good = Buffer.from(bytes.toString("utf8"));
+  const at = bytes.findIndex((byte, position) => byte !== good[position]);
+  const line = bytes.subarray(0, at).reduce((count, byte) => count + (byte === 10 ? 1 : 0), 1);
+  return `byte 0x${(bytes[at] ?? 0).toString(16)} on line ${line}`;
 }
 
 async function readBytes(path: string): Promise<Buffer> {

@@ -1,4 +1,5 @@
 import { ERROR_CODES, type ErrorCode, isSyncError, printable, type SyncError } from "../lib/error.ts";
+import { maskSecrets } from "./mask-secrets.ts";
 
 /** One thing that is wrong with the file, and where. */
 export type Problem = {
@@ -49,17 +50,9 @@ function renderProblem(
 function excerpt(line: string, column: number): string[] {
   const start = column > 90 ? column - 60 : 0;
   return [
-    `    ${printable(veiled(line).slice(start, start + 100))}`,
+    `    ${printable(maskSecrets(line).slice(start, start + 100))}`,
     `    ${" ".repeat(Math.max(0, column - 1 - start))}^`,
   ];
-}
-
-/** Passwords that stand beside what is wrong, as stars: as many, or the caret would miss its place. */
-function veiled(line: string): string {
-  return line.replaceAll(
-    /(?<=\b(?:password|token)["']?\s*:\s*)(?:"(?!\$\{)(?:[^"\\]|\\.)*"?|'(?!\$\{)[^']*'?|(?!["']|\$\{)[^\s,}]+)|(?<=:\/\/)[^\s/?#"']*(?=@)/gi,
-    (secret) => "*".repeat(secret.length),
-  );
 }
 
 export function adviceOf(code: ErrorCode): string {

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 
 import type { ErrorCode } from "../lib/error.ts";
+import { isSecretPath } from "./mask-secrets.ts";
 import type { Problem } from "./problems.ts";
 import type { Path, YamlFile } from "./yaml.ts";
 
@@ -22,7 +23,7 @@ function problemOf(
   keysAt: (path: Path) => readonly string[],
 ): readonly Problem[] {
   const path: Path = [...base, ...issue.path.map((part) => (typeof part === "symbol" ? String(part) : part))];
-  const found = valueAt(yaml.value, path);
+  const found = toTell(valueAt(yaml.value, path), path);
   const name = nameOf(path);
   switch (issue.code) {
     case "unrecognized_keys":
@@ -47,17 +48,15 @@ function problemOf(
 
 function unknownKey(key: string, path: Path, yaml: YamlFile, known: readonly string[]): Problem {
   const near = closest(key, known);
-  return yaml.problem(
-    [...path, key],
-    "CONFIG_UNKNOWN_KEY",
-    `"${key}" is not a key of ${path.length === 0 ? "the file" : nameOf(path)}`,
-    {
-      key: true,
-      found: key,
-      allowed: known.join(", "),
-      next: near === undefined ? undefined : `Did you mean "${near}"?`,
-    },
-  );
+  return yaml.problem([...path, key], "CONFIG_UNKNOWN_KEY", `"${key}" is not a key of ${nameOf(path)}`, {
+    key: true,
+    found: key,
+    allowed: known.join(", "),
+    next:
+      near === undefined
+        ? "Remove it, or write one that is allowed; docs/config.md tells what each does."
+        : `Did you mean "${near}"?`,
+  });
 }
 
 /** The alternative the author meant: of several shapes, the one that has the value's type. */
@@ -67,7 +66,7 @@ function unionProblem(
   yaml: YamlFile,
   keysAt: (path: Path) => readonly string[],
 ): readonly Problem[] {
-  const found = valueAt(yaml.value, path);
+  const found = toTell(valueAt(yaml.value, path), path);
   const fitting = issue.errors.find(
     (errors) => !errors.some((error) => error.path.length === 0 && error.code === "invalid_type"),
   );
@@ -81,7 +80,7 @@ function unionProblem(
     yaml.problem(path, "CONFIG_TYPE", `${nameOf(path)} has the wrong type`, {
       found: shown(found),
       allowed: [...new Set(allowed)].join(" or "),
-      next: adviceFor(found),
+      next: adviceFor(found, path, allowed.includes("text")),
     }),
   ];
 }
@@ -108,7 +107,7 @@ function typeProblem(expected: string, found: unknown, path: Path, name: string,
   return yaml.problem(path, code, `${name} has the wrong type`, {
     found: shown(found),
     allowed: WORDS[expected] ?? expected,
-    next: adviceFor(found),
+    next: adviceFor(found, path, expected === "string"),
   });
 }
 
@@ -153,11 +152,16 @@ function sizeProblem(
     return yaml.problem(path, "CONFIG_TYPE", `${name} is empty`, {
       found: "an empty list",
       allowed: "one item or more",
+      next:
+        path.at(-1) === "mirrors"
+          ? "Write a first mirror: config/quickstart.yaml is a start."
+          : "Write one item or more.",
     });
   if (issue.origin === "string")
     return yaml.problem(path, "CONFIG_TYPE", `${name} is empty`, {
       found: shown(found),
       allowed: "some text",
+      next: "Write a value, or remove the key.",
     });
   return yaml.problem(path, "CONFIG_RANGE", `${name} is out of range`, {
     found: shown(found),
@@ -165,16 +169,34 @@ function sizeProblem(
   });
 }
 
-/** YAML reads 1.10 as a number and drops its zero. */
-function adviceFor(found: unknown): string | undefined {
+const DURATION_KEYS = new Set(["since", "grace", "jitter"]);
+
+/** What to do about a value of the wrong type. */
+function adviceFor(found: unknown, path: Path, textIsAllowed: boolean): string | undefined {
+  const key = String(path.at(-1));
+  if (found === null) return "Write a value, or remove the key.";
+  if (path.length === 0) return "Start from config/quickstart.yaml.";
+  if (found === "yes" || found === "no" || found === "on" || found === "off") return "Write true or false.";
+  if (!textIsAllowed) return undefined;
+  if (typeof found === "number" && DURATION_KEYS.has(key))
+    return `Write its unit too: ${["s", "m", "h", "d"].map((unit) => `${found}${unit}`).join(", ")}.`;
+  if (typeof found === "number" && key === "listen") return `Write the address too: 127.0.0.1:${found}.`;
+  // YAML reads 1.10 as a number and drops its zero
   if (typeof found === "number")
     return `Quote it if text is meant: "${found}" (YAML reads 1.10 as the number 1.1).`;
-  if (typeof found === "boolean") return `Quote it if text is meant: "${found}".`;
-  if (found === "yes" || found === "no" || found === "on" || found === "off") return "Write true or false.";
-  return undefined;
+  return typeof found === "boolean" ? `Quote it if text is meant: "${found}".` : undefined;
+}
+
+/** Stands for a value that is, or was meant as, a secret. */
+const HIDDEN = Symbol("hidden");
+
+function toTell(value: unknown, path: Path): unknown {
+  const isScalar = typeof value === "string" || typeof value === "number";
+  return isScalar && value !== "" && isSecretPath(path) ? HIDDEN : value;
 }
 
 export function shown(value: unknown): string {
+  if (value === HIDDEN) return "something that is not shown here";
   if (value === undefined) return "nothing";
   if (value === null) return "nothing (null)";
   if (Array.isArray(value)) return "a list";
@@ -183,6 +205,7 @@ export function shown(value: unknown): string {
 }
 
 export function nameOf(path: Path): string {
+  if (path.length === 0) return "the file";
   return path
     .map((part, position) => (typeof part === "number" ? `[${part}]` : position === 0 ? part : `.${part}`))
     .join("");

@@ -12,6 +12,7 @@ import {
 } from "yaml";
 
 import { type ErrorCode, SyncError } from "../lib/error.ts";
+import { maskSecrets } from "./mask-secrets.ts";
 import type { Problem } from "./problems.ts";
 import { adviceOf } from "./problems.ts";
 
@@ -66,14 +67,10 @@ export function readYaml(
   const [error] = document.errors;
   if (error) {
     const { line, column } = at(error.pos[0]);
-    throw new SyncError(
-      "CONFIG_SYNTAX",
-      `${file} is not YAML: ${error.message.split("\n")[0]?.replace(/ at line \d+, column \d+:?$/, "")}`,
-      {
-        where: `${file}:${line}:${column}`,
-        found: text.split(/\r?\n/)[line - 1]?.trimEnd(),
-      },
-    );
+    throw new SyncError("CONFIG_SYNTAX", `${file} is not YAML: ${messageOf(error)}`, {
+      where: `${file}:${line}:${column}`,
+      found: maskSecrets(text.split(/\r?\n/)[line - 1] ?? "").trimEnd(),
+    });
   }
   if (second) {
     const { line, column } = at(second.range[0]);
@@ -114,6 +111,13 @@ export function readYaml(
     },
   };
   return { yaml, problems };
+}
+
+/** What the parser says, without the place (told apart) and without the text that it repeats: that may be a secret. */
+function messageOf({ message }: Error): string {
+  return (message.split("\n")[0] ?? "")
+    .replace(/ at line \d+, column \d+:?$/, "")
+    .replace(/(?<= in YAML stream| token): ".*"$/, "");
 }
 
 function defined(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {

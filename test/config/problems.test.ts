@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
 import { isProblems, renderProblems } from "../../src/config/problems.ts";
 import { checkSchedules } from "../../src/daemon/cron.ts";
-import { isSyncError } from "../../src/lib/error.ts";
+import { failureOf, isSyncError } from "../../src/lib/error.ts";
 import { checkTagRules } from "../../src/plan/patterns.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -463,4 +463,74 @@ test("A39 warns of a schedule with both day fields, which crontab would join wit
   });
   expect(warnings.map(({ code }) => code)).toEqual(["CONFIG_CRON_BOTH_DAYS"]);
   expect(config.mirrors[0]?.schedule).toEqual({ cron: "0 0 1 * 1", timeZone: "UTC", jitterMs: 0 });
+});
+
+test.for([
+  ["a key that is mistyped", "credentials: {username: u, passwrd: hunter2}"],
+  ["a key that is mistyped, on a line of its own", "credentials:\n      passwrd: hunter2, with a comma"],
+  ["text where its map should be", "credentials: hunter2"],
+  ["a number", "credentials: {username: u, password: 42424242}"],
+  ["a list", "credentials: {username: u, password: [hunter2]}"],
+  ["two words, unquoted", "credentials: {username: u, pass: correct hunter2}"],
+  ["a quote in quotes", "credentials: {username: u, passphrase: 'it''s hunter2'}"],
+  ["YAML that is broken on its line", "credentials:\n      password: hunter2: x"],
+  ["a quote that is not closed", "credentials: { username: u, password: 'hunter2 }"],
+  ["text after the closing quote", 'credentials:\n      password: "a" "hunter2"'],
+])("a secret is not shown: %s", async ([, body = ""]) => {
+  await using directory = await temporaryDirectory();
+  const text = registry(`quay.io:\n    ${body}`);
+  writeFileSync(directory.join("tagferry.yaml"), text);
+  const error: unknown = await loadConfig({ env: {}, directory: directory.path }).catch(
+    (thrown: unknown) => thrown,
+  );
+  const told = JSON.stringify(failureOf(error));
+  const rendered = isProblems(error) ? renderProblems(error.details.problems, text) : "";
+  expect(`${told}${rendered}`).not.toMatch(/hunter2|42424242/);
+  expect(told).toMatch(/CONFIG_/);
+});
+
+test("the secret of webhooks in the file is not shown", async () => {
+  await using directory = await temporaryDirectory();
+  const text = daemon("webhooks: {secret: hunter2}");
+  writeFileSync(directory.join("tagferry.yaml"), text);
+  const error: unknown = await loadConfig({ env: {}, directory: directory.path }).catch(
+    (thrown: unknown) => thrown,
+  );
+  expect(isProblems(error) && renderProblems(error.details.problems, text)).not.toContain("hunter2");
+});
+
+test.for([
+  ["", "version: 1\nmirrors:\n", "Write a value, or remove the key."],
+  ["", "version: 1\nmirrors: []\n", "Write a first mirror: config/quickstart.yaml is a start."],
+  ["", "just text\n", "Start from config/quickstart.yaml."],
+  ["a duration without its unit", daemon("grace: 3"), "Write its unit too: 3s, 3m, 3h, 3d."],
+  ["a port alone", daemon("listen: 8080"), "Write the address too: 127.0.0.1:8080."],
+  [
+    "a key like no other",
+    daemon("zzz: 1"),
+    "Remove it, or write one that is allowed; docs/config.md tells what each does.",
+  ],
+  [
+    "a variable that is not set",
+    registry('quay.io: {credentials: {username: u, password: "${ABSENT}"}}'),
+    "Set ABSENT, or give a default: ${ABSENT:-default}.",
+  ],
+])("what to do next fits what is wrong: %s", async ([, text = "", next]) => {
+  await using directory = await temporaryDirectory();
+  writeFileSync(directory.join("tagferry.yaml"), text);
+  const error: unknown = await loadConfig({ env: {}, directory: directory.path }).catch(
+    (thrown: unknown) => thrown,
+  );
+  const problems = isProblems(error) ? error.details.problems : [];
+  expect(problems.map((problem) => problem.next)).toEqual([next]);
+  expect(problems[0]?.message).toMatch(/^\S/);
+});
+
+test("a letter that is not UTF-8 is told with its line", async () => {
+  await using directory = await temporaryDirectory();
+  writeFileSync(directory.join("tagferry.yaml"), Buffer.from("version: 1\n# caf\u00e9\n", "latin1"));
+  await expect(loadConfig({ env: {}, directory: directory.path })).rejects.toMatchObject({
+    code: "CONFIG_ENCODING",
+    details: { found: "byte 0xe9 on line 2" },
+  });
 });
