@@ -1,5 +1,5 @@
 import { makeCertificates } from "../test/support/certificates.ts";
-import { startCluster } from "../test/support/cluster.ts";
+import { startCluster } from "../test/support/cluster/cluster.ts";
 import type { BenchNamespace } from "./tools.ts";
 
 export type BenchCluster = AsyncDisposable & {

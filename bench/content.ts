@@ -1,8 +1,8 @@
 import { createHash, randomFillSync } from "node:crypto";
 
 import { makeCertificates } from "../test/support/certificates.ts";
-import { type Layer, buildLayer } from "../test/support/images-content.ts";
-import { buildImage, pushTo } from "../test/support/images.ts";
+import { type Layer, buildLayer } from "../test/support/images/content.ts";
+import { buildImage, pushTo } from "../test/support/images/images.ts";
 import type { BenchRegistry } from "./servers.ts";
 
 /** A layer of bytes that do not compress. It begins as gzip does: skopeo compresses what does not. */

@@ -12,13 +12,13 @@ import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
-import { startCluster } from "../test/support/cluster.ts";
+import { startCluster } from "../test/support/cluster/cluster.ts";
 import { until } from "../test/support/daemon-scene.ts";
 import { freePort } from "../test/support/free-port.ts";
-import { buildImage, pushTo } from "../test/support/images.ts";
+import { buildImage, pushTo } from "../test/support/images/images.ts";
 import { startRedis } from "../test/support/redis.ts";
-import { createRegistryStore } from "../test/support/registry-store.ts";
-import { startRegistry } from "../test/support/registry.ts";
+import { startRegistry } from "../test/support/registry/registry.ts";
+import { createRegistryStore } from "../test/support/registry/store.ts";
 import { temporaryDirectory } from "../test/support/temporary.ts";
 
 const BIN = new URL("../bin/tagferry", import.meta.url).pathname;

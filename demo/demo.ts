@@ -9,9 +9,9 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { styleText } from "node:util";
 
-import { startCluster, type TestCluster } from "../test/support/cluster.ts";
-import { buildImage, buildIndex, pushTo, signCosign } from "../test/support/images.ts";
-import { startRegistry, type TestRegistry } from "../test/support/registry.ts";
+import { startCluster, type TestCluster } from "../test/support/cluster/cluster.ts";
+import { buildImage, buildIndex, pushTo, signCosign } from "../test/support/images/images.ts";
+import { startRegistry, type TestRegistry } from "../test/support/registry/registry.ts";
 
 const BIN = new URL("../bin/tagferry", import.meta.url).pathname;
 const endsByItself = process.argv.includes("--once");

@@ -1,6 +1,6 @@
-import { jsonSchema } from "../src/config/schema.ts";
+import { jsonSchema } from "../src/config/file/schema.ts";
 import { ERROR_CODES, type ErrorClass } from "../src/lib/error.ts";
-import { openApi } from "../src/web/openapi.ts";
+import { openApi } from "../src/web/api/openapi.ts";
 import { badInputs } from "./rows.ts";
 
 /** What is generated from the code: path → text. A test holds that the files are these. */

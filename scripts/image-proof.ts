@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 import { freePort } from "../test/support/free-port.ts";
-import { buildIndex, pushTo, signCosign } from "../test/support/images.ts";
+import { buildIndex, pushTo, signCosign } from "../test/support/images/images.ts";
 import { startDockerRegistry } from "../test/support/servers.ts";
 import { writeConfig } from "../test/support/tagferry.ts";
 import { type Container, type ImageConfig, start, UID } from "./image-container.ts";

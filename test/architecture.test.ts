@@ -136,7 +136,7 @@ describe("the table itself", () => {
     ["src/sync/a.ts", 'import "../web/page.ts";'],
     ["src/cli/a.ts", 'import { main } from "../main.ts";'],
     ["src/cli/a.ts", 'import { shared } from "../unknown/shared.ts";'],
-    ["src/cli/a.ts", 'import { help } from "../../test/support/images.ts";'],
+    ["src/cli/a.ts", 'import { help } from "../../test/support/images/images.ts";'],
     ["src/copy/a.ts", 'import { Agent } from "undici";'],
     ["src/config/a.ts", 'import semver from "semver/ranges/valid.js";'],
     ["src/openshift/a.ts", 'await import("left-pad");'],

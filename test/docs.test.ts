@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 import { documents } from "../scripts/documents.ts";
-import { loadConfig } from "../src/config/load.ts";
+import { loadConfig } from "../src/config/file/load.ts";
 import { ERROR_CODES } from "../src/lib/error.ts";
 import { checkTagRules } from "../src/plan/patterns.ts";
 

@@ -48,7 +48,7 @@ export async function runCommandLine(args: readonly string[], process: Process):
       process.stderr.write(usage(error, program));
       return failed(3);
     }
-    const { printFailure, exitCodeOf } = await import("./failure.ts");
+    const { printFailure, exitCodeOf } = await import("./terminal/failure.ts");
     printFailure(error, process);
     return { ...ended, code: exitCodeOf(error) };
   }
@@ -137,7 +137,7 @@ function addSync(program: Command, process: Process, done: Done): void {
   withCommon(withConfig(program.command("sync").argument("[mirrors...]", "names of mirrors; all without")))
     .description("check the mirrors and bring their targets up to date, once")
     .action(async (names: string[], flags: CommonFlags) => {
-      const { syncCommand } = await import("./sync.ts");
+      const { syncCommand } = await import("./commands/sync.ts");
       done(await syncCommand(names, flags, process));
     });
 }
@@ -148,7 +148,7 @@ function addPlan(program: Command, process: Process, done: Done): void {
     .option("--explain", "show which rule kept or dropped each tag", false)
     .option("--exit-code", "exit with 5 when there is something to do", false)
     .action(async (names: string[], flags: CommonFlags & { explain: boolean; exitCode: boolean }) => {
-      const { planCommand } = await import("./plan.ts");
+      const { planCommand } = await import("./commands/plan.ts");
       done(await planCommand(names, flags, process));
     });
 }
@@ -171,7 +171,7 @@ function addCopy(program: Command, process: Process, done: Done): void {
         target: string,
         flags: CommonFlags & { platform?: string[]; referrers: boolean },
       ) => {
-        const { copyCommand } = await import("./copy.ts");
+        const { copyCommand } = await import("./commands/copy.ts");
         done(await copyCommand({ source, target }, flags, process));
       },
     );
@@ -182,7 +182,7 @@ function addTags(program: Command, process: Process, done: Done): void {
     .description("list tags with their digests")
     .option("--names", "names only: one listing, no request per tag", false)
     .action(async (repository: string, flags: CommonFlags & { names: boolean }) => {
-      const { tagsCommand } = await import("./tags.ts");
+      const { tagsCommand } = await import("./commands/tags.ts");
       done(await tagsCommand(repository, flags, process));
     });
 }
@@ -199,7 +199,7 @@ function addServe(program: Command, process: Process, done: Done): void {
       .option("--workers <count>", "tags in flight in this process; default: daemon.workers")
       .action(async (flags: CommonFlags & { listen?: string; workers?: string }) => {
         done(0, { endsBySignal: true }); // also when it fails: then a connection may still be trying
-        const { serveCommand } = await import("./serve.ts");
+        const { serveCommand } = await import("./commands/serve.ts");
         done(await serveCommand(kind, flags, process), { endsBySignal: true });
       });
 }
@@ -212,7 +212,7 @@ function addStatus(program: Command, process: Process, done: Done): void {
     .option("--live", "only whether it is alive: exit code 0 or 1", false)
     .action(
       async (names: string[], flags: CommonFlags & { url?: string; tokenFile?: string; live: boolean }) => {
-        const { statusCommand } = await import("./status.ts");
+        const { statusCommand } = await import("./commands/status.ts");
         done(await statusCommand(names, flags, process));
       },
     );
@@ -222,7 +222,7 @@ function addValidate(program: Command, process: Process, done: Done): void {
   withCommon(withConfig(program.command("validate").argument("[file]", "the file; else as --config")))
     .description("check a configuration file, and say everything that is wrong with it")
     .action(async (file: string | undefined, flags: CommonFlags) => {
-      const { validateCommand } = await import("./validate.ts");
+      const { validateCommand } = await import("./commands/validate.ts");
       done(await validateCommand(file, flags, process));
     });
 }
@@ -232,7 +232,7 @@ function addSchema(program: Command, process: Process): void {
     .command("schema")
     .description("print the JSON Schema of the configuration file, for editors")
     .action(async () => {
-      const { schemaCommand } = await import("./schema.ts");
+      const { schemaCommand } = await import("./commands/schema.ts");
       await schemaCommand(process);
     });
 }
@@ -241,7 +241,7 @@ function addAuth(program: Command, process: Process, done: Done): void {
   withCommon(withConfig(program.command("auth").argument("<registries...>", "hosts, or registry/repository")))
     .description("show which credentials win for a registry, and whether they work")
     .action(async (registries: string[], flags: CommonFlags) => {
-      const { authCommand } = await import("./auth.ts");
+      const { authCommand } = await import("./commands/auth.ts");
       done(await authCommand(registries, flags, process));
     });
 }

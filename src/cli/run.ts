@@ -1,13 +1,13 @@
 import type { Config, Mirror } from "../config/config.ts";
 import { DEFAULT_DAEMON } from "../config/daemon.ts";
-import { loadConfig } from "../config/load.ts";
-import { checkSchedules } from "../daemon/cron.ts";
-import { type Failure, SyncError } from "../lib/error.ts";
+import { loadConfig } from "../config/file/load.ts";
+import { checkSchedules } from "../daemon/triggers/cron.ts";
+import { type Failure, TagferryError } from "../lib/error.ts";
 import { type Log, openLog } from "../lib/log.ts";
 import { checkTagRules } from "../plan/patterns.ts";
 import { type Context, openContext } from "../sync/context.ts";
 import type { CommonFlags, Process } from "./cli.ts";
-import { renderFailure } from "./render.ts";
+import { renderFailure } from "./terminal/render.ts";
 
 /** What the commands share: the log, the configuration, the mirrors that were named, and the clients. */
 
@@ -38,12 +38,12 @@ export function printWarnings(warnings: readonly Failure[], stderr: Process["std
   for (const warning of warnings) stderr.write(`warning: ${renderFailure(warning)}\n`);
 }
 
-/** @throws {SyncError} MIRROR_UNKNOWN */
+/** @throws {TagferryError} MIRROR_UNKNOWN */
 export function chooseMirrors({ mirrors }: Config, names: readonly string[]): readonly Mirror[] {
   return chooseNamed(mirrors, names);
 }
 
-/** @throws {SyncError} MIRROR_UNKNOWN */
+/** @throws {TagferryError} MIRROR_UNKNOWN */
 export function chooseNamed<T extends { readonly name: string }>(
   mirrors: readonly T[],
   names: readonly string[],
@@ -51,7 +51,7 @@ export function chooseNamed<T extends { readonly name: string }>(
   if (names.length === 0) return mirrors;
   const unknown = names.find((name) => !mirrors.some((mirror) => mirror.name === name));
   if (unknown !== undefined)
-    throw new SyncError("MIRROR_UNKNOWN", `there is no mirror "${unknown}"`, {
+    throw new TagferryError("MIRROR_UNKNOWN", `there is no mirror "${unknown}"`, {
       found: unknown,
       allowed: mirrors.map(({ name }) => name).join(", "),
     });
@@ -68,7 +68,7 @@ export async function readConfigIfAny(flags: CommonFlags, process: Process): Pro
   try {
     return await readConfig(flags, process);
   } catch (error) {
-    if (!named && error instanceof SyncError && error.code === "CONFIG_NOT_FOUND")
+    if (!named && error instanceof TagferryError && error.code === "CONFIG_NOT_FOUND")
       return { file: "", registries: [], cluster: {}, mirrors: [], daemon: DEFAULT_DAEMON, fingerprint: "" };
     throw error;
   }

@@ -1,8 +1,8 @@
-import { formatPlace, sameRepository } from "../oci/reference.ts";
+import { formatLocation, sameRepository } from "../oci/reference.ts";
 import type { Mirror } from "./config.ts";
+import type { Problem } from "./file/problems.ts";
+import type { YamlFile } from "./file/yaml.ts";
 import type { Located } from "./mirrors.ts";
-import type { Problem } from "./problems.ts";
-import type { YamlFile } from "./yaml.ts";
 
 /** What no mirror is wrong about alone: names, targets and sources against each other. */
 export function checkMirrors(located: readonly Located[], yaml: YamlFile): readonly Problem[] {
@@ -44,10 +44,10 @@ function checkSelf({ mirror, position }: Located, yaml: YamlFile): Problem[] {
       `the mirror ${mirror.name} writes what it reads`,
       { found },
     );
-  if (target.kind !== "imagestream" && formatPlace(source) === formatPlace(target))
-    return [self("target", formatPlace(source))];
+  if (target.kind !== "imagestream" && formatLocation(source) === formatLocation(target))
+    return [self("target", formatLocation(source))];
   if (storage.kind === "repository" && source.kind === "registry" && sameRepository(source, storage))
-    return [self("storage", formatPlace(source))];
+    return [self("storage", formatLocation(source))];
   return [];
 }
 
@@ -79,5 +79,5 @@ function checkOverlap(located: readonly Located[], yaml: YamlFile): Problem[] {
 function targetOf({ target }: Mirror): string {
   return target.kind === "imagestream"
     ? `imagestream:${target.namespace}/${target.name}`
-    : formatPlace(target);
+    : formatLocation(target);
 }

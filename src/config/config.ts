@@ -1,6 +1,6 @@
 import type { Digest } from "../oci/digest.ts";
 import type { Platform } from "../oci/platform.ts";
-import type { Place, Repository } from "../oci/reference.ts";
+import type { Location, Repository } from "../oci/reference.ts";
 
 /** What the operator asked for: read, checked and with every default in its place. */
 export type Config = {
@@ -83,7 +83,7 @@ export type ClusterSettings = {
 };
 
 export type Target =
-  | Place
+  | Location
   | { readonly kind: "imagestream"; readonly namespace: string; readonly name: string };
 
 /** Where the bytes of a mirrored tag live, when the target is an image stream. */
@@ -95,7 +95,7 @@ export type Storage =
 /** One entry of the configuration: from a repository to a target, with tag rules. */
 export type Mirror = {
   readonly name: string;
-  readonly source: Place;
+  readonly source: Location;
   readonly target: Target;
   /** `integrated` and meaningless unless the target is an image stream. */
   readonly storage: Storage;

@@ -4,9 +4,9 @@ import { resolve } from "node:path";
 import type { ErrorCode } from "../lib/error.ts";
 import type { DaemonSettings, RedisSettings, SecretSource } from "./config.ts";
 import { parseDuration } from "./duration.ts";
-import type { Problem } from "./problems.ts";
-import type { FileShape } from "./schema.ts";
-import type { Path, ProblemFacts, YamlFile } from "./yaml.ts";
+import type { Problem } from "./file/problems.ts";
+import type { FileShape } from "./file/schema.ts";
+import type { Path, ProblemFacts, YamlFile } from "./file/yaml.ts";
 
 type DaemonShape = NonNullable<FileShape["daemon"]>;
 

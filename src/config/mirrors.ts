@@ -1,16 +1,16 @@
 import { isAbsolute, resolve } from "node:path";
 
-import { type ErrorCode, isSyncError } from "../lib/error.ts";
+import { type ErrorCode, isTagferryError } from "../lib/error.ts";
 import { type Digest, parseDigest } from "../oci/digest.ts";
 import { parsePlatform, type Platform } from "../oci/platform.ts";
-import { parseRepository, parseTag, type Place } from "../oci/reference.ts";
+import { parseRepository, parseTag, type Location } from "../oci/reference.ts";
 import type { Mirror, PruneRules, Storage, TagMatcher, TagRules, Target } from "./config.ts";
 import { parseDuration } from "./duration.ts";
-import type { Problem } from "./problems.ts";
+import type { Problem } from "./file/problems.ts";
+import type { FileShape, MirrorShape, TagRulesShape } from "./file/schema.ts";
+import { shown } from "./file/shape.ts";
+import type { Path, ProblemFacts, YamlFile } from "./file/yaml.ts";
 import { readSchedule } from "./schedule.ts";
-import type { FileShape, MirrorShape, TagRulesShape } from "./schema.ts";
-import { shown } from "./shape.ts";
-import type { Path, ProblemFacts, YamlFile } from "./yaml.ts";
 
 export type MirrorsContext = { readonly yaml: YamlFile; readonly directory: string };
 
@@ -63,7 +63,7 @@ function readerAt(
       try {
         return read();
       } catch (error) {
-        if (!isSyncError(error)) throw error;
+        if (!isTagferryError(error)) throw error;
         const { found, allowed, next } = error.details;
         fail(at, error.code, error.message, {
           found,
@@ -118,7 +118,7 @@ function derivedName(target: Target): string {
   }
 }
 
-function readPlace(text: string, { directory }: Reader): Place {
+function readPlace(text: string, { directory }: Reader): Location {
   if (text.startsWith("oci:")) {
     const path = text.slice("oci:".length);
     return { kind: "layout", directory: isAbsolute(path) ? path : resolve(directory, path) };

@@ -2,13 +2,13 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
-import { type ErrorCode, isSyncError } from "../lib/error.ts";
+import { type ErrorCode, isTagferryError } from "../lib/error.ts";
 import { DOCKER_HUB, isRepositoryName, parseRegistry } from "../oci/reference.ts";
 import type { CredentialSettings, RegistrySettings, SecretSource } from "./config.ts";
-import { isVariable } from "./environment.ts";
-import type { Problem } from "./problems.ts";
-import type { RegistryShape } from "./schema.ts";
-import type { Path, ProblemFacts, YamlFile } from "./yaml.ts";
+import { isVariable } from "./file/environment.ts";
+import type { Problem } from "./file/problems.ts";
+import type { RegistryShape } from "./file/schema.ts";
+import type { Path, ProblemFacts, YamlFile } from "./file/yaml.ts";
 
 const DEFAULT_CONNECTIONS = 16;
 
@@ -92,7 +92,7 @@ function readKey(key: string, report: Report): Pick<RegistrySettings, "registry"
       allowed: "host, or host/project",
     });
   } catch (error) {
-    if (!isSyncError(error)) throw error;
+    if (!isTagferryError(error)) throw error;
     const { found, allowed } = error.details;
     report.problem([], error.code, error.message, { key: true, found, allowed });
   }

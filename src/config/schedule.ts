@@ -1,6 +1,6 @@
 import type { Schedule } from "./config.ts";
+import type { MirrorShape } from "./file/schema.ts";
 import type { Reader } from "./mirrors.ts";
-import type { MirrorShape } from "./schema.ts";
 
 /** When a mirror is due. Whether the cron expression is one, the daemon's check tells: it knows who will read it. */
 export function readSchedule(

@@ -1,12 +1,12 @@
 import type { Cancellable } from "../lib/cancel.ts";
-import { isSyncError, SyncError } from "../lib/error.ts";
+import { isTagferryError, TagferryError } from "../lib/error.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageTarget } from "../oci/store.ts";
 
 /**
  * Whether the target has a manifest.
  *
- * @throws {SyncError} TARGET_NOT_A_REGISTRY when a portal or a catch-all answers in its place
+ * @throws {TagferryError} TARGET_NOT_A_REGISTRY when a portal or a catch-all answers in its place
  */
 export async function isAtTarget(
   digest: Digest,
@@ -16,8 +16,8 @@ export async function isAtTarget(
   try {
     return (await target.resolve(digest, options)) !== undefined;
   } catch (error) {
-    if (!isSyncError(error, "REGISTRY_NOT_V2")) throw error;
-    throw new SyncError("TARGET_NOT_A_REGISTRY", `${target.name}: what answers is no registry`, {
+    if (!isTagferryError(error, "REGISTRY_NOT_V2")) throw error;
+    throw new TagferryError("TARGET_NOT_A_REGISTRY", `${target.name}: what answers is no registry`, {
       ...error.details,
       cause: error,
     });

@@ -1,9 +1,9 @@
-import { isSyncError, SyncError } from "../lib/error.ts";
+import { isTagferryError, TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Lease } from "../oci/lease.ts";
 import type {
-  BlobPlaced,
+  BlobPushed,
   Content,
   ImageSource,
   ImageTarget,
@@ -29,13 +29,13 @@ export type BlobOptions = {
  * The target verifies what it is given before it closes the upload (it promises so), so nothing is hashed here a second
  * time. Wrong bytes are fetched once more, from a new request; then they are the source's.
  *
- * @throws {SyncError} SOURCE_BROKEN, DIGEST_MISMATCH, BLOB_SHORT, BLOB_LONG, TARGET_*
+ * @throws {TagferryError} SOURCE_BROKEN, DIGEST_MISMATCH, BLOB_SHORT, BLOB_LONG, TARGET_*
  */
-export async function placeBlob(
+export async function pushBlob(
   descriptor: Descriptor,
   image: Digest,
   { source, target, lease, events, signal, trust }: BlobOptions,
-): Promise<BlobPlaced> {
+): Promise<BlobPushed> {
   const { digest } = descriptor;
   using held = await lease.acquire(`${target.blobStore}/${digest}`, { signal });
   let told = 0;
@@ -44,14 +44,14 @@ export async function placeBlob(
     events.bytes(digest, bytes);
   };
   try {
-    const placedIn = trust ? held.placedIn : undefined;
-    const placed = await onceMore(() => {
+    const pushedTo = trust ? held.pushedTo : undefined;
+    const pushed = await onceMore(() => {
       if (told !== 0) onBytes(-told);
       const content: OpenContent = (fromBytes) => contentOf(descriptor, source, { fromBytes, signal });
-      return target.pushBlob(descriptor, content, { signal, onBytes, placedIn });
+      return target.pushBlob(descriptor, content, { signal, onBytes, pushedTo });
     });
-    held.place(target.name);
-    return placed;
+    held.setPushedTo(target.name);
+    return pushed;
   } catch (error) {
     throw blobFailure(error, { source, digest, image });
   }
@@ -78,14 +78,14 @@ export function blobFailure(
   }: { readonly source: ImageSource; readonly digest: Digest; readonly image: Digest },
 ): unknown {
   const where = `${source.name}@${image}`;
-  if (isSyncError(error, "BLOB_UNKNOWN"))
-    return new SyncError("SOURCE_BROKEN", `${source.name} lacks the blob ${digest}`, {
+  if (isTagferryError(error, "BLOB_UNKNOWN"))
+    return new TagferryError("SOURCE_BROKEN", `${source.name} lacks the blob ${digest}`, {
       cause: error,
       where,
       found: `no ${digest}`,
     });
-  if (isSyncError(error, "DIGEST_MISMATCH", "BLOB_SHORT", "BLOB_LONG"))
-    return new SyncError(error.code, `${source.name}: ${error.message}`, {
+  if (isTagferryError(error, "DIGEST_MISMATCH", "BLOB_SHORT", "BLOB_LONG"))
+    return new TagferryError(error.code, `${source.name}: ${error.message}`, {
       cause: error,
       where,
       ...error.details,

@@ -7,10 +7,10 @@ import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { type CopyEvent, openEvents } from "./events.ts";
 import { type Graph, walk } from "./graph.ts";
 import { openGroup } from "./group.ts";
-import { openPlacement, type Placement, type Work } from "./place.ts";
-import { findReferrers, type FoundReferrer, placeReferrers } from "./referrers.ts";
-import { openShelf } from "./shelf.ts";
-import { type CopySummary, openTally } from "./tally.ts";
+import { openManifestCache } from "./manifest-cache.ts";
+import { openPusher, type Pusher, type Work } from "./push.ts";
+import { findReferrers, type FoundReferrer, pushReferrers } from "./referrers.ts";
+import { type CopySummary, openSummary } from "./summary.ts";
 
 export type CopyOptions = {
   /** Written last, when everything else is in place. Without: the image is there by its digest. */
@@ -24,7 +24,7 @@ export type CopyOptions = {
   readonly concurrency?: { readonly blobs?: number; readonly manifests?: number };
   readonly signal?: AbortSignal | undefined;
   /** Asked right before the tag is written; what it throws keeps the tag as it was. */
-  readonly hold?: (() => Promise<void>) | undefined;
+  readonly assertStillOurs?: (() => Promise<void>) | undefined;
 };
 
 /**
@@ -46,7 +46,7 @@ export async function* copyImage(
 ): AsyncGenerator<CopyEvent, CopySummary, void> {
   const group = openGroup(options.signal);
   const events = openEvents(group);
-  const tally = openTally();
+  const tally = openSummary();
   const { blobs = 4, manifests = 8 } = options.concurrency ?? {};
   const work: Work = {
     source,
@@ -54,9 +54,9 @@ export async function* copyImage(
     lease: options.lease,
     events,
     group,
-    shelf: openShelf(source, group),
+    cache: openManifestCache(source, group),
     limits: { reads: limit(manifests), images: limit(manifests), blobs: limit(blobs) },
-    async tell(event) {
+    async emit(event) {
       tally.count(event);
       await events.put(event);
     },
@@ -89,33 +89,33 @@ async function copyWhole(digest: Digest, work: Work, options: CopyOptions): Prom
     trust: true,
     platforms: options.platforms,
   });
-  for (const descriptor of graph.foreign.values()) await work.tell({ kind: "foreign", descriptor });
-  await work.tell(planned([graph]));
-  const placement = openPlacement(work, { trust: true });
+  for (const descriptor of graph.foreign.values()) await work.emit({ kind: "foreign", descriptor });
+  await work.emit(planned([graph]));
+  const pusher = openPusher(work, { trust: true });
   const finding = options.referrers ? foundReferrers(graph, work) : Promise.resolve([]);
-  const placing = placement.content(graph.root);
-  await group.all<unknown>([finding, placing]);
-  const [referrers, state] = [await finding, await placing];
-  return publish(graph, state, referrers, { placement, work, ...options });
+  const pushing = pusher.pushContent(graph.root);
+  await group.all<unknown>([finding, pushing]);
+  const [referrers, state] = [await finding, await pushing];
+  return publish(graph, state, referrers, { pusher, work, ...options });
 }
 
 async function publish(
   { root }: Graph,
-  state: "placed" | "present",
+  state: "pushed" | "present",
   referrers: readonly FoundReferrer[],
   {
-    placement,
+    pusher,
     work,
     tag,
-    hold,
-  }: Pick<CopyOptions, "tag" | "hold"> & { readonly placement: Placement; readonly work: Work },
+    assertStillOurs,
+  }: Pick<CopyOptions, "tag" | "assertStillOurs"> & { readonly pusher: Pusher; readonly work: Work },
 ): Promise<number> {
-  if (state === "present") await work.tell({ kind: "manifest", descriptor: root.descriptor, how: "present" });
-  else if (tag === undefined || referrers.length > 0) await placement.push(root);
-  const carried = await placeReferrers(referrers, placement, work);
+  if (state === "present") await work.emit({ kind: "manifest", descriptor: root.descriptor, how: "present" });
+  else if (tag === undefined || referrers.length > 0) await pusher.push(root);
+  const carried = await pushReferrers(referrers, pusher, work);
   if (tag === undefined) return carried;
-  await hold?.();
-  await placement.push(root, { tag });
+  await assertStillOurs?.();
+  await pusher.push(root, { tag });
   return carried;
 }
 
@@ -123,9 +123,9 @@ async function foundReferrers(graph: Graph, work: Work): Promise<readonly FoundR
   const { referrers, notCarried } = await findReferrers(graph, work);
   if (notCarried.length > 0) {
     const types = notCarried.map(({ artifactType, mediaType }) => artifactType ?? mediaType);
-    await work.tell({ kind: "notCarried", referrers: notCarried.length, artifactTypes: [...new Set(types)] });
+    await work.emit({ kind: "notCarried", referrers: notCarried.length, artifactTypes: [...new Set(types)] });
   }
-  if (referrers.length > 0) await work.tell(planned([graph, ...graphsOf(referrers)]));
+  if (referrers.length > 0) await work.emit(planned([graph, ...graphsOf(referrers)]));
   return referrers;
 }
 

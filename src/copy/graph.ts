@@ -1,4 +1,4 @@
-import { isSyncError, SyncError } from "../lib/error.ts";
+import { isTagferryError, TagferryError } from "../lib/error.ts";
 import type { Limit } from "../lib/limit.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -8,9 +8,9 @@ import { matchesPlatform, type Platform, formatPlatform } from "../oci/platform.
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { isAtTarget } from "./at-target.ts";
 import type { Group } from "./group.ts";
+import type { ManifestCache } from "./manifest-cache.ts";
 import { onceMore } from "./once-more.ts";
 import { choosePlatforms, configPlatform, platformAbsent, platformsOf } from "./platforms.ts";
-import type { Shelf } from "./shelf.ts";
 
 /** One manifest of an image, with those it lists that are to be copied. */
 export type Node = {
@@ -41,7 +41,7 @@ export type WalkOptions = {
   readonly group: Group;
   /** Bounds the manifests that are read at a time. */
   readonly reads: Limit;
-  readonly shelf: Shelf;
+  readonly cache: ManifestCache;
   /** Whether a manifest at the target may stand for what it names, as far as that target can be trusted with it. */
   readonly trust: boolean;
   readonly platforms?: readonly Platform[] | undefined;
@@ -67,11 +67,11 @@ type Position = {
  * is asked for by one HEAD; an image only under an index that is there but may be sparse. All other images are asked
  * for when their config turns out to be in place (see `place.ts`): new images cost no question.
  *
- * @throws {SyncError} MANIFEST_UNKNOWN, SOURCE_BROKEN, INDEX_LOOP, INDEX_PLATFORM, MANIFEST_FANOUT, PLATFORM_ABSENT,
+ * @throws {TagferryError} MANIFEST_UNKNOWN, SOURCE_BROKEN, INDEX_LOOP, INDEX_PLATFORM, MANIFEST_FANOUT, PLATFORM_ABSENT,
  *   CONFIG_PLATFORM and what `parseManifest` throws
  */
 export async function walk(digest: Digest, options: WalkOptions): Promise<Graph> {
-  const { source, target, group, reads, shelf, trust } = options;
+  const { source, target, group, reads, cache, trust } = options;
   const { signal } = group;
   const { sparseIndex, manifestImpliesContent, indexNeedsPlatforms } = target.capabilities;
   const visits = new Map<Digest, Promise<Node | undefined>>();
@@ -89,8 +89,8 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
     try {
       return await reads(() => onceMore(() => source.manifest(manifest, { signal })), { signal });
     } catch (error) {
-      if (parent === undefined || !isSyncError(error, "MANIFEST_UNKNOWN")) throw error;
-      throw new SyncError("SOURCE_BROKEN", `${source.name} lacks the manifest ${manifest}`, {
+      if (parent === undefined || !isTagferryError(error, "MANIFEST_UNKNOWN")) throw error;
+      throw new TagferryError("SOURCE_BROKEN", `${source.name} lacks the manifest ${manifest}`, {
         cause: error,
         where: `${source.name}@${parent}`,
         found: `no ${manifest}`,
@@ -100,7 +100,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
 
   function visit(child: Pick<Descriptor, "digest">, position: Position): Promise<Node | undefined> {
     if (position.path.length > DEPTH_MAX || position.path.includes(child.digest))
-      throw new SyncError(
+      throw new TagferryError(
         "INDEX_LOOP",
         `${source.name}@${digest} is nested deeper than ${DEPTH_MAX} levels`,
         {
@@ -130,7 +130,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
     const manifest = await read(child.digest, position.path.at(-1));
     if (manifest.kind === "image") {
       noteBlobs(manifest);
-      shelf.hold(manifest);
+      cache.set(manifest);
       return { descriptor: manifest.descriptor, kind: "image", children: [], whole: false, attestation };
     }
     return lookIntoIndex(manifest, position, { attestation, there: asked });
@@ -150,7 +150,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
     if (chosen.length + open.length < manifest.children.length && !sparseIndex)
       throw cannotChoose(manifest, options);
     const present = there ?? (await has(manifest.descriptor.digest));
-    shelf.hold(manifest);
+    cache.set(manifest);
     const node = { descriptor: manifest.descriptor, kind: "index", attestation, platforms } as const;
     if (present && !sparseIndex) return { ...node, children: [], whole: true };
     const below = { path: [...path, manifest.descriptor.digest], ask: present };
@@ -170,8 +170,8 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
     if (blobs.size > BLOBS_MAX) throw tooMany("blobs", BLOBS_MAX);
   }
 
-  const tooMany = (what: string, allowed: number): SyncError =>
-    new SyncError("MANIFEST_FANOUT", `${source.name}@${digest} has more than ${allowed} ${what}`, {
+  const tooMany = (what: string, allowed: number): TagferryError =>
+    new TagferryError("MANIFEST_FANOUT", `${source.name}@${digest} has more than ${allowed} ${what}`, {
       allowed,
     });
 
@@ -182,31 +182,34 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
   return { root, nodes, blobs, foreign };
 }
 
-/** @throws {SyncError} INDEX_PLATFORM */
+/** @throws {TagferryError} INDEX_PLATFORM */
 function refuseWithoutPlatforms({ children, descriptor }: Manifest, sourceName: string): void {
   const without = children.filter(({ platform }) => platform === undefined);
   const [first] = without;
   if (!first) return;
-  throw new SyncError(
+  throw new TagferryError(
     "INDEX_PLATFORM",
     `${without.length} of ${children.length} entries of the index ${descriptor.digest} have no platform`,
     { where: `${sourceName}@${descriptor.digest}`, found: `${first.mediaType} ${first.digest}` },
   );
 }
 
-/** @throws {SyncError} PLATFORM_ABSENT */
+/** @throws {TagferryError} PLATFORM_ABSENT */
 async function requirePlatform(
   { descriptor }: Node,
   wanted: readonly Platform[],
-  { source, shelf, group }: WalkOptions,
+  { source, cache, group }: WalkOptions,
 ): Promise<void> {
-  const platform = await configPlatform(await shelf.take(descriptor.digest), source, group);
+  const platform = await configPlatform(await cache.get(descriptor.digest), source, group);
   if (!platform || wanted.some((one) => matchesPlatform(one, platform))) return;
   throw platformAbsent(`${source.name}@${descriptor.digest}`, wanted, [formatPlatform(platform)]);
 }
 
-function cannotChoose({ descriptor }: Manifest, { source, target, platforms = [] }: WalkOptions): SyncError {
-  return new SyncError(
+function cannotChoose(
+  { descriptor }: Manifest,
+  { source, target, platforms = [] }: WalkOptions,
+): TagferryError {
+  return new TagferryError(
     "CONFIG_PLATFORM",
     `${target.name} takes no index with only some of its platforms (${platforms.map(formatPlatform).join(", ")})`,
     {

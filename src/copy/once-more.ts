@@ -1,4 +1,4 @@
-import { isSyncError } from "../lib/error.ts";
+import { isTagferryError } from "../lib/error.ts";
 
 /**
  * Content that is not what its digest says may have been damaged on the way: it is asked for once more, from its start.
@@ -8,7 +8,7 @@ export async function onceMore<T>(task: () => Promise<T>): Promise<T> {
   try {
     return await task();
   } catch (error) {
-    if (!isSyncError(error, "DIGEST_MISMATCH", "BLOB_SHORT", "BLOB_LONG")) throw error;
+    if (!isTagferryError(error, "DIGEST_MISMATCH", "BLOB_SHORT", "BLOB_LONG")) throw error;
     return task();
   }
 }

@@ -1,5 +1,5 @@
 import type { Cancellable } from "../lib/cancel.ts";
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { attestedDigest, type Manifest } from "../oci/manifest.ts";
@@ -71,9 +71,9 @@ export function platformAbsent(
   subject: string,
   wanted: readonly Platform[],
   found: readonly string[],
-): SyncError {
+): TagferryError {
   const names = wanted.map(formatPlatform).join(", ");
-  return new SyncError("PLATFORM_ABSENT", `${subject} has nothing for ${names}`, {
+  return new TagferryError("PLATFORM_ABSENT", `${subject} has nothing for ${names}`, {
     found: [...new Set(found)].join(", ") || "no platform",
     allowed: names,
   });

@@ -1,9 +1,9 @@
-import { isSyncError, SyncError } from "../lib/error.ts";
+import { isTagferryError, TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Referrer } from "../oci/store.ts";
 import { type Graph, walk } from "./graph.ts";
-import type { Placement, Work } from "./place.ts";
+import type { Pusher, Work } from "./push.ts";
 
 /** What refers to an image and is to be copied, and what refers to that. */
 export type FoundReferrer = {
@@ -28,10 +28,10 @@ const REFERRERS_MAX = 10_000;
  * BuildKit's attestations are children of their index and are not asked for referrers. A referrer that is listed and gone
  * at the source (fallback tags go stale when signatures are deleted) stays behind, and is told; one that lacks a part fails.
  *
- * @throws {SyncError} SOURCE_BROKEN and what reading referrers and manifests throws
+ * @throws {TagferryError} SOURCE_BROKEN and what reading referrers and manifests throws
  */
 export async function findReferrers(image: Graph, work: Work): Promise<FoundReferrers> {
-  const { source, target, group, limits, shelf } = work;
+  const { source, target, group, limits, cache } = work;
   const { signal } = group;
   const seen = new Set<string>();
   const notCarried: Descriptor[] = [];
@@ -54,10 +54,14 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
       const key = `${descriptor.digest} ${tag ?? ""}`;
       if (seen.has(key) || image.nodes.has(descriptor.digest)) continue;
       if (seen.size >= REFERRERS_MAX)
-        throw new SyncError("MANIFEST_FANOUT", `${source.name} lists more than ${REFERRERS_MAX} referrers`, {
-          where: `${source.name}@${subject}`,
-          allowed: REFERRERS_MAX,
-        });
+        throw new TagferryError(
+          "MANIFEST_FANOUT",
+          `${source.name} lists more than ${REFERRERS_MAX} referrers`,
+          {
+            where: `${source.name}@${subject}`,
+            allowed: REFERRERS_MAX,
+          },
+        );
       seen.add(key);
       if (tag === undefined && target.capabilities.referrers === "tags") notCarried.push(descriptor);
       else fresh.push(referrer);
@@ -68,11 +72,11 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
   async function look({ descriptor, tag }: Referrer, depth: number): Promise<FoundReferrer | undefined> {
     try {
       // no trust: its manifest may be at the target and not be registered with its subject
-      const graph = await walk(descriptor.digest, { ...work, reads: limits.reads, shelf, trust: false });
+      const graph = await walk(descriptor.digest, { ...work, reads: limits.reads, cache, trust: false });
       const referrers = await of([descriptor.digest], depth + 1);
       return { graph, ...(tag === undefined ? {} : { tag }), referrers };
     } catch (error) {
-      if (!isSyncError(error, "MANIFEST_UNKNOWN", "INDEX_PLATFORM")) throw error;
+      if (!isTagferryError(error, "MANIFEST_UNKNOWN", "INDEX_PLATFORM")) throw error;
       notCarried.push(descriptor);
       return undefined;
     }
@@ -87,17 +91,17 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
 }
 
 /** Writes referrers after their subjects, each after what it names; tells how many were carried. */
-export async function placeReferrers(
+export async function pushReferrers(
   referrers: readonly FoundReferrer[],
-  placement: Placement,
+  pusher: Pusher,
   work: Work,
 ): Promise<number> {
   const carried = await work.group.all(
     referrers.map(async ({ graph, tag, referrers: further }) => {
-      await placement.content(graph.root);
-      await placement.push(graph.root, { tag });
-      work.shelf.drop(graph.root.descriptor.digest);
-      return 1 + (await placeReferrers(further, placement, work));
+      await pusher.pushContent(graph.root);
+      await pusher.push(graph.root, { tag });
+      work.cache.delete(graph.root.descriptor.digest);
+      return 1 + (await pushReferrers(further, pusher, work));
     }),
   );
   return carried.reduce((sum, count) => sum + count, 0);

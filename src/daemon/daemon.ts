@@ -1,28 +1,28 @@
 import type { Config } from "../config/config.ts";
-import type { Loaded } from "../config/load.ts";
+import type { Loaded } from "../config/file/load.ts";
 import type { Log } from "../lib/log.ts";
-import type { Allowance, AllowanceLimits } from "../oci/allowance.ts";
+import type { RateLimit, RateLimits } from "../oci/rate-limit.ts";
 import { type ContextOptions, openContext } from "../sync/context.ts";
-import { redisAllowance } from "./allowance-redis.ts";
-import { type Cron, nodeCron } from "./cron.ts";
-import type { DriftBookOptions } from "./drift-book.ts";
-import { type Generation, openGeneration } from "./generation.ts";
-import { type LeaseOptions, redisLease } from "./lease-redis.ts";
-import { type LivingConfig, openLivingConfig } from "./living-config.ts";
-import { observedRequest, type Observers, openObservers } from "./observers.ts";
-import { bullQueue } from "./queue-bullmq.ts";
-import { inProcessQueue } from "./queue-in-process.ts";
-import type { Queue, Workers } from "./queue.ts";
-import { openRecords, type Records } from "./records.ts";
-import { openRedis, type RedisLink } from "./redis.ts";
-import { openScheduler, type Scheduler } from "./schedule.ts";
-import { fileShelf } from "./shelf-file.ts";
-import { redisShelf } from "./shelf-redis.ts";
-import { inProcessShelf } from "./shelf.ts";
-import { openView } from "./show.ts";
-import { openStreamWatch, type StreamWatch } from "./stream-watch.ts";
-import type { DaemonView } from "./view.ts";
-import { doJob } from "./worker.ts";
+import { type ActiveConfig, openActiveConfig } from "./active-config.ts";
+import { type ConfigWatcher, openConfigWatcher } from "./config-watcher.ts";
+import { bullQueue } from "./queue/bullmq.ts";
+import { inProcessQueue } from "./queue/in-process.ts";
+import type { Queue, Workers } from "./queue/queue.ts";
+import { openRecords, type Records } from "./records/records.ts";
+import { openRedis, type RedisLink } from "./redis/connection.ts";
+import { type LeaseOptions, redisLease } from "./redis/lease.ts";
+import { redisRateLimit } from "./redis/rate-limit.ts";
+import { fileStateStore } from "./state/file.ts";
+import { redisStateStore } from "./state/redis.ts";
+import { inProcessStateStore } from "./state/state-store.ts";
+import { type Cron, nodeCron } from "./triggers/cron.ts";
+import type { DriftTrackerOptions } from "./triggers/drift-tracker.ts";
+import { openScheduler, type Scheduler } from "./triggers/scheduler.ts";
+import { openStreamWatch, type StreamWatch } from "./triggers/stream-watch.ts";
+import { observedRequest, type Observers, openObservers } from "./view/observers.ts";
+import { openView } from "./view/open-view.ts";
+import type { DaemonView } from "./view/view.ts";
+import { doJob } from "./work/work.ts";
 
 export type DaemonOptions = {
   /** Reads the configuration, with every check there is. */
@@ -37,7 +37,7 @@ export type DaemonOptions = {
   readonly cron?: Cron;
   /** How long a job is a worker's without a sign of life. */
   readonly lockMs?: number;
-  readonly streamWatch?: Pick<DriftBookOptions, "settleMs" | "restMs">;
+  readonly streamWatch?: Pick<DriftTrackerOptions, "settleMs" | "restMs">;
 };
 
 /** All mirrors, until told to stop: schedule → queue → worker. */
@@ -70,15 +70,15 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   const shares = await openShared(first, log, { now, lockMs: options.lockMs });
   const { link, queue, records } = shares;
   const shared = link
-    ? { lease: redisLease(link, leaseOptions(options)), openAllowance: sharedAllowance(link) }
+    ? { lease: redisLease(link, leaseOptions(options)), openRateLimit: sharedRateLimit(link) }
     : {};
-  const generations = openGenerations(first, (config) =>
+  const activeConfigs = openActiveConfigs(first, (config) =>
     openContext({
       config,
       env,
       log,
       layoutTurns: LAYOUT_TURNS,
-      onRequest: (request) => observers.tell(observedRequest(request)),
+      onRequest: (request) => observers.notify(observedRequest(request)),
       ...shared,
     }),
   );
@@ -88,10 +88,10 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     records,
     log,
     forgetful: link === undefined,
-    onMissed: (mirror) => observers.tell({ kind: "missed", mirror }),
+    onMissed: (mirror) => observers.notify({ kind: "missed", mirror }),
   });
   const streamWatch = openStreamWatch({
-    demand: (...asked) => scheduler.demand(...asked),
+    requestCheck: (...asked) => scheduler.requestCheck(...asked),
     log,
     now,
     ...options.streamWatch,
@@ -99,17 +99,17 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   const follow = ({ mirrors }: Config): void => {
     if (!schedules) return;
     scheduler.follow(mirrors);
-    streamWatch.follow(generations.current());
+    streamWatch.follow(activeConfigs.current());
   };
-  const living = await openLivingConfig({
+  const configWatcher = await openConfigWatcher({
     load,
     log,
     onChange(config) {
-      generations.replace(config);
+      activeConfigs.replace(config);
       follow(config);
-      records.tell({ kind: "config", ok: true }).catch(() => {}); // only to be looked at
+      records.notify({ kind: "config", ok: true }).catch(() => {}); // only to be looked at
     },
-    onBroken: () => void records.tell({ kind: "config", ok: false }).catch(() => {}), // as above
+    onBroken: () => void records.notify({ kind: "config", ok: false }).catch(() => {}), // as above
   });
   const widths = options.workers ?? first.daemon.workers;
   const workers =
@@ -119,10 +119,10 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
             doJob(job, turn, {
               queue,
               records,
-              generation: generations.current,
+              active: activeConfigs.current,
               log,
               now,
-              told: observers,
+              reported: observers,
             }),
           {
             checks: CHECKS,
@@ -143,25 +143,25 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     queue,
     scheduler,
     streamWatch,
-    living,
+    configWatcher,
     link,
     observers,
     log,
-    generations,
+    activeConfigs,
     version: options.version,
     workers: widths,
     stopping: stopping.signal,
   });
   return {
     view,
-    config: living.current,
+    config: configWatcher.current,
     async stop({ signal }) {
       stopping.abort();
       scheduler[Symbol.dispose]();
       streamWatch[Symbol.dispose]();
-      living[Symbol.dispose]();
+      configWatcher[Symbol.dispose]();
       await endWork(workers, signal);
-      await atMost(CLOSING_MS, Promise.all([generations.close(), queue[Symbol.asyncDispose]()]));
+      await atMost(CLOSING_MS, Promise.all([activeConfigs.close(), queue[Symbol.asyncDispose]()]));
       await shares.remembering?.[Symbol.asyncDispose]();
     },
   };
@@ -186,48 +186,48 @@ async function openShared(
   { now, lockMs }: { readonly now: () => Date; readonly lockMs: number | undefined },
 ): Promise<Shared> {
   if (!daemon.redis) {
-    const file = daemon.stateFile === undefined ? undefined : await fileShelf(daemon.stateFile, { log });
-    const records = openRecords(file ?? inProcessShelf(), { now });
+    const file = daemon.stateFile === undefined ? undefined : await fileStateStore(daemon.stateFile, { log });
+    const records = openRecords(file ?? inProcessStateStore(), { now });
     return { link: undefined, queue: inProcessQueue(), records, remembering: file };
   }
   const link = openRedis(daemon.redis, log);
   // without it the daemon runs and is not ready: Redis may come later
   await link.settle(CONNECTING_MS);
   const queue = bullQueue(link, { log, ...(lockMs === undefined ? {} : { lockMs }) });
-  return { link, queue, records: openRecords(redisShelf(link), { now }), remembering: link };
+  return { link, queue, records: openRecords(redisStateStore(link), { now }), remembering: link };
 }
 
-type OpenAllowance = (limitsOf: (registry: string) => AllowanceLimits) => Allowance;
+type OpenRateLimit = (limitsOf: (registry: string) => RateLimits) => RateLimit;
 
-/** One for all generations: the limits are those of the configuration that was opened last. */
-function sharedAllowance(link: RedisLink): OpenAllowance {
-  let limits: ((registry: string) => AllowanceLimits) | undefined;
-  const allowance = redisAllowance(link, (registry) => limits?.(registry) ?? { connections: 1 });
+/** One for all activeConfigs: the limits are those of the configuration that was opened last. */
+function sharedRateLimit(link: RedisLink): OpenRateLimit {
+  let limits: ((registry: string) => RateLimits) | undefined;
+  const rateLimit = redisRateLimit(link, (registry) => limits?.(registry) ?? { connections: 1 });
   return (limitsOf) => {
     limits = limitsOf;
-    return allowance;
+    return rateLimit;
   };
 }
 
-export type Generations = {
-  readonly current: () => Generation;
+export type ActiveConfigs = {
+  readonly current: () => ActiveConfig;
   replace(config: Config): void;
   close(): Promise<unknown>;
 };
 
 /** Work that began under a configuration ends under it; the clients are closed afterwards. */
-function openGenerations(first: Config, open: (config: Config) => Generation["context"]): Generations {
-  let current = openGeneration(first, open(first));
+function openActiveConfigs(first: Config, open: (config: Config) => ActiveConfig["context"]): ActiveConfigs {
+  let current = openActiveConfig(first, open(first));
   const retiring = new Set<Promise<void>>();
-  const retire = (generation: Generation): void => {
-    const ending = generation.retire().finally(() => retiring.delete(ending));
+  const retire = (active: ActiveConfig): void => {
+    const ending = active.retire().finally(() => retiring.delete(ending));
     retiring.add(ending);
   };
   return {
     current: () => current,
     replace(config) {
       retire(current);
-      current = openGeneration(config, open(config));
+      current = openActiveConfig(config, open(config));
     },
     close() {
       retire(current);
@@ -256,10 +256,10 @@ export type ViewParts = {
   readonly queue: Queue;
   readonly scheduler: Scheduler;
   readonly streamWatch: StreamWatch;
-  readonly living: LivingConfig;
+  readonly configWatcher: ConfigWatcher;
   readonly link: RedisLink | undefined;
   readonly observers: Observers;
-  readonly generations: Generations;
+  readonly activeConfigs: ActiveConfigs;
   readonly log: Log;
   readonly version: string;
   readonly workers: number;

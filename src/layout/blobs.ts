@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import type { Cancellable } from "../lib/cancel.ts";
 import { onDisk } from "../lib/disk.ts";
-import { isSyncError, SyncError } from "../lib/error.ts";
+import { isTagferryError, TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, encodedOf } from "../oci/digest.ts";
 import { MANIFEST_READ_MAX_BYTES } from "../oci/manifest.ts";
@@ -22,11 +22,11 @@ export type Blobs = {
   has(blob: Sized): Promise<boolean>;
   /** Whether its bytes are right, too: reads all of them. */
   isWhole(blob: Sized, options?: Cancellable): Promise<boolean>;
-  /** @throws {SyncError} BLOB_UNKNOWN, LAYOUT_INVALID, DISK */
+  /** @throws {TagferryError} BLOB_UNKNOWN, LAYOUT_INVALID, DISK */
   read(digest: Digest, options?: ReadBlobOptions): Content;
   /** A small one at once; undefined when it is not there, `"large"` when it is larger than a manifest can be. */
   readManifest(digest: Digest): Promise<Uint8Array | "large" | undefined>;
-  /** @throws {SyncError} what `verified` and `content` throw, DISK_FULL, DISK; then nothing stays */
+  /** @throws {TagferryError} what `verified` and `content` throw, DISK_FULL, DISK; then nothing stays */
   write(blob: Sized, content: Content, options: WriteOptions): Promise<void>;
   /** Brings the names of what was written to the disk. */
   settle(): Promise<void>;
@@ -73,7 +73,8 @@ export function openBlobs(root: string): Blobs {
         while (!(await content.next()).done);
         return true;
       } catch (error) {
-        if (isSyncError(error, "BLOB_UNKNOWN", "BLOB_SHORT", "BLOB_LONG", "DIGEST_MISMATCH")) return false;
+        if (isTagferryError(error, "BLOB_UNKNOWN", "BLOB_SHORT", "BLOB_LONG", "DIGEST_MISMATCH"))
+          return false;
         throw error;
       }
     },
@@ -138,7 +139,7 @@ async function* readBlob(
   signal?.throwIfAborted();
   const path = pathOf(root, digest);
   const file = await openInside(root, path);
-  if (!file) throw new SyncError("BLOB_UNKNOWN", `${digest} is not in the layout`, { where: path });
+  if (!file) throw new TagferryError("BLOB_UNKNOWN", `${digest} is not in the layout`, { where: path });
   try {
     const { size } = await onDisk(path, () => file.stat());
     let ahead = Buffer.allocUnsafeSlow(Math.max(1, Math.min(size, CHUNK_BYTES)));

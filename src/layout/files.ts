@@ -3,7 +3,7 @@ import { type FileHandle, open, realpath, rename } from "node:fs/promises";
 import { dirname, isAbsolute, relative } from "node:path";
 
 import { errnoOf, onDisk } from "../lib/disk.ts";
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 
 /** What `task` gives, or undefined when the file is not there. */
 export async function ifThere<T>(task: () => Promise<T>): Promise<T | undefined> {
@@ -21,7 +21,7 @@ export async function ifThere<T>(task: () => Promise<T>): Promise<T | undefined>
  * A layout may come from anywhere: links that lead out of it are not followed, and what is no regular file (a pipe, a
  * device) is not opened for real.
  *
- * @throws {SyncError} LAYOUT_INVALID, DISK
+ * @throws {TagferryError} LAYOUT_INVALID, DISK
  */
 export async function openInside(root: string, path: string): Promise<FileHandle | undefined> {
   return onDisk(path, async () => {
@@ -31,7 +31,7 @@ export async function openInside(root: string, path: string): Promise<FileHandle
     const file = await ifThere(() => open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
     if (file === undefined || (await file.stat()).isFile()) return file;
     await file.close();
-    throw new SyncError("LAYOUT_INVALID", `${path} is no file`, { where: path });
+    throw new TagferryError("LAYOUT_INVALID", `${path} is no file`, { where: path });
   });
 }
 
@@ -40,14 +40,17 @@ export async function insideOf(root: string, path: string): Promise<string> {
   const [realRoot, real] = await Promise.all([realpath(root), realpath(path)]);
   const way = relative(realRoot, real);
   if (way.startsWith("..") || isAbsolute(way))
-    throw new SyncError("LAYOUT_INVALID", `${path} leads out of the layout`, { where: path, found: real });
+    throw new TagferryError("LAYOUT_INVALID", `${path} leads out of the layout`, {
+      where: path,
+      found: real,
+    });
   return real;
 }
 
 /**
  * Reads a whole file below `root`, at most `maxBytes`; undefined when it is not there, `"large"` when it is larger.
  *
- * @throws {SyncError} LAYOUT_INVALID, DISK
+ * @throws {TagferryError} LAYOUT_INVALID, DISK
  */
 export async function readInside(
   root: string,
@@ -85,7 +88,7 @@ export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
  *
  * `temporary` is a path on the same file system where nothing stands.
  *
- * @throws {SyncError} DISK_FULL, DISK
+ * @throws {TagferryError} DISK_FULL, DISK
  */
 export async function replaceFile(path: string, bytes: Uint8Array, temporary: string): Promise<void> {
   await onDisk(path, async () => {

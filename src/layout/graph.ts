@@ -1,4 +1,4 @@
-import { isSyncError } from "../lib/error.ts";
+import { isTagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
@@ -43,7 +43,7 @@ export function graphReader(read: ReadManifest): (index: LayoutIndex) => Promise
       const facts = await factsOf(descriptor).catch((error: unknown) => {
         // a broken image is told of when somebody asks for its tag, and keeps nobody from the others; what has no tag
         // would never be told of
-        if (named && isSyncError(error)) return undefined;
+        if (named && isTagferryError(error)) return undefined;
         throw error;
       });
       if (!facts) return;

@@ -1,4 +1,4 @@
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { type JsonCodes, parseStrictJson } from "../oci/json.ts";
@@ -41,16 +41,16 @@ const INVALID: JsonCodes = {
   encoding: "LAYOUT_INVALID",
 };
 
-/** @throws {SyncError} LAYOUT_INVALID */
+/** @throws {TagferryError} LAYOUT_INVALID */
 export function parseIndex(bytes: Uint8Array, where: string): LayoutIndex {
   parseStrictJson(bytes, { codes: INVALID, subject: where });
   // judged above; read once more as it is, because the strict reader changes numbers it does not trust
   const document: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
   if (!isRecord(document) || !Array.isArray(document["manifests"]))
-    throw new SyncError("LAYOUT_INVALID", `${where} has no list of manifests`, { where });
+    throw new TagferryError("LAYOUT_INVALID", `${where} has no list of manifests`, { where });
   const { schemaVersion } = document;
   if (schemaVersion !== 2)
-    throw new SyncError("LAYOUT_INVALID", `${where} has schemaVersion ${String(schemaVersion)}`, {
+    throw new TagferryError("LAYOUT_INVALID", `${where} has schemaVersion ${String(schemaVersion)}`, {
       where,
       found: schemaVersion,
       allowed: 2,
@@ -62,8 +62,8 @@ export function parseIndex(bytes: Uint8Array, where: string): LayoutIndex {
 }
 
 function parseEntry(entry: unknown, where: string): Entry {
-  const bad = (what: string, found: unknown): SyncError =>
-    new SyncError("LAYOUT_INVALID", `${where} has no valid ${what}`, { where, found });
+  const bad = (what: string, found: unknown): TagferryError =>
+    new TagferryError("LAYOUT_INVALID", `${where} has no valid ${what}`, { where, found });
   if (!isRecord(entry)) throw bad("descriptor", typeof entry);
   const { mediaType, digest, size, artifactType, annotations } = entry;
   if (typeof mediaType !== "string" || mediaType === "") throw bad("mediaType", mediaType);
@@ -93,13 +93,13 @@ export function formatIndex({ fields, entries }: LayoutIndex): string {
 /**
  * What a name points at; undefined when nothing has it.
  *
- * @throws {SyncError} LAYOUT_INVALID when two images have the name: readers would see different ones
+ * @throws {TagferryError} LAYOUT_INVALID when two images have the name: readers would see different ones
  */
 export function findName({ entries }: LayoutIndex, name: string): Descriptor | undefined {
   const found = entries.filter((entry) => entry.name === name).map(({ descriptor }) => descriptor);
   const digests = new Set(found.map(({ digest }) => digest));
   if (digests.size > 1)
-    throw new SyncError("LAYOUT_INVALID", `index.json names several images ${name}`, {
+    throw new TagferryError("LAYOUT_INVALID", `index.json names several images ${name}`, {
       found: [...digests].join(", "),
       next: "Write the tag again, or remove all but one of the entries.",
     });

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { onDisk } from "../lib/disk.ts";
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import { ifThere, readInside, replaceFile } from "./files.ts";
 import { EMPTY_INDEX, formatIndex, type LayoutIndex, parseIndex } from "./index-file.ts";
 
@@ -11,9 +11,9 @@ const INDEX_MAX_BYTES = 64 * 1024 * 1024;
 
 /** index.json on the disk. */
 export type IndexFile = {
-  /** As it is now, whoever wrote it. @throws {SyncError} LAYOUT_INVALID, DISK */
+  /** As it is now, whoever wrote it. @throws {TagferryError} LAYOUT_INVALID, DISK */
   read(): Promise<LayoutIndex>;
-  /** Changes it, on the disk when this resolves. @throws {SyncError} LAYOUT_INVALID, DISK_FULL, DISK */
+  /** Changes it, on the disk when this resolves. @throws {TagferryError} LAYOUT_INVALID, DISK_FULL, DISK */
   change(edit: Edit, writing: Writing): Promise<void>;
 };
 
@@ -50,13 +50,13 @@ export function openIndexFile(root: string, { optional }: { readonly optional: b
   async function load(): Promise<LayoutIndex> {
     const bytes = await readInside(root, path, { maxBytes: INDEX_MAX_BYTES });
     if (bytes === "large")
-      throw new SyncError("LAYOUT_INVALID", `${path} is too large`, {
+      throw new TagferryError("LAYOUT_INVALID", `${path} is too large`, {
         where: path,
         allowed: INDEX_MAX_BYTES,
       });
     if (bytes !== undefined) return parseIndex(bytes, path);
     if (optional) return EMPTY_INDEX;
-    throw new SyncError("LAYOUT_INVALID", `${path} is missing`, { where: path });
+    throw new TagferryError("LAYOUT_INVALID", `${path} is missing`, { where: path });
   }
 
   async function write(batch: readonly Waiting[], { temporary, settle }: Writing): Promise<void> {

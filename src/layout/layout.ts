@@ -2,7 +2,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { onDisk } from "../lib/disk.ts";
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { isDigest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
@@ -24,7 +24,7 @@ export type Layout = ImageSource & ImageTarget & AsyncDisposable;
  * Reading needs no right to write. The first write takes the layout's lock; disposing gives it back, and so does rest where
  * processes take `turns`.
  *
- * @throws {SyncError} LAYOUT_INVALID, OUTPUT_PATH when there is something else already, DISK
+ * @throws {TagferryError} LAYOUT_INVALID, OUTPUT_PATH when there is something else already, DISK
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
  */
 export async function openLayout(
@@ -70,7 +70,7 @@ export async function openLayout(
         : findName(await index.read(), reference);
       const manifest = named && (await readManifest(files, named.digest, named.mediaType));
       if (manifest) return manifest;
-      throw new SyncError("MANIFEST_UNKNOWN", `${name} has no ${reference}`, {
+      throw new TagferryError("MANIFEST_UNKNOWN", `${name} has no ${reference}`, {
         where: `${name}:${reference}`,
       });
     },
@@ -94,13 +94,13 @@ async function judge(directory: string, { create }: { readonly create: boolean }
   const where = directory;
   const facts = await onDisk(directory, () => ifThere(() => stat(directory)));
   if (!facts && create) return;
-  if (!facts) throw new SyncError("LAYOUT_INVALID", `there is no directory ${directory}`, { where });
-  if (!facts.isDirectory()) throw new SyncError(code, `${directory} is no directory`, { where });
+  if (!facts) throw new TagferryError("LAYOUT_INVALID", `there is no directory ${directory}`, { where });
+  if (!facts.isDirectory()) throw new TagferryError(code, `${directory} is no directory`, { where });
   const bytes = await readInside(directory, join(directory, LAYOUT_FILE), { maxBytes: 4_096 });
   if (bytes !== undefined) return judgeVersion(bytes, join(directory, LAYOUT_FILE));
   const names = await onDisk(directory, () => readdir(directory));
   if (create && (await isBegun(directory, names))) return;
-  throw new SyncError(code, `${directory} is no OCI image layout: it has no ${LAYOUT_FILE}`, {
+  throw new TagferryError(code, `${directory} is no OCI image layout: it has no ${LAYOUT_FILE}`, {
     where,
     ...(names.includes("manifest.json")
       ? { next: "This looks like `docker save`: convert it with skopeo copy docker-archive:FILE oci:DIR." }
@@ -119,7 +119,7 @@ async function isBegun(directory: string, names: readonly string[]): Promise<boo
 function judgeVersion(bytes: Uint8Array | "large", where: string): void {
   const version = bytes === "large" ? undefined : versionIn(Buffer.from(bytes).toString("utf8"));
   if (version !== LAYOUT_VERSION)
-    throw new SyncError("LAYOUT_INVALID", `${where} has no version we know`, {
+    throw new TagferryError("LAYOUT_INVALID", `${where} has no version we know`, {
       where,
       found: version,
       allowed: LAYOUT_VERSION,

@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { kill, pid } from "node:process";
 
 import { errnoOf, onDisk } from "../lib/disk.ts";
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import { ifThere, writeNew } from "./files.ts";
 
 /** Our corner of a layout: the lock, and files that are not yet what they will be. Other tools overlook it. */
@@ -32,7 +32,7 @@ type Owner = { readonly pid: number; readonly host: string; readonly start?: str
  * file system, also on those of USB disks, which have no hard links: so it appears in one step. A dead owner is removed by
  * the name of its file, so nobody can remove another who was quicker.
  *
- * @throws {SyncError} LAYOUT_LOCKED, DISK, DISK_FULL
+ * @throws {TagferryError} LAYOUT_LOCKED, DISK, DISK_FULL
  */
 export async function takeLock(root: string): Promise<WriteLock> {
   const workspace = join(root, WORKSPACE);
@@ -65,10 +65,10 @@ async function take(workspace: string): Promise<Owner> {
   }
 }
 
-function locked(workspace: string, holder: Owner | undefined): SyncError {
+function locked(workspace: string, holder: Owner | undefined): TagferryError {
   const where = join(workspace, LOCK);
   const who = holder ? `process ${holder.pid} on ${holder.host}` : "an unknown process";
-  return new SyncError("LAYOUT_LOCKED", `${who} writes this layout`, {
+  return new TagferryError("LAYOUT_LOCKED", `${who} writes this layout`, {
     where,
     found: who,
     next: `Wait for it. If that process is gone, remove the directory ${where}.`,

@@ -1,4 +1,4 @@
-import { isSyncError, SyncError } from "../lib/error.ts";
+import { isTagferryError, TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, encodedOf, isDigest } from "../oci/digest.ts";
 import { type Manifest, parseManifest } from "../oci/manifest.ts";
@@ -26,7 +26,7 @@ export async function resolve(files: Files, reference: string): Promise<Descript
   try {
     return (await readManifest(files, reference))?.descriptor;
   } catch (error) {
-    if (isSyncError(error)) return undefined; // a layer, or a manifest that was altered: it may be written again
+    if (isTagferryError(error)) return undefined; // a layer, or a manifest that was altered: it may be written again
     throw error;
   }
 }
@@ -40,7 +40,7 @@ export async function readManifest(
   const bytes = await blobs.readManifest(digest);
   const subject = `${name}@${digest}`;
   if (bytes === "large")
-    throw new SyncError("MANIFEST_TOO_LARGE", `${subject} has more than 8 MiB`, { where: subject });
+    throw new TagferryError("MANIFEST_TOO_LARGE", `${subject} has more than 8 MiB`, { where: subject });
   return bytes && parseManifest(bytes, { contentType: mediaType, expected: digest, subject });
 }
 

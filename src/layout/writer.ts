@@ -3,14 +3,14 @@ import { join } from "node:path";
 
 import { sleep } from "../lib/cancel.ts";
 import { onDisk } from "../lib/disk.ts";
-import { isSyncError, SyncError } from "../lib/error.ts";
+import { isTagferryError, TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { inProcessLease } from "../oci/lease.ts";
 import { type Manifest, MANIFEST_WRITE_MAX_BYTES } from "../oci/manifest.ts";
 import { parseTag } from "../oci/reference.ts";
 import type {
-  BlobPlaced,
+  BlobPushed,
   ImageTarget,
   OpenContent,
   PushBlobOptions,
@@ -123,7 +123,7 @@ export function openWriter(
     descriptor: Descriptor,
     open: OpenContent,
     { signal, onBytes }: PushBlobOptions,
-  ): Promise<BlobPlaced> {
+  ): Promise<BlobPushed> {
     const { digest, size } = descriptor;
     using lease = await leases.acquire(digest, { signal });
     const doubt = doubted.has(digest);
@@ -179,7 +179,7 @@ async function patiently<T>(task: () => Promise<T>, patienceMs: number): Promise
     try {
       return await task();
     } catch (error) {
-      if (!isSyncError(error, "LAYOUT_LOCKED") || performance.now() >= untilMs) throw error;
+      if (!isTagferryError(error, "LAYOUT_LOCKED") || performance.now() >= untilMs) throw error;
       await sleep(LOOK_AGAIN_MS);
     }
 }
@@ -203,16 +203,19 @@ async function prepare({ directory, index }: Files): Promise<WriteLock> {
   return lock;
 }
 
-/** @throws {SyncError} MANIFEST_TOO_LARGE, DIGEST_MISMATCH */
+/** @throws {TagferryError} MANIFEST_TOO_LARGE, DIGEST_MISMATCH */
 function refuseWrong({ bytes, descriptor: { digest } }: Manifest, name: string): void {
   if (bytes.length > MANIFEST_WRITE_MAX_BYTES)
-    throw new SyncError("MANIFEST_TOO_LARGE", `${name}@${digest} has more than 4 MiB`, {
+    throw new TagferryError("MANIFEST_TOO_LARGE", `${name}@${digest} has more than 4 MiB`, {
       found: bytes.length,
       allowed: MANIFEST_WRITE_MAX_BYTES,
     });
   const found = digestOf(bytes, algorithmOf(digest));
   if (found !== digest)
-    throw new SyncError("DIGEST_MISMATCH", `${name}@${digest} has other content`, { found, allowed: digest });
+    throw new TagferryError("DIGEST_MISMATCH", `${name}@${digest} has other content`, {
+      found,
+      allowed: digest,
+    });
 }
 
 /** A registry asks for a manifest's blobs before it takes it; so do we. Children may be missing: a sparse index. */
@@ -223,7 +226,7 @@ async function refuseIncomplete(
   const missing: Digest[] = [];
   for (const blob of named) if (!(await blobs.has(blob))) missing.push(blob.digest);
   if (missing.length > 0)
-    throw new SyncError("TARGET_BLOB_UNKNOWN", `${name} lacks what ${descriptor.digest} names`, {
+    throw new TagferryError("TARGET_BLOB_UNKNOWN", `${name} lacks what ${descriptor.digest} names`, {
       where: name,
       missing,
     });

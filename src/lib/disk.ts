@@ -1,12 +1,12 @@
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 
-import { SyncError } from "./error.ts";
+import { TagferryError } from "./error.ts";
 
 /**
  * Runs what touches the disk; its refusals become ours, with the path.
  *
- * @throws {SyncError} DISK_FULL, DISK
+ * @throws {TagferryError} DISK_FULL, DISK
  */
 export async function onDisk<T>(path: string, task: () => Promise<T>): Promise<T> {
   try {
@@ -15,8 +15,8 @@ export async function onDisk<T>(path: string, task: () => Promise<T>): Promise<T
     const code = errnoOf(cause);
     if (code === undefined) throw cause;
     if (code !== "ENOSPC" && code !== "EDQUOT")
-      throw new SyncError("DISK", `${path}: ${code}`, { cause, where: path, found: code });
-    throw new SyncError("DISK_FULL", `no space left for ${path}`, {
+      throw new TagferryError("DISK", `${path}: ${code}`, { cause, where: path, found: code });
+    throw new TagferryError("DISK_FULL", `no space left for ${path}`, {
       cause,
       where: path,
       found: await freeBytes(path),

@@ -236,7 +236,7 @@ export const ERROR_CODES = {
   },
   BUSY: {
     class: "environment",
-    meaning: "Other workers use what is needed: the registry's allowance, or the upload of this very blob.",
+    meaning: "Other workers use what is needed: the registry's rateLimit, or the upload of this very blob.",
     next: "Nothing: the work comes again by itself. If it is often so, raise `connections` or `requestsPerSecond`.",
     retry: "again",
   },
@@ -851,7 +851,7 @@ export type Details = Readonly<Record<string, unknown>>;
  * `where` (file:line:col, or registry/repository:tag), `found`, `allowed`, `next` (overrides the code's own advice).
  * A registry's `retryAt` is an ISO date.
  */
-export class SyncError extends Error {
+export class TagferryError extends Error {
   override readonly name = "SyncError";
   readonly code: ErrorCode;
   readonly details: Details;
@@ -867,8 +867,8 @@ export class SyncError extends Error {
   }
 }
 
-export function isSyncError(error: unknown, ...codes: readonly ErrorCode[]): error is SyncError {
-  return error instanceof SyncError && (codes.length === 0 || codes.includes(error.code));
+export function isTagferryError(error: unknown, ...codes: readonly ErrorCode[]): error is TagferryError {
+  return error instanceof TagferryError && (codes.length === 0 || codes.includes(error.code));
 }
 
 export function facts(code: ErrorCode): CodeFacts {
@@ -876,14 +876,14 @@ export function facts(code: ErrorCode): CodeFacts {
 }
 
 /** Everything thrown becomes a SyncError here: an abort stays one, a bug is called a bug. */
-export function asSyncError(error: unknown): SyncError {
-  if (error instanceof SyncError) return error;
+export function asTagferryError(error: unknown): TagferryError {
+  if (error instanceof TagferryError) return error;
   // closing failed too, mostly for the same reason: what happened first is what a person needs
-  if (error instanceof SuppressedError) return asSyncError(error.suppressed);
+  if (error instanceof SuppressedError) return asTagferryError(error.suppressed);
   if (error instanceof Error && (error.name === "AbortError" || error.name === "TimeoutError"))
-    return new SyncError("ABORTED", "stopped", { cause: error });
+    return new TagferryError("ABORTED", "stopped", { cause: error });
   const message = error instanceof Error ? error.message : String(error);
-  return new SyncError("INTERNAL", `unexpected: ${message}`, { cause: error });
+  return new TagferryError("INTERNAL", `unexpected: ${message}`, { cause: error });
 }
 
 /** A failure as a plain record: what an Outcome holds and `-o json` prints. */
@@ -896,7 +896,7 @@ export type Failure = {
 
 /** Without secrets: what a registry says of us is in there. */
 export function failureOf(error: unknown): Failure {
-  const { code, message, details } = asSyncError(error);
+  const { code, message, details } = asTagferryError(error);
   const { next = ERROR_CODES[code].next, ...others } = details;
   return {
     code,

@@ -1,5 +1,5 @@
 import { type Cancellable, sleep } from "./cancel.ts";
-import { ERROR_CODES, isSyncError, type SyncError } from "./error.ts";
+import { ERROR_CODES, isTagferryError, type TagferryError } from "./error.ts";
 
 export type RetryPolicy = {
   readonly attempts: number;
@@ -9,7 +9,7 @@ export type RetryPolicy = {
   /** How long a registry may make us wait with Retry-After before it becomes the caller's failure. */
   readonly patienceMs: number;
   /** Told before each pause. */
-  readonly onRetry?: (error: SyncError, pauseMs: number) => void;
+  readonly onRetry?: (error: TagferryError, pauseMs: number) => void;
   /** In [0, 1): the jitter; a test passes its own. */
   readonly random?: () => number;
 };
@@ -38,7 +38,7 @@ export async function retry<T>(
       return await task(attempt);
     } catch (error) {
       signal?.throwIfAborted();
-      if (attempt >= attempts || !isSyncError(error)) throw error;
+      if (attempt >= attempts || !isTagferryError(error)) throw error;
       const pauseMs = pause(error, Math.min(capMs, baseMs * 2 ** (attempt - 1)) * random());
       if (pauseMs === undefined || pauseMs > patienceMs) throw error;
       onRetry?.(error, pauseMs);
@@ -47,7 +47,7 @@ export async function retry<T>(
   }
 }
 
-function pause(error: SyncError, backoffMs: number): number | undefined {
+function pause(error: TagferryError, backoffMs: number): number | undefined {
   const { retry: kind } = ERROR_CODES[error.code] as { retry?: "again" | "later" };
   const { retryAt } = error.details;
   if (kind === undefined) return undefined;

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 
 /** A validated digest: safe in a path and in a URL. */
 export type Digest = `sha256:${string}` | `sha512:${string}`;
@@ -11,10 +11,10 @@ export function isDigest(text: unknown): text is Digest {
   return typeof text === "string" && DIGEST.test(text);
 }
 
-/** @throws {SyncError} CONFIG_DIGEST */
+/** @throws {TagferryError} CONFIG_DIGEST */
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text;
-  throw new SyncError("CONFIG_DIGEST", `"${text}" is not a digest`, {
+  throw new TagferryError("CONFIG_DIGEST", `"${text}" is not a digest`, {
     found: text,
     allowed: "sha256: and 64, or sha512: and 128 lower-case hexadecimal digits",
   });

@@ -1,4 +1,4 @@
-import { type ErrorCode, SyncError } from "../lib/error.ts";
+import { type ErrorCode, TagferryError } from "../lib/error.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -37,19 +37,19 @@ export function parseStrictJson(
     JSON.parse(text);
   } catch (cause) {
     if (cause instanceof RangeError)
-      throw new SyncError(codes.depth, `${subject} is nested too deeply`, { cause });
-    throw new SyncError(codes.syntax, `${subject} is not JSON`, { cause, found: snippet(text) });
+      throw new TagferryError(codes.depth, `${subject} is nested too deeply`, { cause });
+    throw new TagferryError(codes.syntax, `${subject} is not JSON`, { cause, found: snippet(text) });
   }
   return new Walker(text, maxDepth, codes, subject).document();
 }
 
 function decodeUtf8(bytes: Uint8Array, code: ErrorCode, subject: string): string {
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
-    throw new SyncError(code, `${subject} begins with a byte order mark`);
+    throw new TagferryError(code, `${subject} begins with a byte order mark`);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new SyncError(code, `${subject} is not UTF-8`, { cause });
+    throw new TagferryError(code, `${subject} is not UTF-8`, { cause });
   }
 }
 
@@ -80,7 +80,7 @@ class Walker {
 
   #value(depth: number): Json {
     if (depth > this.#maxDepth)
-      throw new SyncError(
+      throw new TagferryError(
         this.#codes.depth,
         `${this.#subject} is nested deeper than ${this.#maxDepth} levels`,
       );
@@ -104,7 +104,7 @@ class Walker {
       this.#peek();
       const key = this.#string();
       if (key in object)
-        throw new SyncError(this.#codes.duplicate, `${this.#subject} has the key "${key}" twice`, {
+        throw new TagferryError(this.#codes.duplicate, `${this.#subject} has the key "${key}" twice`, {
           found: key,
         });
       this.#peek();

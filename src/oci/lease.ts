@@ -6,14 +6,14 @@ import type { Cancellable } from "../lib/cancel.ts";
  */
 export interface Lease {
   /** Waits until `key` (blob store and digest) is free. Disposing gives it back. */
-  acquire(key: string, options?: Cancellable): Promise<Held>;
+  acquire(key: string, options?: Cancellable): Promise<LeaseHandle>;
 }
 
-export type Held = Disposable & {
+export type LeaseHandle = Disposable & {
   /** The target that an earlier holder, maybe in another process, put the blob into. */
-  readonly placedIn: string | undefined;
+  readonly pushedTo: string | undefined;
   /** Tells who comes next. */
-  place(target: string): void;
+  setPushedTo(target: string): void;
 };
 
 /** Leases for the tasks of one process. */
@@ -37,7 +37,7 @@ export function inProcessLease(): Lease {
         throw error;
       }
       // what this process placed, its registry client knows
-      return { placedIn: undefined, place: () => {}, [Symbol.dispose]: free };
+      return { pushedTo: undefined, setPushedTo: () => {}, [Symbol.dispose]: free };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, SyncError } from "../lib/error.ts";
+import { type ErrorCode, TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { type Digest, digestOf, algorithmOf, isDigest } from "./digest.ts";
 import { type Json, parseStrictJson } from "./json.ts";
@@ -47,7 +47,7 @@ export type Manifest = {
  * `contentType` is what the registry said (parameters are ignored); `expected` the digest that was asked for, when it
  * was. Unknown media types of config and layers are no error: they are copied as they are.
  *
- * @throws {SyncError} DIGEST_MISMATCH and the codes MANIFEST_*, MEDIA_TYPE, DESCRIPTOR_*
+ * @throws {TagferryError} DIGEST_MISMATCH and the codes MANIFEST_*, MEDIA_TYPE, DESCRIPTOR_*
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
  */
 export function parseManifest(
@@ -62,21 +62,21 @@ export function parseManifest(
     readonly subject?: string;
   } = {},
 ): Manifest {
-  if (bytes.length === 0) throw new SyncError("MANIFEST_EMPTY", `${subject} is empty`);
+  if (bytes.length === 0) throw new TagferryError("MANIFEST_EMPTY", `${subject} is empty`);
   if (bytes.length > MANIFEST_READ_MAX_BYTES)
-    throw new SyncError("MANIFEST_TOO_LARGE", `${subject} has more than 8 MiB`, {
+    throw new TagferryError("MANIFEST_TOO_LARGE", `${subject} has more than 8 MiB`, {
       found: bytes.length,
       allowed: MANIFEST_READ_MAX_BYTES,
     });
   const json = parseStrictJson(bytes, { subject });
   const digest = digestOf(bytes, expected === undefined ? "sha256" : algorithmOf(expected));
   if (expected !== undefined && digest !== expected)
-    throw new SyncError("DIGEST_MISMATCH", `${subject} is not what was asked for`, {
+    throw new TagferryError("DIGEST_MISMATCH", `${subject} is not what was asked for`, {
       found: digest,
       allowed: expected,
     });
   if (!isObject(json))
-    throw new SyncError("MANIFEST_SHAPE", `${subject} is not an object`, { found: kindOf(json) });
+    throw new TagferryError("MANIFEST_SHAPE", `${subject} is not an object`, { found: kindOf(json) });
   const document = reader(json, subject);
   const mediaType = mediaTypeOf(json, contentType, document);
   const kind = isIndexType(mediaType) ? "index" : "image";
@@ -163,8 +163,8 @@ function kindOf(json: Json | undefined): string {
 }
 
 function reader(json: JsonObject, subject: string) {
-  const fail = (code: ErrorCode, what: string, details: Record<string, unknown> = {}): SyncError =>
-    new SyncError(code, `${subject} ${what}`, details);
+  const fail = (code: ErrorCode, what: string, details: Record<string, unknown> = {}): TagferryError =>
+    new TagferryError(code, `${subject} ${what}`, details);
   const has = (key: string): boolean => json[key] !== undefined;
 
   function descriptors(key: string, { required }: { readonly required: boolean }): Descriptor[] {
@@ -190,15 +190,15 @@ function reader(json: JsonObject, subject: string) {
   return { fail, has, descriptors, descriptor, text, annotations: () => textMap(json["annotations"]) };
 }
 
-/** @throws {SyncError} MANIFEST_SHAPE, DESCRIPTOR_SIZE, DESCRIPTOR_DIGEST, DESCRIPTOR_DATA */
+/** @throws {TagferryError} MANIFEST_SHAPE, DESCRIPTOR_SIZE, DESCRIPTOR_DIGEST, DESCRIPTOR_DATA */
 function parseDescriptor(json: Json, where: string): Descriptor {
   if (!isObject(json))
-    throw new SyncError("MANIFEST_SHAPE", `${where} is no descriptor`, { found: kindOf(json) });
+    throw new TagferryError("MANIFEST_SHAPE", `${where} is no descriptor`, { found: kindOf(json) });
   const { mediaType, digest, size, data, artifactType, urls } = json;
   if (!isDigest(digest))
-    throw new SyncError("DESCRIPTOR_DIGEST", `${where} has no valid digest`, { found: digest });
+    throw new TagferryError("DESCRIPTOR_DIGEST", `${where} has no valid digest`, { found: digest });
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0)
-    throw new SyncError("DESCRIPTOR_SIZE", `${where} has no valid size`, {
+    throw new TagferryError("DESCRIPTOR_SIZE", `${where} has no valid size`, {
       found:
         typeof size === "number" && Number.isNaN(size)
           ? "not a whole number below 2^53"
@@ -206,7 +206,7 @@ function parseDescriptor(json: Json, where: string): Descriptor {
       allowed: "a whole number of bytes",
     });
   if (typeof mediaType !== "string" || mediaType === "")
-    throw new SyncError("MEDIA_TYPE", `${where} has no media type`, { found: mediaType ?? "nothing" });
+    throw new TagferryError("MEDIA_TYPE", `${where} has no media type`, { found: mediaType ?? "nothing" });
   const platform = parsePlatformField(json["platform"]);
   if (typeof data === "string") checkData(data, digest, size, where);
   return {
@@ -232,7 +232,7 @@ function parsePlatformField(json: Json | undefined): Platform | undefined {
 function checkData(data: string, digest: Digest, size: number, where: string): void {
   const bytes = Buffer.from(data, "base64");
   if (bytes.length !== size || digestOf(bytes, algorithmOf(digest)) !== digest)
-    throw new SyncError("DESCRIPTOR_DATA", `${where} embeds data that is not its digest`, {
+    throw new TagferryError("DESCRIPTOR_DATA", `${where} embeds data that is not its digest`, {
       found: digestOf(bytes),
       allowed: digest,
     });
@@ -243,7 +243,7 @@ function refuseConflicts(descriptors: readonly Descriptor[], subject: string): v
   for (const { digest, size } of descriptors) {
     const other = sizes.get(digest);
     if (other !== undefined && other !== size)
-      throw new SyncError("DESCRIPTOR_CONFLICT", `${subject} names ${digest} with two sizes`, {
+      throw new TagferryError("DESCRIPTOR_CONFLICT", `${subject} names ${digest} with two sizes`, {
         found: `${other} and ${size}`,
       });
     sizes.set(digest, size);

@@ -1,4 +1,4 @@
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 
 /** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md (platform) */
 export type Platform = { readonly os: string; readonly architecture: string; readonly variant?: string };
@@ -29,13 +29,13 @@ const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
 /**
  * Reads `os/architecture[/variant]`.
  *
- * @throws {SyncError} CONFIG_PLATFORM
+ * @throws {TagferryError} CONFIG_PLATFORM
  */
 export function parsePlatform(text: string): Platform {
   const [os = "", architecture = "", variant, ...rest] = text.split("/");
   const known = Object.hasOwn(ARCHITECTURES, os) && ARCHITECTURES[os]?.includes(architecture) === true;
   if (!known || rest.length > 0 || variant === "" || (variant !== undefined && !/^v\d+$/.test(variant)))
-    throw new SyncError("CONFIG_PLATFORM", `"${text}" is not a platform`, {
+    throw new TagferryError("CONFIG_PLATFORM", `"${text}" is not a platform`, {
       found: text,
       allowed: Object.entries(ARCHITECTURES)
         .flatMap(([system, architectures]) => architectures.map((one) => `${system}/${one}`))

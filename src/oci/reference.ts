@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import { type Digest, isDigest } from "./digest.ts";
 
 /** One name within a registry. `registry` is the normalised host[:port]: `docker.io` for Docker Hub. */
@@ -10,7 +10,7 @@ export type Repository = { readonly registry: string; readonly repository: strin
 export type Reference = Repository & { readonly tag?: string; readonly digest?: Digest };
 
 /** Where images can be read or written: a repository, or an OCI image layout in a directory. */
-export type Place =
+export type Location =
   | ({ readonly kind: "registry" } & Repository)
   | { readonly kind: "layout"; readonly directory: string };
 
@@ -38,10 +38,10 @@ export function isRepositoryName(text: string): boolean {
   return text.length <= 255 && REPOSITORY.test(text);
 }
 
-/** @throws {SyncError} CONFIG_TAG */
+/** @throws {TagferryError} CONFIG_TAG */
 export function parseTag(text: string): string {
   if (isTag(text)) return text;
-  throw new SyncError("CONFIG_TAG", `"${text}" is not a tag`, {
+  throw new TagferryError("CONFIG_TAG", `"${text}" is not a tag`, {
     found: text,
     allowed: "letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`, at most 128",
   });
@@ -50,11 +50,11 @@ export function parseTag(text: string): string {
 /**
  * `Host[:port]` in the form everything else compares: lower case, Docker Hub under one name, `:443` left out.
  *
- * @throws {SyncError} CONFIG_REGISTRY, CONFIG_PORT
+ * @throws {TagferryError} CONFIG_REGISTRY, CONFIG_PORT
  */
 export function parseRegistry(text: string): string {
-  const bad = (why: string, allowed = "host or host:port, such as harbor.corp.example:8443"): SyncError =>
-    new SyncError("CONFIG_REGISTRY", `"${masked(text)}" is not a registry: ${why}`, {
+  const bad = (why: string, allowed = "host or host:port, such as harbor.corp.example:8443"): TagferryError =>
+    new TagferryError("CONFIG_REGISTRY", `"${masked(text)}" is not a registry: ${why}`, {
       found: masked(text),
       allowed,
     });
@@ -71,7 +71,7 @@ export function parseRegistry(text: string): string {
   if (!text.startsWith("[") && text.split(":").length > 2)
     throw bad("an IPv6 address needs brackets", `[${text}]`);
   if (/:(?:$|[^\]]*[^\d\].:][^\]]*$)/.test(text) || text.endsWith(":"))
-    throw new SyncError("CONFIG_PORT", `"${text}" has no port after its colon`, {
+    throw new TagferryError("CONFIG_PORT", `"${text}" has no port after its colon`, {
       found: text,
       allowed: "1 to 65535",
     });
@@ -80,7 +80,7 @@ export function parseRegistry(text: string): string {
   const [, address, port] = match;
   if (address !== undefined && !isIPv6(address)) throw bad("this is no IPv6 address");
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535))
-    throw new SyncError("CONFIG_PORT", `"${text}": port ${port} does not exist`, {
+    throw new TagferryError("CONFIG_PORT", `"${text}": port ${port} does not exist`, {
       found: port,
       allowed: "1 to 65535",
     });
@@ -106,11 +106,11 @@ function isHost(component: string): boolean {
 /**
  * Reads `[registry/]repository[:tag][@digest]`. Docker Hub is the default registry and `library/` its default namespace.
  *
- * @throws {SyncError} REFERENCE_INVALID, CONFIG_REGISTRY, CONFIG_PORT, CONFIG_REPOSITORY, CONFIG_TAG, CONFIG_DIGEST
+ * @throws {TagferryError} REFERENCE_INVALID, CONFIG_REGISTRY, CONFIG_PORT, CONFIG_REPOSITORY, CONFIG_TAG, CONFIG_DIGEST
  */
 export function parseReference(text: string): Reference {
   if (text.trim() !== text || text === "")
-    throw new SyncError("REFERENCE_INVALID", `"${text}" is not an image reference`, { found: text });
+    throw new TagferryError("REFERENCE_INVALID", `"${text}" is not an image reference`, { found: text });
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) parseRegistry(text);
   const at = text.indexOf("@");
   const slash = text.indexOf("/");
@@ -119,7 +119,7 @@ export function parseReference(text: string): Reference {
   const named = at === -1 ? text : text.slice(0, at);
   const digest = at === -1 ? undefined : text.slice(at + 1);
   if (digest !== undefined && !isDigest(digest))
-    throw new SyncError("CONFIG_DIGEST", `"${masked(text)}": "${digest}" is not a digest`, {
+    throw new TagferryError("CONFIG_DIGEST", `"${masked(text)}": "${digest}" is not a digest`, {
       found: digest,
       allowed: "sha256: and 64, or sha512: and 128 lower-case hexadecimal digits",
     });
@@ -134,17 +134,17 @@ export function parseReference(text: string): Reference {
   };
 }
 
-/** @throws {SyncError} as parseReference; also when a tag or digest is given */
+/** @throws {TagferryError} as parseReference; also when a tag or digest is given */
 export function parseRepository(text: string): Repository {
   const { tag, digest, ...repository } = parseReference(text);
   if (tag !== undefined)
-    throw new SyncError("CONFIG_REPOSITORY", `"${text}" has a tag where a repository is meant`, {
+    throw new TagferryError("CONFIG_REPOSITORY", `"${text}" has a tag where a repository is meant`, {
       found: `:${tag}`,
       allowed: "registry/repository",
       next: "Put tags under `tags:`.",
     });
   if (digest !== undefined)
-    throw new SyncError("CONFIG_REPOSITORY", `"${text}" has a digest where a repository is meant`, {
+    throw new TagferryError("CONFIG_REPOSITORY", `"${text}" has a digest where a repository is meant`, {
       found: `@${digest}`,
       allowed: "registry/repository",
     });
@@ -160,7 +160,7 @@ function parseRepositoryName(name: string, text: string): Repository {
   const repository = registry === DOCKER_HUB && path !== "" && !path.includes("/") ? `library/${path}` : path;
   if (isRepositoryName(repository)) return { registry, repository };
   const lower = path.toLowerCase();
-  throw new SyncError("CONFIG_REPOSITORY", `"${text}": "${path}" is not a repository name`, {
+  throw new TagferryError("CONFIG_REPOSITORY", `"${text}": "${path}" is not a repository name`, {
     found: path,
     allowed: isRepositoryName(lower)
       ? `lower case: ${lower}`
@@ -177,7 +177,7 @@ export function formatReference({ tag, digest, ...repository }: Reference): stri
 }
 
 /** `oci:DIR` or `registry/repository`, as the command line and the configuration write it. */
-export function formatPlace(place: Place): string {
+export function formatLocation(place: Location): string {
   return place.kind === "layout" ? `oci:${place.directory}` : formatRepository(place);
 }
 

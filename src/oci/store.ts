@@ -66,7 +66,7 @@ export type ListedTag = { readonly tag: string; readonly image?: Descriptor; rea
 export type Referrer = { readonly descriptor: Descriptor; readonly tag?: string };
 
 /** How a blob came to be in the target. `bytes` went over the wire to it. */
-export type BlobPlaced = { readonly how: "pushed" | "mounted" | "present"; readonly bytes: number };
+export type BlobPushed = { readonly how: "pushed" | "mounted" | "present"; readonly bytes: number };
 
 /** Where images are written. Idempotent: pushing what is there is harmless and cheap. */
 export interface ImageTarget {
@@ -89,7 +89,7 @@ export interface ImageTarget {
    * uploads what `open` gives. `open` may be called again when an upload breaks, from 0 or from where it goes on; its bytes are
    * `verified()` by the target before the closing request, whatever the caller did.
    */
-  pushBlob(descriptor: Descriptor, open: OpenContent, options?: PushBlobOptions): Promise<BlobPlaced>;
+  pushBlob(descriptor: Descriptor, open: OpenContent, options?: PushBlobOptions): Promise<BlobPushed>;
 
   /**
    * Writes a manifest verbatim, under `tag` or (without) under its digest. Everything it names is in place before.
@@ -107,7 +107,7 @@ export type PushBlobOptions = Cancellable & {
   /** Told while bytes go out; an upload that has to send some again tells a negative number first. */
   readonly onBytes?: (bytes: number) => void;
   /** The name of a target of the same blob store that was given this blob lately. */
-  readonly placedIn?: string | undefined;
+  readonly pushedTo?: string | undefined;
 };
 
 export type PushManifestOptions = Cancellable & { readonly tag?: string };

@@ -1,6 +1,6 @@
 import type { Hash } from "node:crypto";
 
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { algorithmOf, hashFor } from "./digest.ts";
 
@@ -24,7 +24,7 @@ export type VerifiedOptions = {
  * The last 64 KiB are given out only after size and digest were found right, so a reader that passes bytes on can never
  * complete a wrong upload. A chunk is valid until the next one is asked for: `content` may use its memory again.
  *
- * @throws {SyncError} BLOB_SHORT, BLOB_LONG, DIGEST_MISMATCH
+ * @throws {TagferryError} BLOB_SHORT, BLOB_LONG, DIGEST_MISMATCH
  */
 export async function* verified(
   content: AsyncIterable<Uint8Array>,
@@ -41,7 +41,7 @@ export async function* verified(
     const start = receivedBytes;
     receivedBytes += chunk.length;
     if (receivedBytes > size)
-      throw new SyncError("BLOB_LONG", `${digest} is longer than its ${size} bytes`, {
+      throw new TagferryError("BLOB_LONG", `${digest} is longer than its ${size} bytes`, {
         found: receivedBytes,
         allowed: size,
       });
@@ -55,12 +55,12 @@ export async function* verified(
     if (passed > 0) yield chunk.subarray(0, passed);
   }
   if (receivedBytes < size)
-    throw new SyncError("BLOB_SHORT", `${digest} ended after ${receivedBytes} of ${size} bytes`, {
+    throw new TagferryError("BLOB_SHORT", `${digest} ended after ${receivedBytes} of ${size} bytes`, {
       found: receivedBytes,
       allowed: size,
     });
   const found = `${algorithmOf(digest)}:${hash.digest("hex")}`;
   if (found !== digest)
-    throw new SyncError("DIGEST_MISMATCH", `${digest} has other content`, { found, allowed: digest });
+    throw new TagferryError("DIGEST_MISMATCH", `${digest} has other content`, { found, allowed: digest });
   if (held.length > 0) yield held;
 }

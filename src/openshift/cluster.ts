@@ -3,7 +3,7 @@ import { createSecureContext } from "node:tls";
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
 
 import { type Cancellable, within } from "../lib/cancel.ts";
-import { isSyncError, printable, SyncError } from "../lib/error.ts";
+import { isTagferryError, printable, TagferryError } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
 import { retry, type RetryPolicy } from "../lib/retry.ts";
 import { type KubeAccess, type KubeAccessOptions, openKubeAccess } from "./kube-access.ts";
@@ -22,14 +22,14 @@ export type Cluster = AsyncDisposable & {
   /**
    * One call, JSON in and out.
    *
-   * @throws {SyncError} CLUSTER_DENIED, CLUSTER_UNREACHABLE, CLUSTER_ANSWER, STREAM_CONFLICT (409), STREAM_INVALID (422), and for what `expect`
+   * @throws {TagferryError} CLUSTER_DENIED, CLUSTER_UNREACHABLE, CLUSTER_ANSWER, STREAM_CONFLICT (409), STREAM_INVALID (422), and for what `expect`
    * does not list the error of `failed`
    */
   call(call: Call, options?: Cancellable): Promise<KubeAnswer>;
   /**
    * A GET that is answered bit by bit, a line of JSON each (a watch), until the server ends it. Asked once.
    *
-   * @throws {SyncError} as `call`; CLUSTER_UNREACHABLE also after `timeoutMs` without a byte
+   * @throws {TagferryError} as `call`; CLUSTER_UNREACHABLE also after `timeoutMs` without a byte
    */
   lines(call: Pick<Call, "path" | "where" | "timeoutMs">, options?: Cancellable): AsyncIterable<unknown>;
 };
@@ -169,7 +169,7 @@ async function readJson(response: Dispatcher.ResponseData, where: string): Promi
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
     total += chunk.length;
     if (total > ANSWER_MAX_BYTES)
-      throw new SyncError("CLUSTER_ANSWER", `${where}: the answer is too long`, {
+      throw new TagferryError("CLUSTER_ANSWER", `${where}: the answer is too long`, {
         where,
         allowed: ANSWER_MAX_BYTES,
       });
@@ -182,7 +182,7 @@ async function readJson(response: Dispatcher.ResponseData, where: string): Promi
   } catch (cause) {
     // what a login page or a router says instead is told by its status
     if (response.statusCode >= 300) return { message: printable(text, { maxLength: 200 }) };
-    throw new SyncError("CLUSTER_ANSWER", `${where}: the API server did not answer with JSON`, {
+    throw new TagferryError("CLUSTER_ANSWER", `${where}: the API server did not answer with JSON`, {
       cause,
       where,
       found: printable(text, { maxLength: 120 }),
@@ -204,7 +204,7 @@ async function* readLines(body: AsyncIterable<Buffer>, where: string): AsyncGene
     if (from < chunk.length) begun.push(chunk.subarray(from));
     begunBytes += chunk.length - from;
     if (begunBytes > ANSWER_MAX_BYTES)
-      throw new SyncError("CLUSTER_ANSWER", `${where}: a line of the answer is too long`, {
+      throw new TagferryError("CLUSTER_ANSWER", `${where}: a line of the answer is too long`, {
         where,
         allowed: ANSWER_MAX_BYTES,
       });
@@ -216,7 +216,7 @@ function parseLine(line: Buffer, where: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new SyncError("CLUSTER_ANSWER", `${where}: the API server did not answer with lines of JSON`, {
+    throw new TagferryError("CLUSTER_ANSWER", `${where}: the API server did not answer with lines of JSON`, {
       cause,
       where,
       found: printable(text, { maxLength: 120 }),
@@ -232,7 +232,7 @@ function errorOf(
   { status, body }: KubeAnswer,
   { method, path, where }: Call,
   retryAfter: string | string[] | undefined,
-): SyncError {
+): TagferryError {
   const { message = "", reason } = statusOf(body);
   const seconds = Number(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
   const details = {
@@ -246,18 +246,22 @@ function errorOf(
   };
   const said = `${method} ${path.split("?")[0]}: ${status}`;
   if (status === 409)
-    return new SyncError("STREAM_CONFLICT", `${where}: somebody else changed it (${said})`, details);
+    return new TagferryError("STREAM_CONFLICT", `${where}: somebody else changed it (${said})`, details);
   if (status === 401)
-    return new SyncError("CLUSTER_DENIED", `${where}: the cluster does not know us (${said})`, {
+    return new TagferryError("CLUSTER_DENIED", `${where}: the cluster does not know us (${said})`, {
       ...details,
       next: "Log in again with `oc login`.",
     });
   if (status === 403) return forbidden(message, where, said, details);
   if (status === 429 || status >= 500)
-    return new SyncError("CLUSTER_UNREACHABLE", `${where}: the API server has trouble (${said})`, details);
+    return new TagferryError(
+      "CLUSTER_UNREACHABLE",
+      `${where}: the API server has trouble (${said})`,
+      details,
+    );
   if (status === 404 && /namespaces? "[^"]*" not found/.test(message))
-    return new SyncError("STREAM_NAMESPACE", `${where}: the namespace does not exist`, details);
-  return new SyncError(
+    return new TagferryError("STREAM_NAMESPACE", `${where}: the namespace does not exist`, details);
+  return new TagferryError(
     status === 422 ? "STREAM_INVALID" : "CLUSTER_ANSWER",
     `${where}: ${said} ${printable(message, { maxLength: 200 })}`,
     details,
@@ -270,15 +274,15 @@ function forbidden(
   where: string,
   said: string,
   details: Record<string, unknown>,
-): SyncError {
+): TagferryError {
   if (/being terminated|is terminating/.test(message))
-    return new SyncError("STREAM_NAMESPACE", `${where}: the namespace is being deleted`, details);
+    return new TagferryError("STREAM_NAMESPACE", `${where}: the namespace is being deleted`, details);
   const [, verb, resource] = /cannot (\w+) resource "([^"]+)"/.exec(message) ?? [];
   // a missing right names user and namespace, which may well be called "limits"
   if (verb === undefined && /quota|limit/i.test(message))
-    return new SyncError("TARGET_QUOTA", `${where}: a quota or limit of the namespace says no`, details);
+    return new TagferryError("TARGET_QUOTA", `${where}: a quota or limit of the namespace says no`, details);
   const namespace = where.split("/")[0];
-  return new SyncError(
+  return new TagferryError(
     "CLUSTER_DENIED",
     `${where}: we may not ${verb === undefined ? "do this" : `${verb} ${resource}`} (${said})`,
     {
@@ -289,10 +293,10 @@ function forbidden(
 }
 
 function transportError(error: unknown, where: string, signal: AbortSignal | undefined): unknown {
-  if (isSyncError(error)) return error;
+  if (isTagferryError(error)) return error;
   if (signal?.aborted) return signal.reason;
   const { code, message } = innermost(error);
-  return new SyncError("CLUSTER_UNREACHABLE", `${where}: the API server cannot be reached`, {
+  return new TagferryError("CLUSTER_UNREACHABLE", `${where}: the API server cannot be reached`, {
     cause: error,
     where,
     found: printable(`${code} ${message}`.trim(), { maxLength: 200 }),

@@ -1,4 +1,4 @@
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 
 /** `image.openshift.io/v1`, the fields that are read. What else an object holds is never sent back: writes are patches. */
@@ -49,12 +49,12 @@ type ManagedFields = {
   readonly fieldsV1?: { readonly [key: string]: unknown };
 };
 
-/** @throws {SyncError} CLUSTER_ANSWER */
+/** @throws {TagferryError} CLUSTER_ANSWER */
 export function asImageStream(body: unknown, where: string): ImageStream {
   const stream = body as ImageStream | undefined;
   if (typeof stream?.metadata?.resourceVersion === "string" && typeof stream.metadata.name === "string")
     return stream;
-  throw new SyncError("CLUSTER_ANSWER", `${where}: the API server did not answer with an image stream`, {
+  throw new TagferryError("CLUSTER_ANSWER", `${where}: the API server did not answer with an image stream`, {
     where,
   });
 }

@@ -1,5 +1,12 @@
 import type { Cancellable } from "../lib/cancel.ts";
-import { type ErrorCode, type Failure, failureOf, isSyncError, printable, SyncError } from "../lib/error.ts";
+import {
+  type ErrorCode,
+  type Failure,
+  failureOf,
+  isTagferryError,
+  printable,
+  TagferryError,
+} from "../lib/error.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type Cluster, type Status, statusOf } from "./cluster.ts";
 import type { StreamName } from "./streams.ts";
@@ -60,15 +67,15 @@ export async function importImages(
       return judge(answer.body, tags, where);
     } catch (error) {
       // the stream moved while the server was downloading
-      if (!isSyncError(error, "STREAM_CONFLICT") || attempt >= CONFLICTS_MAX) throw error;
+      if (!isTagferryError(error, "STREAM_CONFLICT") || attempt >= CONFLICTS_MAX) throw error;
     }
   }
 }
 
 /** The whole request: a registry that may not be imported from, an index the API does not take. Asking again mends nothing. */
-function refused(body: unknown, where: string): SyncError {
+function refused(body: unknown, where: string): TagferryError {
   const { message = "", reason } = statusOf(body);
-  return new SyncError("STREAM_IMPORT", `the cluster refuses the import into ${where}`, {
+  return new TagferryError("STREAM_IMPORT", `the cluster refuses the import into ${where}`, {
     where,
     reason,
     found: printable(message, { maxLength: 400 }),
@@ -84,7 +91,7 @@ type ImageImport = {
 function judge(body: unknown, tags: readonly ImportTag[], stream: string): ReadonlyMap<string, Failure> {
   const images = (body as ImportAnswer | undefined)?.status?.images;
   if (!Array.isArray(images) || images.length !== tags.length)
-    throw new SyncError(
+    throw new TagferryError(
       "CLUSTER_ANSWER",
       `${stream}: the import was answered for ${images?.length ?? "no"} of ${tags.length} tags`,
       { where: stream },
@@ -101,12 +108,12 @@ function failureOfImage(
   { status, image }: ImageImport,
   { tag, from, digest }: ImportTag,
   stream: string,
-): SyncError | undefined {
+): TagferryError | undefined {
   const where = `${stream}:${tag}`;
   if (status?.status !== "Success") {
     const { reason = "", message = "" } = status ?? {};
     const next = adviceFor(reason, message, from, stream);
-    return new SyncError(codeOf(reason, message), `the cluster could not import ${from} into ${where}`, {
+    return new TagferryError(codeOf(reason, message), `the cluster could not import ${from} into ${where}`, {
       where,
       reason,
       found: printable(message, { maxLength: 400 }),
@@ -115,11 +122,15 @@ function failureOfImage(
   }
   const found = image?.metadata?.name;
   if (found === digest) return undefined;
-  return new SyncError("STREAM_IMPORT_MOVED", `the import of ${from} into ${where} brought another digest`, {
-    where,
-    found: found ?? "none",
-    allowed: digest,
-  });
+  return new TagferryError(
+    "STREAM_IMPORT_MOVED",
+    `the import of ${from} into ${where} brought another digest`,
+    {
+      where,
+      found: found ?? "none",
+      allowed: digest,
+    },
+  );
 }
 
 function codeOf(reason: string, message: string): ErrorCode {

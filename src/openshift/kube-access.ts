@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import { accessOfKubeconfig } from "./kubeconfig.ts";
 import { tokenFile } from "./token-file.ts";
 
@@ -40,7 +40,7 @@ const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 /**
  * The named kubeconfig, else the pod's service account, else the user's kubeconfig.
  *
- * @throws {SyncError} CLUSTER_CONFIG
+ * @throws {TagferryError} CLUSTER_CONFIG
  */
 export async function openKubeAccess(options: KubeAccessOptions): Promise<KubeAccess> {
   const { env, serviceAccountDirectory = SERVICE_ACCOUNT } = options;
@@ -73,7 +73,7 @@ async function authorityIn(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    throw new SyncError("CLUSTER_CONFIG", `no way to the cluster: ${path} cannot be read`, {
+    throw new TagferryError("CLUSTER_CONFIG", `no way to the cluster: ${path} cannot be read`, {
       cause,
       where: path,
     });

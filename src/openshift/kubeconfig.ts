@@ -7,14 +7,14 @@ import { dirname, resolve } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
 
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import type { KubeAccess, KubeAccessOptions, KubeTls } from "./kube-access.ts";
 import { tokenFile } from "./token-file.ts";
 
 /**
  * The access a kubeconfig describes.
  *
- * @throws {SyncError} CLUSTER_CONFIG
+ * @throws {TagferryError} CLUSTER_CONFIG
  */
 export async function accessOfKubeconfig({
   kubeconfigFile,
@@ -24,8 +24,8 @@ export async function accessOfKubeconfig({
   const { KubeConfig: Kubeconfig } = await importConfig();
   const config = new Kubeconfig();
   const where = kubeconfigFile ?? (env["KUBECONFIG"] || `${env["HOME"] ?? "~"}/.kube/config`);
-  const fail = (what: string, cause?: unknown): SyncError =>
-    new SyncError("CLUSTER_CONFIG", `no way to the cluster: ${what}`, { cause, where });
+  const fail = (what: string, cause?: unknown): TagferryError =>
+    new TagferryError("CLUSTER_CONFIG", `no way to the cluster: ${what}`, { cause, where });
   const files = where.split(":").filter((file) => file !== "" && existsSync(file));
   if (files.length === 0) throw fail(`there is no kubeconfig at ${where}`);
   try {
@@ -94,7 +94,7 @@ type Applied = { readonly headers: Record<string, string>; readonly tls: KubeTls
 /** What client-node makes of the current user: exec plugins run, token files are read, certificates decoded. */
 async function applied(
   config: { applyToHTTPSOptions(options: object): Promise<void> },
-  fail: (what: string, cause?: unknown) => SyncError,
+  fail: (what: string, cause?: unknown) => TagferryError,
 ): Promise<Applied> {
   const options: {
     headers?: Record<string, string>;

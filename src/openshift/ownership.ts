@@ -1,4 +1,4 @@
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import type { ImageStream, TagReference } from "./image-stream.ts";
 
@@ -26,13 +26,13 @@ export type Ownership = Readonly<Record<string, OwnedTag>>;
 /**
  * Reads the annotation. One that cannot be read is never overwritten: it is somebody's, of another version.
  *
- * @throws {SyncError} STREAM_OWNED
+ * @throws {TagferryError} STREAM_OWNED
  */
 export function readOwnership({ metadata }: Pick<ImageStream, "metadata">): Ownership {
   const text = metadata.annotations?.[OWNERSHIP_ANNOTATION];
   if (text === undefined || text === "") return {};
-  const unreadable = (cause?: unknown): SyncError =>
-    new SyncError(
+  const unreadable = (cause?: unknown): TagferryError =>
+    new TagferryError(
       "STREAM_OWNED",
       `the annotation ${OWNERSHIP_ANNOTATION} of ${metadata.namespace}/${metadata.name} cannot be read`,
       {

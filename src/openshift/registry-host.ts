@@ -1,10 +1,10 @@
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import type { ImageStream } from "./image-stream.ts";
 
 /**
  * The integrated registry's host, read from the stream: the internal one in the cluster, the public route outside of it.
  *
- * @throws {SyncError} CLUSTER_REGISTRY when the cluster has none, or none that is reached from here
+ * @throws {TagferryError} CLUSTER_REGISTRY when the cluster has none, or none that is reached from here
  */
 export function registryHostOf(
   { metadata, status }: ImageStream,
@@ -14,14 +14,14 @@ export function registryHostOf(
   const external = hostOf(status?.publicDockerImageRepository);
   const where = `${metadata.namespace}/${metadata.name}`;
   if (internal === undefined && external === undefined)
-    throw new SyncError("CLUSTER_REGISTRY", "the cluster has no integrated registry", {
+    throw new TagferryError("CLUSTER_REGISTRY", "the cluster has no integrated registry", {
       where,
       found: "an empty status.dockerImageRepository",
     });
   if (inCluster && internal !== undefined) return internal;
   if (external !== undefined) return external;
   if (internal !== undefined && !/\.svc(?:\.cluster\.local)?(?::\d+)?$/.test(internal)) return internal;
-  throw new SyncError(
+  throw new TagferryError(
     "CLUSTER_REGISTRY",
     `the integrated registry ${internal} is reached only from within the cluster`,
     {

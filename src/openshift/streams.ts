@@ -1,5 +1,5 @@
 import type { Cancellable } from "../lib/cancel.ts";
-import { type Failure, failureOf, isSyncError, SyncError } from "../lib/error.ts";
+import { type Failure, failureOf, isTagferryError, TagferryError } from "../lib/error.ts";
 import { limit, type Limit } from "../lib/limit.ts";
 import type { Log } from "../lib/log.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -44,13 +44,13 @@ export type Streams = {
   /** Who we are in the ownership annotation. */
   readonly installation: string;
   get(stream: StreamName, options?: Cancellable): Promise<ImageStream | undefined>;
-  /** All streams of a namespace, and then what becomes of them. @throws {SyncError} CLUSTER_*: begin anew */
+  /** All streams of a namespace, and then what becomes of them. @throws {TagferryError} CLUSTER_*: begin anew */
   watch(namespace: string, options?: Cancellable): AsyncIterable<StreamNews>;
-  /** The stream, made when it is not there. @throws {SyncError} STREAM_NAMESPACE, CLUSTER_DENIED, TARGET_QUOTA */
+  /** The stream, made when it is not there. @throws {TagferryError} STREAM_NAMESPACE, CLUSTER_DENIED, TARGET_QUOTA */
   ensure(stream: StreamName, options?: Cancellable): Promise<ImageStream>;
-  /** Host of the integrated registry as seen from here. @throws {SyncError} CLUSTER_REGISTRY */
+  /** Host of the integrated registry as seen from here. @throws {TagferryError} CLUSTER_REGISTRY */
   registryHost(stream: StreamName, options?: Cancellable): Promise<string>;
-  /** What logs in to it. @throws {SyncError} CLUSTER_TOKEN */
+  /** What logs in to it. @throws {TagferryError} CLUSTER_TOKEN */
   registryToken(options?: Cancellable): Promise<string>;
   /** Makes tags ours; those of a second owner fail with STREAM_OWNED and stay as they are. */
   claim(stream: StreamName, claims: readonly Claim[], options?: Cancellable): Promise<Failures>;
@@ -117,7 +117,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
       return asImageStream(answer.body, nameOf(stream));
     } catch (error) {
       // somebody was faster
-      const made = isSyncError(error, "STREAM_CONFLICT") ? await get(stream, options) : undefined;
+      const made = isTagferryError(error, "STREAM_CONFLICT") ? await get(stream, options) : undefined;
       if (made) return made;
       throw error;
     }
@@ -155,7 +155,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
             );
             return;
           } catch (error) {
-            if (!isSyncError(error, "STREAM_CONFLICT") || attempt >= CONFLICTS_MAX) throw error;
+            if (!isTagferryError(error, "STREAM_CONFLICT") || attempt >= CONFLICTS_MAX) throw error;
           }
         }
       },
@@ -173,7 +173,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
     async registryToken() {
       const token = await cluster.token();
       if (token !== undefined) return token;
-      throw new SyncError(
+      throw new TagferryError(
         "CLUSTER_TOKEN",
         "the kubeconfig has only a client certificate, and the integrated registry wants a token",
       );
@@ -347,9 +347,9 @@ function ownedBySomebodyElse(
   return owned && !isOurs(owned, mirror, installation) ? failureOf(notOurs(where, owned)) : undefined;
 }
 
-function notOurs(where: string, owned: OwnedTag | undefined): SyncError {
+function notOurs(where: string, owned: OwnedTag | undefined): TagferryError {
   const found = owned ? `${owned.installation}/${owned.mirror}` : "nobody";
-  return new SyncError("STREAM_OWNED", `${where} is not ours: it belongs to ${found}`, { where, found });
+  return new TagferryError("STREAM_OWNED", `${where} is not ours: it belongs to ${found}`, { where, found });
 }
 
 export function nameOf({ namespace, name }: StreamName): string {

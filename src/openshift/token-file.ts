@@ -1,12 +1,12 @@
 import { readFile, stat } from "node:fs/promises";
 
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 
 /**
  * The bearer token in a file, read again whenever the file changed: tokens of pods are renewed on disk. While a renewal
  * leaves nothing to read, the token before stays good, as with client-go.
  *
- * @throws {SyncError} CLUSTER_CONFIG when there never was one
+ * @throws {TagferryError} CLUSTER_CONFIG when there never was one
  */
 export function tokenFile(path: string): () => Promise<string> {
   let kept: { readonly token: string; readonly stamp: string } | undefined;
@@ -21,10 +21,14 @@ export function tokenFile(path: string): () => Promise<string> {
       return token;
     } catch (cause) {
       if (kept) return kept.token;
-      throw new SyncError("CLUSTER_CONFIG", `no way to the cluster: the token file ${path} cannot be read`, {
-        cause,
-        where: path,
-      });
+      throw new TagferryError(
+        "CLUSTER_CONFIG",
+        `no way to the cluster: the token file ${path} cannot be read`,
+        {
+          cause,
+          where: path,
+        },
+      );
     }
   };
 }

@@ -1,5 +1,5 @@
 import { type Cancellable, sleep } from "../lib/cancel.ts";
-import { isSyncError, printable, SyncError } from "../lib/error.ts";
+import { isTagferryError, printable, TagferryError } from "../lib/error.ts";
 import { type Cluster, statusOf } from "./cluster.ts";
 import { asImageStream, type ImageStream } from "./image-stream.ts";
 
@@ -27,7 +27,7 @@ const PAGE = 500;
  * A watch that ends goes on from the version it had seen; one whose version the server no longer knows (410) begins with
  * all streams again. What breaks twice in a row is the reader's to judge.
  *
- * @throws {SyncError} CLUSTER_DENIED, CLUSTER_UNREACHABLE, CLUSTER_ANSWER
+ * @throws {TagferryError} CLUSTER_DENIED, CLUSTER_UNREACHABLE, CLUSTER_ANSWER
  * @see https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
  */
 export async function* watchStreams(
@@ -57,7 +57,7 @@ async function list(cluster: Cluster, namespace: string, options: Cancellable): 
       readonly metadata?: { readonly resourceVersion?: unknown; readonly continue?: unknown };
     };
     if (typeof metadata?.resourceVersion !== "string")
-      throw new SyncError("CLUSTER_ANSWER", `${namespace}: the API server did not answer with a list`, {
+      throw new TagferryError("CLUSTER_ANSWER", `${namespace}: the API server did not answer with a list`, {
         where: namespace,
       });
     for (const item of items ?? []) streams.push(asImageStream(item, namespace));
@@ -94,9 +94,9 @@ async function* follow(
       }
       fruitless = 0; // ended by the server, as it should
     } catch (error) {
-      if (isSyncError(error, "CLUSTER_ANSWER") && error.details["status"] === 410) return;
+      if (isTagferryError(error, "CLUSTER_ANSWER") && error.details["status"] === 410) return;
       fruitless = version === before ? fruitless + 1 : 0;
-      if (!isSyncError(error, "CLUSTER_UNREACHABLE") || fruitless > 1) throw error;
+      if (!isTagferryError(error, "CLUSTER_UNREACHABLE") || fruitless > 1) throw error;
     }
     await sleep(pauseMs, { signal });
   }
@@ -113,9 +113,9 @@ function isTooOld(object: unknown): boolean {
   return code === 410 || reason === "Expired" || reason === "Gone";
 }
 
-function refused(namespace: string, object: unknown): SyncError {
+function refused(namespace: string, object: unknown): TagferryError {
   const { message = "" } = statusOf(object);
-  return new SyncError("CLUSTER_UNREACHABLE", `${namespace}: the API server ended the watch`, {
+  return new TagferryError("CLUSTER_UNREACHABLE", `${namespace}: the API server ended the watch`, {
     where: namespace,
     found: printable(message, { maxLength: 200 }),
   });

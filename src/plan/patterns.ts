@@ -3,7 +3,7 @@ import { RE2JS } from "re2js";
 import semver from "semver";
 
 import type { Config, TagMatcher, TagRules } from "../config/config.ts";
-import { type ErrorCode, isSyncError, SyncError } from "../lib/error.ts";
+import { type ErrorCode, isTagferryError, TagferryError } from "../lib/error.ts";
 import { inRange, parseVersion } from "./version.ts";
 
 export type TagTest = (tag: string) => boolean;
@@ -12,7 +12,7 @@ const REGEX_MAX_LENGTH = 1000;
 /** What RE2 leaves out because it cannot be done in linear time. */
 const NOT_LINEAR = /\(\?(?:[=!]|<[=!])|\\[1-9]|\(\?P=/;
 
-/** A matcher as a test of a tag. @throws {SyncError} CONFIG_FILTER, CONFIG_REGEX, CONFIG_REGEX_UNSAFE */
+/** A matcher as a test of a tag. @throws {TagferryError} CONFIG_FILTER, CONFIG_REGEX, CONFIG_REGEX_UNSAFE */
 export function compileMatcher(matcher: TagMatcher): TagTest {
   switch (matcher.kind) {
     case "all":
@@ -45,8 +45,8 @@ export function describeMatcher(matcher: TagMatcher): string {
 }
 
 export function compileGlob(glob: string): TagTest {
-  const bad = (why: string): SyncError =>
-    new SyncError("CONFIG_FILTER", `the glob "${glob}" is not valid: ${why}`, {
+  const bad = (why: string): TagferryError =>
+    new TagferryError("CONFIG_FILTER", `the glob "${glob}" is not valid: ${why}`, {
       found: glob,
       allowed: "* ? [a-z] {a,b}",
     });
@@ -85,7 +85,7 @@ function unbalanced(text: string, open: string, close: string): boolean {
 /** Anchored: it has to match the whole tag. Runs in linear time whatever it says. */
 export function compileRegex(regex: string): TagTest {
   if (regex.length > REGEX_MAX_LENGTH)
-    throw new SyncError(
+    throw new TagferryError(
       "CONFIG_REGEX_UNSAFE",
       `the regular expression is longer than ${REGEX_MAX_LENGTH} characters`,
       {
@@ -99,7 +99,7 @@ export function compileRegex(regex: string): TagTest {
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     if (NOT_LINEAR.test(regex))
-      throw new SyncError(
+      throw new TagferryError(
         "CONFIG_REGEX_UNSAFE",
         `the regular expression "${regex}" does not run in linear time`,
         {
@@ -108,7 +108,7 @@ export function compileRegex(regex: string): TagTest {
           allowed: "RE2 syntax: no lookahead, no lookbehind, no backreferences",
         },
       );
-    throw new SyncError("CONFIG_REGEX", `the regular expression "${regex}" does not compile`, {
+    throw new TagferryError("CONFIG_REGEX", `the regular expression "${regex}" does not compile`, {
       cause,
       found: `${message}${positionOf(regex, message)}`,
       allowed: "RE2 syntax",
@@ -128,7 +128,7 @@ export function compileRange(range: string): TagTest {
   try {
     parsed = new semver.Range(range, { loose: false });
   } catch (cause) {
-    throw new SyncError("CONFIG_FILTER", `"${range}" is not a semver range`, {
+    throw new TagferryError("CONFIG_FILTER", `"${range}" is not a semver range`, {
       cause,
       found: range,
       allowed: 'such as ">=1.25 <2", "^1.27", "~3.11", "1.x"',
@@ -190,7 +190,7 @@ function problem(path: readonly (string | number)[], value: string, compile: () 
     compile();
     return [];
   } catch (error) {
-    if (!isSyncError(error)) throw error;
+    if (!isTagferryError(error)) throw error;
     const { found, allowed } = error.details;
     return [{ path, value, code: error.code, message: error.message, found, allowed }];
   }

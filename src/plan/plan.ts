@@ -1,5 +1,5 @@
 import type { Mirror, PruneRules, Target } from "../config/config.ts";
-import { type Failure, failureOf, SyncError } from "../lib/error.ts";
+import { type Failure, failureOf, TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Explained } from "./select.ts";
@@ -161,7 +161,7 @@ function refusal(observed: ObservedTag, wanted: Digest, mirror: Mirror, tag: str
   const where = `${targetName(mirror.target)}:${tag}`;
   if (owner.kind === "other")
     return failureOf(
-      new SyncError(
+      new TagferryError(
         "STREAM_OWNED",
         `${where} belongs to mirror ${owner.mirror} of installation ${owner.installation}`,
         {
@@ -173,11 +173,11 @@ function refusal(observed: ObservedTag, wanted: Digest, mirror: Mirror, tag: str
     );
   if (follows !== undefined)
     return failureOf(
-      new SyncError("STREAM_TAG_KIND", `${where} follows ${follows}`, { where, found: follows }),
+      new TagferryError("STREAM_TAG_KIND", `${where} follows ${follows}`, { where, found: follows }),
     );
   if (contestedBy !== undefined)
     return failureOf(
-      new SyncError("STREAM_CONTESTED", `the spec tag of ${where} came back after it was taken over`, {
+      new TagferryError("STREAM_CONTESTED", `the spec tag of ${where} came back after it was taken over`, {
         where,
         found: `written by ${contestedBy}`,
       }),
@@ -186,7 +186,7 @@ function refusal(observed: ObservedTag, wanted: Digest, mirror: Mirror, tag: str
   // pushed and never noted: our own interrupted run, or somebody who pushed the very same image
   if (owner.importsFrom === undefined && observed.digest === wanted && observed.inPlace) return undefined;
   return failureOf(
-    new SyncError("STREAM_TAKEOVER", `${where} exists and is not ours`, {
+    new TagferryError("STREAM_TAKEOVER", `${where} exists and is not ours`, {
       where,
       found:
         owner.importsFrom === undefined
@@ -201,7 +201,7 @@ function missingAtSource(tag: string, { source }: Mirror): Failure {
   const name =
     source.kind === "layout" ? `oci:${source.directory}` : `${source.registry}/${source.repository}`;
   return failureOf(
-    new SyncError("MANIFEST_UNKNOWN", `${name} has no tag ${tag}; the target keeps what it has`, {
+    new TagferryError("MANIFEST_UNKNOWN", `${name} has no tag ${tag}; the target keeps what it has`, {
       where: `${name}:${tag}`,
     }),
   );
@@ -213,7 +213,7 @@ function emptyRules({ tags, explained, listing }: Desired, { name, source }: Mir
     source.kind === "layout" ? `oci:${source.directory}` : `${source.registry}/${source.repository}`;
   return [
     failureOf(
-      new SyncError(
+      new TagferryError(
         "FILTER_EMPTY",
         `mirror ${name} selects none of the ${explained.length} tags of ${where}`,
         { where, found: explained.length },
@@ -285,7 +285,7 @@ function mostOf({ atMost }: PruneRules, owned: number): number {
 
 function tooMany(due: number, most: number, { name }: Mirror): Failure {
   return failureOf(
-    new SyncError(
+    new TagferryError(
       "PRUNE_CAPPED",
       `mirror ${name} would prune ${due} tags and may prune ${most}: none is pruned`,
       { found: due, allowed: most },
@@ -332,7 +332,7 @@ export function clashes(
     if (writing.length < 2) continue;
     const names = writing.map(({ mirror }) => mirror.name).join(" and ");
     const failure = failureOf(
-      new SyncError("CONFIG_OVERLAP", `${where} is written by mirrors ${names}`, { where, found: names }),
+      new TagferryError("CONFIG_OVERLAP", `${where} is written by mirrors ${names}`, { where, found: names }),
     );
     for (const { mirror, tag } of writing) {
       const tags = refused.get(mirror.name) ?? new Map<string, Failure>();

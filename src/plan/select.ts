@@ -1,5 +1,5 @@
 import type { TagRules } from "../config/config.ts";
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import type { ListedTag } from "../oci/store.ts";
 import { compileGlob, compileMatcher, describeMatcher } from "./patterns.ts";
 import { compareVersions, parseVersion, type Version } from "./version.ts";
@@ -48,14 +48,14 @@ export function needsDates({ sinceMs, newest }: Rules): boolean {
 /**
  * The second stage, for what the first one kept: since, then newest, then max.
  *
- * @throws {SyncError} TAGS_TOO_MANY: never a silent cut
+ * @throws {TagferryError} TAGS_TOO_MANY: never a silent cut
  */
 export function narrow(rules: Rules, dated: readonly ListedTag[], { now }: { readonly now: Date }): Selected {
   const recent = keepSince(rules, dated, now);
   const newest = keepNewest(rules, recent.kept);
   const { max } = rules;
   if (max !== undefined && newest.kept.length > max)
-    throw new SyncError(
+    throw new TagferryError(
       "TAGS_TOO_MANY",
       `the rules select ${newest.kept.length} tags, more than max: ${max}`,
       {

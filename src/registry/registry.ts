@@ -1,24 +1,24 @@
 import type { Cancellable } from "../lib/cancel.ts";
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
 import type { RetryPolicy } from "../lib/retry.ts";
-import type { Allowance } from "../oci/allowance.ts";
 import type { CredentialStore } from "../oci/credential.ts";
+import type { RateLimit } from "../oci/rate-limit.ts";
 import { DOCKER_HUB } from "../oci/reference.ts";
-import { openAuthenticator } from "./auth.ts";
-import type { BlobTimeouts } from "./blob.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { errorOfTransport } from "./error.ts";
-import { subjectQueue } from "./fallback-index.ts";
-import { blobKnowledge } from "./knowledge.ts";
-import type { HeadMemory } from "./manifests.ts";
+import type { HeadMemory } from "./api/manifests.ts";
+import type { BlobTimeouts } from "./api/read-blob.ts";
+import { subjectQueue } from "./api/referrers-tag.ts";
+import { openAuthenticator } from "./auth/authenticator.ts";
+import type { Scope } from "./auth/scope.ts";
+import type { TokenTransport } from "./auth/token.ts";
+import { openBlobLocations } from "./blob-locations.ts";
+import { openRequester, type RequestFacts } from "./http/client.ts";
+import { errorOfTransport } from "./http/error.ts";
 import { profileOf, refineProfile, type RegistryKind } from "./profile.ts";
-import type { ProxyRules } from "./proxy.ts";
+import type { RepositoryClient } from "./repository-client.ts";
 import { openRepository, type RegistryRepository, type Shared } from "./repository.ts";
-import { openRequester, type RequestFacts } from "./request.ts";
-import type { Scope } from "./scope.ts";
-import type { TokenTransport } from "./token.ts";
-import { openTransport, type Transport } from "./transport.ts";
+import type { ProxyRules } from "./transport/proxy.ts";
+import { openTransport, type Transport } from "./transport/transport.ts";
 
 export type RegistryOptions = {
   /** Normalised host[:port]. */
@@ -32,7 +32,7 @@ export type RegistryOptions = {
   /** Hosts besides the registry's own that may make tokens from its credentials. */
   readonly tokenRealms: readonly string[];
   readonly credentials: CredentialStore;
-  readonly allowance: Allowance;
+  readonly rateLimit: RateLimit;
   readonly proxy: ProxyRules;
   readonly log: Log;
   readonly retry?: Partial<RetryPolicy>;
@@ -66,7 +66,7 @@ export type Registry = AsyncDisposable & {
   /**
    * Whether this is a registry that takes our credentials.
    *
-   * @throws {SyncError} REGISTRY_NOT_V2, AUTH_*, REGISTRY_*
+   * @throws {TagferryError} REGISTRY_NOT_V2, AUTH_*, REGISTRY_*
    */
   ping(options?: Cancellable): Promise<void>;
 };
@@ -99,7 +99,7 @@ export function openRegistry(options: RegistryOptions): Registry {
     registryUrl,
     transport,
     authenticator,
-    allowance: options.allowance,
+    rateLimit: options.rateLimit,
     log,
     retry: options.retry ?? {},
     timeoutMs: timeouts.requestMs,
@@ -111,7 +111,7 @@ export function openRegistry(options: RegistryOptions): Registry {
   });
   const shared: Shared = {
     registry,
-    knowledge: blobKnowledge(),
+    knowledge: openBlobLocations(),
     referrers: { apiAbsentUntilMs: 0 },
     uploads: { chunkBytes: undefined },
     subjects: subjectQueue(),
@@ -124,7 +124,7 @@ export function openRegistry(options: RegistryOptions): Registry {
     const pull: readonly Scope[] = [{ repository: name, actions: ["pull"] }];
     const push: readonly Scope[] = [{ repository: name, actions: ["pull", "push"] }];
     const base = new URL(`/v2/${name}/`, registryUrl);
-    const endpoint: Endpoint = {
+    const endpoint: RepositoryClient = {
       name: `${registry}/${name}`,
       repository: name,
       requester,
@@ -161,7 +161,7 @@ export function openRegistry(options: RegistryOptions): Registry {
       );
       const type = answer.headers["content-type"];
       if (typeof type === "string" && /html/i.test(type))
-        throw new SyncError("REGISTRY_NOT_V2", `${registry} answers with a web page`, {
+        throw new TagferryError("REGISTRY_NOT_V2", `${registry} answers with a web page`, {
           where: registry,
           found: type,
         });
@@ -200,7 +200,7 @@ function tokenTransport(transport: Transport, timeoutMs: number): TokenTransport
       for await (const chunk of response.body as AsyncIterable<Buffer>) {
         total += chunk.length;
         if (total > TOKEN_MAX_BYTES)
-          throw new SyncError(
+          throw new TagferryError(
             "AUTH_TOKEN",
             `the token server ${where} answered with more than ${TOKEN_MAX_BYTES} bytes`,
             { where, allowed: TOKEN_MAX_BYTES },

@@ -1,21 +1,21 @@
 import type { Digest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
-import { type BlobTimeouts, readBlob } from "./blob.ts";
-import type { Endpoint } from "./endpoint.ts";
-import { fallbackTag, registerWithSubject, type subjectQueue } from "./fallback-index.ts";
-import type { BlobKnowledge } from "./knowledge.ts";
-import { getManifest, putManifest, resolveManifest } from "./manifests.ts";
-import { openDigestTags, readReferrers, type ReferrersMemory } from "./referrers.ts";
-import { surveyTags } from "./tag-survey.ts";
-import { listTags } from "./tags.ts";
-import type { UploadMemory } from "./upload-session.ts";
-import { placeBlob } from "./upload.ts";
+import { getManifest, putManifest, resolveManifest } from "./api/manifests.ts";
+import { pushBlob } from "./api/push-blob.ts";
+import { type BlobTimeouts, readBlob } from "./api/read-blob.ts";
+import { fallbackTag, registerWithSubject, type subjectQueue } from "./api/referrers-tag.ts";
+import { openDigestTags, readReferrers, type ReferrersMemory } from "./api/referrers.ts";
+import { surveyTags } from "./api/resolve-tags.ts";
+import { listTags } from "./api/tags.ts";
+import type { UploadMemory } from "./api/upload-session.ts";
+import type { BlobLocations } from "./blob-locations.ts";
+import type { RepositoryClient } from "./repository-client.ts";
 
 /** What the repositories of one registry share. */
 export type Shared = {
   /** The registry's normalised host. */
   readonly registry: string;
-  readonly knowledge: BlobKnowledge;
+  readonly knowledge: BlobLocations;
   readonly referrers: ReferrersMemory;
   readonly uploads: UploadMemory;
   readonly subjects: ReturnType<typeof subjectQueue>;
@@ -25,7 +25,7 @@ export type Shared = {
 export type RegistryRepository = ImageSource & ImageTarget;
 
 /** One repository of a registry, to read from and to write to. One method, one endpoint of the specification. */
-export function openRepository(endpoint: Endpoint, shared: Shared): RegistryRepository {
+export function openRepository(endpoint: RepositoryClient, shared: Shared): RegistryRepository {
   const digestTags = openDigestTags();
   const upload = { endpoint, knowledge: shared.knowledge, memory: shared.uploads };
   const referring = { endpoint, memory: shared.referrers, digestTags };
@@ -41,7 +41,7 @@ export function openRepository(endpoint: Endpoint, shared: Shared): RegistryRepo
     blob: (descriptor, options) => readBlob(descriptor, endpoint, shared.blobTimeouts, options),
     referrers: (digest, options) => readReferrers(digest, referring, options),
     listing: (options) => listTags(endpoint, options),
-    pushBlob: (descriptor, open, options) => placeBlob(descriptor, open, upload, options),
+    pushBlob: (descriptor, open, options) => pushBlob(descriptor, open, upload, options),
     async pushManifest(manifest, { tag, signal } = {}) {
       const { subjectListed } = await putManifest(manifest, endpoint, { tag, signal });
       if (tag !== undefined) digestTags.written(tag);

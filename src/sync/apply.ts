@@ -2,7 +2,7 @@ import type { Mirror } from "../config/config.ts";
 import { copyImage } from "../copy/copy.ts";
 import type { CopyEvent } from "../copy/events.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { asSyncError, ERROR_CODES, type Failure, failureOf } from "../lib/error.ts";
+import { asTagferryError, ERROR_CODES, type Failure, failureOf } from "../lib/error.ts";
 import type { Limit } from "../lib/limit.ts";
 import type { Action, Plan } from "../plan/plan.ts";
 import type { Context } from "./context.ts";
@@ -25,7 +25,7 @@ export type ApplyOptions = Cancellable & {
   /** Bounds the copies of the whole run. */
   readonly copies: Limit;
   /** Asked right before something is published: throws when the work is no longer ours. */
-  readonly hold?: (() => Promise<void>) | undefined;
+  readonly assertStillOurs?: (() => Promise<void>) | undefined;
 };
 
 /**
@@ -98,7 +98,7 @@ async function applyChanges(
   );
   const failures = await attempt(
     async () => {
-      await options.hold?.();
+      await options.assertStillOurs?.();
       return publisher.publish(copied, { signal });
     },
     changes,
@@ -125,7 +125,7 @@ async function attempt(
     return await task();
   } catch (error) {
     signal?.throwIfAborted();
-    const failure = failureOf(asSyncError(error));
+    const failure = failureOf(asTagferryError(error));
     return new Map(changes.map(({ tag }) => [tag, failure]));
   }
 }
@@ -137,7 +137,7 @@ async function copyOne(
   mirror: Mirror,
   publisher: Publisher,
   context: Context,
-  { watch, signal, hold }: ApplyOptions,
+  { watch, signal, assertStillOurs }: ApplyOptions,
 ): Promise<Copied> {
   const target = await publisher.copyTarget({ signal });
   if (!target) return { change, moved: NOTHING_MOVED };
@@ -148,7 +148,7 @@ async function copyOne(
     referrers: mirror.referrers,
     lease: context.lease,
     signal,
-    hold,
+    assertStillOurs,
   });
   for (let step = await copying.next(); ; step = await copying.next()) {
     if (step.done) return { change, moved: step.value };

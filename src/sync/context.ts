@@ -1,26 +1,21 @@
 import { readFileSync } from "node:fs";
 
 import type { Config, RegistrySettings } from "../config/config.ts";
-import { credentialStore } from "../config/credentials.ts";
+import { credentialStore } from "../config/credentials/credentials.ts";
 import { type Layout, openLayout } from "../layout/layout.ts";
 import type { LayoutTurns } from "../layout/writer.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import type { Log } from "../lib/log.ts";
-import {
-  type Allowance,
-  type AllowanceLimits,
-  inProcessAllowance,
-  registryOfLine,
-} from "../oci/allowance.ts";
 import type { CredentialStore } from "../oci/credential.ts";
 import { inProcessLease, type Lease } from "../oci/lease.ts";
-import type { Place, Repository } from "../oci/reference.ts";
+import { type RateLimit, type RateLimits, inProcessRateLimit, registryOfQueue } from "../oci/rate-limit.ts";
+import type { Location, Repository } from "../oci/reference.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { type Cluster, openCluster } from "../openshift/cluster.ts";
 import { openStreams, type Streams } from "../openshift/streams.ts";
-import { parseProxy } from "../registry/proxy.ts";
+import type { RequestFacts } from "../registry/http/client.ts";
 import { openRegistry, type Registry } from "../registry/registry.ts";
-import type { RequestFacts } from "../registry/request.ts";
+import { parseProxy } from "../registry/transport/proxy.ts";
 
 /** The one place where clients are made. What was opened is shared by all mirrors, and closed with this. */
 export type Context = AsyncDisposable & {
@@ -28,15 +23,15 @@ export type Context = AsyncDisposable & {
   readonly log: Log;
   readonly lease: Lease;
   /** A repository, or a layout that exists. */
-  source(place: Place): Promise<ImageSource>;
+  source(place: Location): Promise<ImageSource>;
   /** A repository, or a layout that is made when it is not there. */
-  target(place: Place): Promise<ImageTarget>;
+  target(place: Location): Promise<ImageTarget>;
   /** Opens the way to the cluster when first asked. */
   streams(options?: Cancellable): Promise<Streams>;
   /** Requests to a registry that are under way. */
-  inUse(registry: string): Promise<number>;
+  connectionsInUse(registry: string): Promise<number>;
   /** Until when a registry asked not to be asked. */
-  parkedUntil(registry: string): Promise<Date | undefined>;
+  pausedUntil(registry: string): Promise<Date | undefined>;
   /** The repository of a stream in the integrated registry, logged in with the cluster's token. */
   integrated(stream: StreamName, options?: Cancellable): Promise<ImageTarget>;
   /** Whether a registry is one, and takes our credentials. */
@@ -53,7 +48,7 @@ export type ContextOptions = {
   readonly log: Log;
   /** Shared with other processes. Default: those of this process. */
   readonly lease?: Lease;
-  readonly openAllowance?: (limitsOf: (registry: string) => AllowanceLimits) => Allowance;
+  readonly openRateLimit?: (limitsOf: (registry: string) => RateLimits) => RateLimit;
   /** Default: a layout is ours to write from the first write on. */
   readonly layoutTurns?: LayoutTurns;
   /** Told of every answer of a registry. */
@@ -70,14 +65,14 @@ export function openContext({
   env,
   log,
   lease = inProcessLease(),
-  openAllowance = inProcessAllowance,
+  openRateLimit = inProcessRateLimit,
   layoutTurns,
   onRequest,
 }: ContextOptions): Context {
   const closing = new AsyncDisposableStack();
   const proxy = parseProxy(env);
   const credentials = credentialStore({ registries: config.registries, env });
-  const allowance = openAllowance((line) => limitsOf(config, registryOfLine(line)));
+  const rateLimit = openRateLimit((line) => limitsOf(config, registryOfQueue(line)));
   const registries = new Map<string, Registry>();
   const layouts = new Map<string, Promise<Layout>>();
   let cluster: Promise<Cluster> | undefined;
@@ -87,7 +82,7 @@ export function openContext({
     const open = registries.get(key);
     if (open) return open;
     const registry = closing.use(
-      openRegistry({ ...settings, credentials: login, allowance, proxy, log, onRequest }),
+      openRegistry({ ...settings, credentials: login, rateLimit, proxy, log, onRequest }),
     );
     registries.set(key, registry);
     return registry;
@@ -136,8 +131,8 @@ export function openContext({
         ? layoutAt(place.directory, { create: true })
         : registryOf(settingsOf(config, place)).repository(place.repository),
     streams,
-    inUse: (registry) => allowance.inUse(registry),
-    parkedUntil: (registry) => allowance.parkedUntil(registry),
+    connectionsInUse: (registry) => rateLimit.inUse(registry),
+    pausedUntil: (registry) => rateLimit.pausedUntil(registry),
     async integrated({ namespace, name }, options) {
       const open = await streams(options);
       const host = await open.registryHost({ namespace, name }, options);

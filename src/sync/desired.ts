@@ -1,6 +1,6 @@
 import type { Mirror } from "../config/config.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { failureOf, isSyncError, SyncError } from "../lib/error.ts";
+import { failureOf, isTagferryError, TagferryError } from "../lib/error.ts";
 import { mapConcurrently } from "../lib/limit.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageSource, ListedTag } from "../oci/store.ts";
@@ -78,7 +78,7 @@ async function resolveTag(
     if (image === undefined) return { kind: "missing", tag };
     const pinned = digests?.[tag];
     if (pinned !== undefined && pinned !== image.digest)
-      throw new SyncError(
+      throw new TagferryError(
         "DIGEST_MISMATCH",
         `${source.name}:${tag} is no longer what the configuration pins`,
         {
@@ -90,7 +90,7 @@ async function resolveTag(
     return { kind: "resolved", tag, image };
   } catch (error) {
     signal?.throwIfAborted();
-    if (isSyncError(error, "MANIFEST_UNKNOWN")) return { kind: "missing", tag };
+    if (isTagferryError(error, "MANIFEST_UNKNOWN")) return { kind: "missing", tag };
     return { kind: "failed", tag, failure: failureOf(error) };
   }
 }

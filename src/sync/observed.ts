@@ -1,7 +1,7 @@
 import type { Mirror } from "../config/config.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import type { Digest } from "../oci/digest.ts";
-import { formatRepository, type Place } from "../oci/reference.ts";
+import { formatRepository, type Location } from "../oci/reference.ts";
 import {
   currentEvent,
   type ImageStream,
@@ -36,7 +36,7 @@ export async function findObserved(
 }
 
 async function observedAt(
-  place: Place,
+  place: Location,
   mirror: Mirror,
   desired: Desired,
   context: Context,

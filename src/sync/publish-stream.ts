@@ -1,7 +1,7 @@
 import type { Mirror, Target } from "../config/config.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { type Failure, failureOf, SyncError } from "../lib/error.ts";
-import { formatReference, formatPlace, type Repository } from "../oci/reference.ts";
+import { type Failure, failureOf, TagferryError } from "../lib/error.ts";
+import { formatReference, formatLocation, type Repository } from "../oci/reference.ts";
 import { currentEvent, type ImageStream } from "../openshift/image-stream.ts";
 import type { Change, Copied } from "./apply.ts";
 import type { Context } from "./context.ts";
@@ -128,15 +128,15 @@ export function streamPublisher(mirror: Mirror, target: StreamTarget, context: C
 }
 
 function sourceOf({ source }: Mirror, tag: string): string {
-  return `${formatPlace(source)}:${tag}`;
+  return `${formatLocation(source)}:${tag}`;
 }
 
 /** From where the cluster pulls: the repository in between, or the source itself. */
 function importSource({ storage, source, name }: Mirror): Repository {
   if (storage.kind === "repository") return { registry: storage.registry, repository: storage.repository };
   if (source.kind === "registry") return { registry: source.registry, repository: source.repository };
-  throw new SyncError("CONFIG_TYPE", `mirror ${name}: a cluster cannot import from a directory`, {
-    found: `storage: ${storage.kind} with ${formatPlace(source)}`,
+  throw new TagferryError("CONFIG_TYPE", `mirror ${name}: a cluster cannot import from a directory`, {
+    found: `storage: ${storage.kind} with ${formatLocation(source)}`,
     allowed: "storage: integrated, or a repository",
   });
 }
@@ -150,7 +150,7 @@ function pushFailure(
   const event = stream && currentEvent(stream, tag);
   if (event?.image === image.digest) return undefined;
   return failureOf(
-    new SyncError("TARGET_READBACK", `${name}:${tag} was pushed and the stream shows another digest`, {
+    new TagferryError("TARGET_READBACK", `${name}:${tag} was pushed and the stream shows another digest`, {
       where: `${name}:${tag}`,
       found: event?.image ?? "no such tag",
       allowed: image.digest,

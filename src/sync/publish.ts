@@ -1,7 +1,7 @@
 import type { Mirror } from "../config/config.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { type Failure, failureOf, SyncError } from "../lib/error.ts";
-import type { Place } from "../oci/reference.ts";
+import { type Failure, failureOf, TagferryError } from "../lib/error.ts";
+import type { Location } from "../oci/reference.ts";
 import type { ImageTarget } from "../oci/store.ts";
 import type { Action } from "../plan/plan.ts";
 import type { Change, Copied } from "./apply.ts";
@@ -48,7 +48,7 @@ export function openPublisher(mirror: Mirror, context: Context): Publisher {
 const NONE: Failures = new Map();
 
 /** Registries and layouts: the push of the tag is all there is, and nothing is owned. */
-function placePublisher(place: Place, context: Context): Publisher {
+function placePublisher(place: Location, context: Context): Publisher {
   return {
     imports: false,
     claim: async () => NONE,
@@ -59,7 +59,10 @@ function placePublisher(place: Place, context: Context): Publisher {
         prunes.map(({ tag }) => [
           tag,
           failureOf(
-            new SyncError("CONFIG_PRUNE", `${tag} is not pruned: nothing is owned at a registry or a layout`),
+            new TagferryError(
+              "CONFIG_PRUNE",
+              `${tag} is not pruned: nothing is owned at a registry or a layout`,
+            ),
           ),
         ]),
       ),

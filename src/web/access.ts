@@ -4,7 +4,7 @@ import { getConnInfo } from "@hono/node-server/conninfo";
 import type { Context } from "hono";
 import { getCookie } from "hono/cookie";
 
-import { printable, SyncError } from "../lib/error.ts";
+import { printable, TagferryError } from "../lib/error.ts";
 
 /** A secret that is read again at each use: a mounted file may change. */
 export type Secret = () => Promise<string>;
@@ -46,14 +46,14 @@ function signatureOf(session: string, token: string): string {
 /**
  * Who asks.
  *
- * @throws {SyncError} WEB_UNAUTHORIZED; WEB_ORIGIN when without a token the page is asked for under a strange name (a site
+ * @throws {TagferryError} WEB_UNAUTHORIZED; WEB_ORIGIN when without a token the page is asked for under a strange name (a site
  *   whose name was made to point at this machine)
  */
 export async function callerOf(context: Context, token: Secret | undefined): Promise<Caller> {
   const from = addressOf(context);
   if (!token) {
     if (!isLocalHost(context.req.header("host") ?? ""))
-      throw new SyncError("WEB_ORIGIN", "without a token this page answers to localhost only");
+      throw new TagferryError("WEB_ORIGIN", "without a token this page answers to localhost only");
     const proxied = context.req.header("x-forwarded-user");
     return {
       kind: "local",
@@ -67,7 +67,7 @@ export async function callerOf(context: Context, token: Secret | undefined): Pro
   const cookie = getCookie(context, SESSION_COOKIE);
   if (cookie !== undefined && isSession(cookie, expected, Date.now()))
     return { kind: "session", by: `page from ${from}` };
-  throw new SyncError("WEB_UNAUTHORIZED", "this needs the daemon's token");
+  throw new TagferryError("WEB_UNAUTHORIZED", "this needs the daemon's token");
 }
 
 /**
@@ -76,7 +76,7 @@ export async function callerOf(context: Context, token: Secret | undefined): Pro
  *
  * A proxy may have rewritten Host: then Sec-Fetch-Site tells, which no page can forge.
  *
- * @throws {SyncError} WEB_ORIGIN
+ * @throws {TagferryError} WEB_ORIGIN
  */
 export function checkOrigin(context: Context, caller?: Caller): void {
   const origin = context.req.header("origin");
@@ -86,7 +86,7 @@ export function checkOrigin(context: Context, caller?: Caller): void {
   const here = context.req.header("host")?.toLowerCase();
   const same = origin !== undefined && here !== undefined && URL.parse(origin)?.host === here;
   if (!same || (site !== undefined && site !== "none"))
-    throw new SyncError("WEB_ORIGIN", "the request does not come from this page");
+    throw new TagferryError("WEB_ORIGIN", "the request does not come from this page");
 }
 
 export function bearerOf(header: string | undefined): string | undefined {

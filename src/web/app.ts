@@ -2,19 +2,19 @@ import type { HttpBindings } from "@hono/node-server";
 import { Hono, type MiddlewareHandler } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 
-import type { DaemonView } from "../daemon/view.ts";
-import { asSyncError, SyncError } from "../lib/error.ts";
+import type { DaemonView } from "../daemon/view/view.ts";
+import { asTagferryError, TagferryError } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
 import { type Caller, callerOf, checkOrigin, type Secret } from "./access.ts";
 import { answerFailure, statusOf } from "./answer.ts";
-import { apiRoutes } from "./api.ts";
+import { apiRoutes } from "./api/api.ts";
+import { eventRoutes } from "./api/events.ts";
 import { assetRoutes, openAssets } from "./assets.ts";
-import { eventRoutes } from "./events.ts";
 import { securityHeaders } from "./headers.ts";
 import { healthRoutes } from "./health.ts";
-import { hookRoutes } from "./hooks.ts";
 import type { Metrics } from "./metrics.ts";
-import { failureAnswer, pageRoutes } from "./pages.ts";
+import { failureAnswer, pageRoutes } from "./pages/pages.ts";
+import { hookRoutes } from "./webhooks/webhooks.ts";
 
 export type WebEnv = { Bindings: HttpBindings; Variables: { caller: Caller } };
 
@@ -44,13 +44,13 @@ export function webApp(parts: WebParts): Hono<WebEnv> {
         context.header("Allow", methods.join(", "));
         return answerFailure(
           context,
-          new SyncError("WEB_METHOD", `${context.req.method} is not possible here`),
+          new TagferryError("WEB_METHOD", `${context.req.method} is not possible here`),
         );
       },
     }),
   );
   app.onError((thrown, context) => {
-    const error = asSyncError(thrown);
+    const error = asTagferryError(thrown);
     const { code } = error;
     if (statusOf(code) >= 500) log.error({ err: error }, "a request failed");
     if (code === "WEB_UNAUTHORIZED" || code === "HOOK_SECRET") context.header("WWW-Authenticate", "Bearer");
@@ -58,7 +58,7 @@ export function webApp(parts: WebParts): Hono<WebEnv> {
     return failureAnswer(context, error, assets);
   });
   app.notFound((context) =>
-    failureAnswer(context, new SyncError("WEB_NOT_FOUND", "there is nothing here"), assets),
+    failureAnswer(context, new TagferryError("WEB_NOT_FOUND", "there is nothing here"), assets),
   );
 
   const guard: MiddlewareHandler<WebEnv> = async (context, next) => {

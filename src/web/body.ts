@@ -1,23 +1,23 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 
 /** Reads no more than this. Answers WEB_TOO_LARGE, whether or not the body says how long it is. */
 export function limitedBody(maxBytes: number): MiddlewareHandler {
   return bodyLimit({
     maxSize: maxBytes,
     onError: () => {
-      throw new SyncError("WEB_TOO_LARGE", `the body is larger than ${maxBytes / 1024} KiB`);
+      throw new TagferryError("WEB_TOO_LARGE", `the body is larger than ${maxBytes / 1024} KiB`);
     },
   });
 }
 
-/** The fields of a form. @throws {SyncError} WEB_REQUEST */
+/** The fields of a form. @throws {TagferryError} WEB_REQUEST */
 export async function formOf(context: Context): Promise<Readonly<Record<string, unknown>>> {
   try {
     return await context.req.parseBody();
   } catch (cause) {
-    throw new SyncError("WEB_REQUEST", "the body is not a form", { cause });
+    throw new TagferryError("WEB_REQUEST", "the body is not a form", { cause });
   }
 }

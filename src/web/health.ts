@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
 
-import type { DaemonView } from "../daemon/view.ts";
+import type { DaemonView } from "../daemon/view/view.ts";
 import type { WebEnv } from "./app.ts";
 
 /** For the kubelet, hence open: `/livez` says that this process answers, `/readyz` whether it takes work, and why not. */

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 
-import type { DaemonView, Health, MirrorState, MirrorStatus, Observation } from "../daemon/view.ts";
+import type { DaemonView, Health, MirrorState, MirrorStatus, Observation } from "../daemon/view/view.ts";
 
 export const MIRROR_STATES = [
   "failing",
@@ -170,9 +170,9 @@ function daemonGauges(registry: Registry, { health }: Scrape): void {
     help: "What the registry said last is left of its limit on pulls.",
     labels: ["registry"],
     read: async () =>
-      ((await health())?.allowances ?? []).map((allowance) => ({
-        labels: { registry: allowance.registry },
-        value: allowance.pullsLeft,
+      ((await health())?.rateLimits ?? []).map((rateLimit) => ({
+        labels: { registry: rateLimit.registry },
+        value: rateLimit.pullsLeft,
       })),
   });
 }

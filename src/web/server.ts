@@ -5,9 +5,9 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 
 import { isLoopback } from "../config/daemon.ts";
-import type { DaemonView } from "../daemon/view.ts";
+import type { DaemonView } from "../daemon/view/view.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { SyncError } from "../lib/error.ts";
+import { TagferryError } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
 import type { Secret } from "./access.ts";
 import { webApp } from "./app.ts";
@@ -41,13 +41,13 @@ const IDLE_LOOK_MS = 20;
 /**
  * Listens.
  *
- * @throws {SyncError} CONFIG_LISTEN when the address is taken, not ours, or can be reached from elsewhere without a token
+ * @throws {TagferryError} CONFIG_LISTEN when the address is taken, not ours, or can be reached from elsewhere without a token
  */
 export async function openWeb(options: WebOptions): Promise<Web> {
   const { view, settings, token, webhookSecret, log, only, heartbeatMs = HEARTBEAT_MS } = options;
   const { host, port } = settings;
   if (!token && !isLoopback(host) && only === undefined)
-    throw new SyncError("CONFIG_LISTEN", `${host} can be reached from elsewhere, and there is no token`, {
+    throw new TagferryError("CONFIG_LISTEN", `${host} can be reached from elsewhere, and there is no token`, {
       found: `${host}:${port}`,
       allowed: "127.0.0.1:PORT, or any address with a token",
     });
@@ -62,7 +62,7 @@ export async function openWeb(options: WebOptions): Promise<Web> {
   try {
     await once(server, "listening");
   } catch (cause) {
-    throw new SyncError("CONFIG_LISTEN", `cannot listen on ${host}:${port}`, {
+    throw new TagferryError("CONFIG_LISTEN", `cannot listen on ${host}:${port}`, {
       cause,
       where: `${host}:${port}`,
       found: (cause as NodeJS.ErrnoException).code,

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 
-import { SyncError } from "../../src/lib/error.ts";
+import { TagferryError } from "../../src/lib/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
 import { parseManifest } from "../../src/oci/manifest.ts";
 import type { TargetCapabilities } from "../../src/oci/store.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
-import { buildImage, buildIndex, buildIndexOf, buildNestedIndex } from "../support/images.ts";
+import { buildImage, buildIndex, buildIndexOf, buildNestedIndex } from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
 import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
 
 const LAYER = 200_000;
@@ -137,7 +137,7 @@ test("ends everything with the first failure, and tells that one", async () => {
   const image = buildIndex({ layers: 8 });
   const { source, target, layer } = stores(image);
   source.before(({ reference }) => {
-    if (reference === layer.digest) throw new SyncError("STALLED", "the first");
+    if (reference === layer.digest) throw new TagferryError("STALLED", "the first");
   });
   target.before(async ({ operation }) => {
     if (operation === "pushBlob") await new Promise((resolve) => setImmediate(resolve));

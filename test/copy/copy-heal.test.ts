@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 
-import { SyncError } from "../../src/lib/error.ts";
+import { TagferryError } from "../../src/lib/error.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
-import { allBlobs, buildImage, buildIndex } from "../support/images.ts";
+import { allBlobs, buildImage, buildIndex } from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
 import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
 
 test("sends a blob again that the target lost before its manifest came, and only that", async () => {
@@ -64,7 +64,7 @@ test("does not heal what is refused for another reason", async () => {
   const image = buildImage();
   const { source, target } = stores(image);
   target.before(({ operation }) => {
-    if (operation === "pushManifest") throw new SyncError("TARGET_IMMUTABLE", "v1 is immutable");
+    if (operation === "pushManifest") throw new TagferryError("TARGET_IMMUTABLE", "v1 is immutable");
   });
   const failure = await failureOfCopy(copied(image.manifest.digest, source, target, { tag: "v1" }));
   expect(failure.code).toBe("TARGET_IMMUTABLE");
@@ -94,7 +94,7 @@ test("heals an index of chosen platforms without bringing the others", async () 
   const capabilities = { sparseIndex: true, manifestImpliesContent: false };
   const target = memoryStore({ name: "target/repository", capabilities });
   loseOnce(target, image, () => {
-    throw new SyncError("TARGET_BLOB_UNKNOWN", "the child was garbage");
+    throw new TagferryError("TARGET_BLOB_UNKNOWN", "the child was garbage");
   });
   const platforms = [{ os: "linux", architecture: "amd64" }];
   await copied(image.manifest.digest, source, target, { tag: "v1", platforms });

@@ -2,12 +2,11 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 
 import type { CopyOptions } from "../../src/copy/copy.ts";
-import { inProcessAllowance } from "../../src/oci/allowance.ts";
+import { inProcessRateLimit } from "../../src/oci/rate-limit.ts";
 import type { ImageTarget } from "../../src/oci/store.ts";
 import { openRegistry } from "../../src/registry/registry.ts";
-import { startCluster, type TestCluster } from "../support/cluster.ts";
+import { startCluster, type TestCluster } from "../support/cluster/cluster.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
 import {
   allBlobs,
   buildImage,
@@ -17,11 +16,12 @@ import {
   pushTo,
   signCosign,
   withReferrers,
-} from "../support/images.ts";
+} from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
 import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
-import { altered, html, registryError } from "../support/registry-faults.ts";
-import type { Fault } from "../support/registry-rules.ts";
-import { startRegistry } from "../support/registry.ts";
+import { altered, html, registryError } from "../support/registry/faults.ts";
+import { startRegistry } from "../support/registry/registry.ts";
+import type { Fault } from "../support/registry/rules.ts";
 
 test("copies a signed index into a stream, children first, signature second, tag last", async () => {
   await using setting = await open();
@@ -152,7 +152,7 @@ async function open(options: Parameters<typeof startCluster>[0] = {}): Promise<S
       plainHttp: true,
       tokenRealms: [],
       credentials: async () => ({ credential: { kind: "bearer", token: cluster.token }, from: "the test" }),
-      allowance: inProcessAllowance(() => ({ connections: 8 })),
+      rateLimit: inProcessRateLimit(() => ({ connections: 8 })),
       proxy: () => undefined,
       log: pino({ level: "silent" }),
       retry: { attempts: 2, baseMs: 1, capMs: 1 },

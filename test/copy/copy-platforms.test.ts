@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 
 import { parsePlatform } from "../../src/oci/platform.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
 import {
   allManifests,
   buildArtifact,
@@ -11,7 +10,8 @@ import {
   buildIndexOf,
   buildNestedIndex,
   FIVE_PLATFORMS,
-} from "../support/images.ts";
+} from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
 import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
 
 const SPARSE = { sparseIndex: true, manifestImpliesContent: false };

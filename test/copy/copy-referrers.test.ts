@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 
 import type { ImageSource } from "../../src/oci/store.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
 import {
   allBlobs,
   allManifests,
@@ -15,7 +14,8 @@ import {
   cosignTag,
   signCosign,
   withReferrers,
-} from "../support/images.ts";
+} from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
 import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
 
 /** What OpenShift's registry can do. */

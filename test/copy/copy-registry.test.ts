@@ -6,11 +6,10 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 
 import { type Layout, openLayout } from "../../src/layout/layout.ts";
-import { inProcessAllowance } from "../../src/oci/allowance.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
+import { inProcessRateLimit } from "../../src/oci/rate-limit.ts";
 import { openRegistry, type Registry, type RegistryOptions } from "../../src/registry/registry.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
 import {
   allBlobs,
   allManifests,
@@ -22,8 +21,9 @@ import {
   pushTo,
   signCosign,
   withReferrers,
-} from "../support/images.ts";
-import { type Behaviour, DOCKER_REGISTRY } from "../support/registry-behaviour.ts";
+} from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
+import { type Behaviour, DOCKER_REGISTRY } from "../support/registry/behaviour.ts";
 import {
   corruptBody,
   doing,
@@ -33,9 +33,9 @@ import {
   registryError,
   shortBody,
   status,
-} from "../support/registry-faults.ts";
-import type { Fault } from "../support/registry-rules.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+} from "../support/registry/faults.ts";
+import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
+import type { Fault } from "../support/registry/rules.ts";
 
 const SIZE = 300_000;
 
@@ -290,7 +290,7 @@ function optionsOf({ host }: TestRegistry, connections: number): RegistryOptions
     plainHttp: true,
     tokenRealms: [],
     credentials: async () => undefined,
-    allowance: inProcessAllowance(() => ({ connections })),
+    rateLimit: inProcessRateLimit(() => ({ connections })),
     proxy: () => undefined,
     log: pino({ level: "silent" }),
     retry: { attempts: 3, baseMs: 1, capMs: 1 },

@@ -5,8 +5,7 @@ import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
 import type { ImageTarget } from "../../src/oci/store.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
-import { buildLayer } from "../support/images-content.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
+import { buildLayer } from "../support/images/content.ts";
 import {
   allBlobs,
   allManifests,
@@ -15,7 +14,8 @@ import {
   buildIndex,
   buildIndexOf,
   buildNestedIndex,
-} from "../support/images.ts";
+} from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
 import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
 
 const SHAPES: readonly (readonly [string, BuiltImage])[] = [

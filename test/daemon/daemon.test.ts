@@ -3,12 +3,12 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { describe, expect, test } from "vitest";
 
-import type { DaemonEvent } from "../../src/daemon/record.ts";
-import type { Observation } from "../../src/daemon/view.ts";
+import type { DaemonEvent } from "../../src/daemon/records/record-types.ts";
+import type { Observation } from "../../src/daemon/view/view.ts";
 import { type DaemonScene, openDaemonScene, until } from "../support/daemon-scene.ts";
-import { buildImage, pushTo } from "../support/images.ts";
+import { buildImage, pushTo } from "../support/images/images.ts";
 import { startRedis } from "../support/redis.ts";
-import { rateLimited, registryError } from "../support/registry-faults.ts";
+import { rateLimited, registryError } from "../support/registry/faults.ts";
 
 const REPOSITORY = "library/app";
 const SCHEDULE = { schedule: "*/30 * * * *" };
@@ -139,12 +139,12 @@ describe.for(MODES)("a daemon $name", ({ redis: onRedis }) => {
     await scene.configure([mirrorOf(scene)], daemonSettings);
     scene.source.on({ kind: "tags" }, rateLimited(600));
     const { view } = await scene.start();
-    const parked = async (): Promise<string | undefined> =>
-      (await view.health()).allowances.find(({ registry }) => registry === scene.source.host)?.parkedUntil;
-    expect(await parked()).toBeUndefined();
+    const paused = async (): Promise<string | undefined> =>
+      (await view.health()).rateLimits.find(({ registry }) => registry === scene.source.host)?.pausedUntil;
+    expect(await paused()).toBeUndefined();
     await view.sync("app", "a test");
-    await until(async () => (await parked()) !== undefined);
-    const restS = (Date.parse((await parked()) ?? "") - Date.now()) / 1000;
+    await until(async () => (await paused()) !== undefined);
+    const restS = (Date.parse((await paused()) ?? "") - Date.now()) / 1000;
     expect(restS).toBeGreaterThan(500);
     expect(restS).toBeLessThanOrEqual(600);
   });
@@ -155,8 +155,8 @@ describe.for(MODES)("a daemon $name", ({ redis: onRedis }) => {
     const pushed = await pushTo(scene.source, REPOSITORY, image("one"), "latest");
     await scene.configure([mirrorOf(scene)], daemonSettings);
     const { view } = await scene.start();
-    expect(await view.hint({ repository: `${scene.source.host}/library/other` })).toEqual([]);
-    expect(await view.hint({ repository: `${scene.source.host}/${REPOSITORY}` })).toEqual(["app"]);
+    expect(await view.pushNotice({ repository: `${scene.source.host}/library/other` })).toEqual([]);
+    expect(await view.pushNotice({ repository: `${scene.source.host}/${REPOSITORY}` })).toEqual(["app"]);
     await until(() => digestIn(scene, "latest") === pushed.manifest.digest);
   });
 

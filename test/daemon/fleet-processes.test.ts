@@ -5,8 +5,8 @@ import { expect, test } from "vitest";
 
 import { type DaemonScene, openDaemonScene, until } from "../support/daemon-scene.ts";
 import { freePort } from "../support/free-port.ts";
-import { buildLayer } from "../support/images-content.ts";
-import { buildImage, pushTo } from "../support/images.ts";
+import { buildLayer } from "../support/images/content.ts";
+import { buildImage, pushTo } from "../support/images/images.ts";
 import { overlappingUploads } from "../support/ledger.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type Serving, startServe } from "../support/tagferry.ts";

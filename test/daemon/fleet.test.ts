@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 
 import type { Daemon } from "../../src/daemon/daemon.ts";
 import { type DaemonScene, openDaemonScene, until } from "../support/daemon-scene.ts";
-import { buildLayer } from "../support/images-content.ts";
-import { buildImage, pushTo } from "../support/images.ts";
+import { buildLayer } from "../support/images/content.ts";
+import { buildImage, pushTo } from "../support/images/images.ts";
 import { overlappingUploads } from "../support/ledger.ts";
 import { startRedis } from "../support/redis.ts";
 

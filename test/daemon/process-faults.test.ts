@@ -5,10 +5,10 @@ import { expect, test } from "vitest";
 
 import { type DaemonProcess, startDaemonProcess } from "../support/daemon-process.ts";
 import { type DaemonScene, openDaemonScene, until } from "../support/daemon-scene.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
-import { buildImage, pushTo } from "../support/images.ts";
+import { buildImage, pushTo } from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { stall } from "../support/registry-connection-faults.ts";
+import { stall } from "../support/registry/connection-faults.ts";
 
 const REPOSITORY = "team/app";
 const image = (seed: string): BuiltImage => buildImage({ seed, layers: [40_000, 30_000, 20_000] });

@@ -5,13 +5,13 @@ import { Queue as BullQueue } from "bullmq";
 import { expect, test } from "vitest";
 
 import type { Daemon } from "../../src/daemon/daemon.ts";
-import { bullQueue } from "../../src/daemon/queue-bullmq.ts";
-import { openRedis, REDIS_PREFIX } from "../../src/daemon/redis.ts";
+import { bullQueue } from "../../src/daemon/queue/bullmq.ts";
+import { openRedis, REDIS_PREFIX } from "../../src/daemon/redis/connection.ts";
 import { type DaemonScene, openDaemonScene, until } from "../support/daemon-scene.ts";
 import { freePort } from "../support/free-port.ts";
-import { buildImage, pushTo } from "../support/images.ts";
+import { buildImage, pushTo } from "../support/images/images.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { SILENT } from "../support/registry-client.ts";
+import { SILENT } from "../support/registry/client.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const REPOSITORY = "team/app";

@@ -9,10 +9,10 @@ import { describe, expect, test } from "vitest";
 
 import { until } from "../support/daemon-scene.ts";
 import { freePort } from "../support/free-port.ts";
-import { buildImage, pushTo } from "../support/images.ts";
-import { stall } from "../support/registry-connection-faults.ts";
-import { registryError, status } from "../support/registry-faults.ts";
-import { startRegistry } from "../support/registry.ts";
+import { buildImage, pushTo } from "../support/images/images.ts";
+import { stall } from "../support/registry/connection-faults.ts";
+import { registryError, status } from "../support/registry/faults.ts";
+import { startRegistry } from "../support/registry/registry.ts";
 import { startServe, tagferry, writeConfig } from "../support/tagferry.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
-import { jsonSchema } from "../../src/config/schema.ts";
-import { buildIndex, pushTo, signCosign } from "../support/images.ts";
+import { jsonSchema } from "../../src/config/file/schema.ts";
+import { buildIndex, pushTo, signCosign } from "../support/images/images.ts";
 import { makeCertificates, PASSWORD, skopeo, startDockerRegistry, USERNAME } from "../support/servers.ts";
 import { tagferry, writeConfig } from "../support/tagferry.ts";
 import { temporaryDirectory } from "../support/temporary.ts";

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 
 import { encodedOf, type Digest } from "../../src/oci/digest.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
 import {
   allBlobs,
   allManifests,
@@ -15,8 +14,9 @@ import {
   buildSignature,
   pushTo,
   withReferrers,
-} from "../support/images.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+} from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
+import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
 import { openScene, REPOSITORY, type Scene, STREAM } from "../support/scene.ts";
 
 /** Every request boundary with TAGFERRY_CRASH=full; else this many of each shape, spread evenly. */

@@ -5,11 +5,11 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { LOG_LEVELS } from "../../src/lib/log.ts";
 import { parseDigest } from "../../src/oci/digest.ts";
 import { makeCertificates } from "../support/certificates.ts";
-import { buildImage, pushTo } from "../support/images.ts";
-import { acceptsEverything, header, redirect, registryError } from "../support/registry-faults.ts";
-import type { Fault } from "../support/registry-rules.ts";
-import { refusal } from "../support/registry-wire.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+import { buildImage, pushTo } from "../support/images/images.ts";
+import { acceptsEverything, header, redirect, registryError } from "../support/registry/faults.ts";
+import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
+import type { Fault } from "../support/registry/rules.ts";
+import { refusal } from "../support/registry/wire.ts";
 import { type Run, tagferry, writeConfig } from "../support/tagferry.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 

@@ -3,15 +3,15 @@ import { createServer } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 import { copyImage } from "../../src/copy/copy.ts";
-import { type ErrorCode, isSyncError } from "../../src/lib/error.ts";
+import { type ErrorCode, isTagferryError } from "../../src/lib/error.ts";
 import { parseDigest } from "../../src/oci/digest.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
 import { makeCertificates } from "../support/certificates.ts";
-import { buildImage, pushTo } from "../support/images.ts";
-import type { AuthOptions } from "../support/registry-auth.ts";
-import { loggedIn, registryClient } from "../support/registry-client.ts";
-import { acceptsEverything, header, redirect, registryError } from "../support/registry-faults.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+import { buildImage, pushTo } from "../support/images/images.ts";
+import type { AuthOptions } from "../support/registry/auth.ts";
+import { loggedIn, registryClient } from "../support/registry/client.ts";
+import { acceptsEverything, header, redirect, registryError } from "../support/registry/faults.ts";
+import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
 
 const REPOSITORY = "library/app";
 const PASSWORD = "canary-secret";
@@ -53,7 +53,7 @@ async function copied(
   ).then(
     () => "done" as const,
     (error: unknown) => {
-      if (isSyncError(error)) return error.code;
+      if (isTagferryError(error)) return error.code;
       throw error;
     },
   );
@@ -201,7 +201,7 @@ describe.for(AUTHS)("logged in by $kind", (auth) => {
         lease: inProcessLease(),
       }),
     ).catch((error: unknown) => {
-      if (!isSyncError(error)) throw error;
+      if (!isTagferryError(error)) throw error;
     });
     expect(evil.ledger.count()).toBe(0);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
-import { loadConfig } from "../../src/config/load.ts";
-import { jsonSchema } from "../../src/config/schema.ts";
+import { loadConfig } from "../../src/config/file/load.ts";
+import { jsonSchema } from "../../src/config/file/schema.ts";
 import { writeConfig } from "../support/tagferry.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { CLUSTER_KEYS } from "./keys/clusters.ts";

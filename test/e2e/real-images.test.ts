@@ -3,10 +3,10 @@ import { readdir, readFile } from "node:fs/promises";
 
 import { beforeAll, describe, expect, test } from "vitest";
 
-import { startCluster, type TestCluster } from "../support/cluster.ts";
+import { startCluster, type TestCluster } from "../support/cluster/cluster.ts";
 import { layerOfFiles, oddFiles } from "../support/file-system.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
-import { buildImage, buildIndexOf, pushTo, signCosign } from "../support/images.ts";
+import { buildImage, buildIndexOf, pushTo, signCosign } from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
 import {
   type DockerRegistry,
   makeCertificates,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
-import { buildImage, buildIndex, pushTo } from "../support/images.ts";
-import { startRegistry } from "../support/registry.ts";
+import { buildImage, buildIndex, pushTo } from "../support/images/images.ts";
+import { startRegistry } from "../support/registry/registry.ts";
 import { openScene, REPOSITORY, type Scene, STREAM } from "../support/scene.ts";
 
 const totals = ({ stdout, stderr }: { stdout: string; stderr: string }): unknown => {

@@ -6,8 +6,8 @@ import { dirname, join, resolve } from "node:path";
 import { Redis } from "ioredis";
 import { beforeAll, describe, expect, test } from "vitest";
 
-import { loadConfig } from "../../src/config/load.ts";
-import { checkSchedules } from "../../src/daemon/cron.ts";
+import { loadConfig } from "../../src/config/file/load.ts";
+import { checkSchedules } from "../../src/daemon/triggers/cron.ts";
 import { checkTagRules } from "../../src/plan/patterns.ts";
 import { openMetrics } from "../../src/web/metrics.ts";
 import { makeCertificates } from "../support/certificates.ts";

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 
-import type { AccessRule } from "../support/cluster-access.ts";
+import type { AccessRule } from "../support/cluster/access.ts";
 import { HELM_TIMEOUT_MS, prepareHelm, type KubeObject, render } from "../support/helm.ts";
-import { buildIndex, buildSbom, pushTo, withReferrers } from "../support/images.ts";
+import { buildIndex, buildSbom, pushTo, withReferrers } from "../support/images/images.ts";
 import { openScene, REPOSITORY, type Scene, STREAM } from "../support/scene.ts";
 import type { Run } from "../support/tagferry.ts";
 

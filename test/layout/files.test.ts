@@ -7,8 +7,8 @@ import { ifThere, replaceFile, writeAll } from "../../src/layout/files.ts";
 import { openLayout } from "../../src/layout/layout.ts";
 import { errnoOf, onDisk } from "../../src/lib/disk.ts";
 import { verified } from "../../src/oci/verified.ts";
-import { seededBytes } from "../support/images-content.ts";
-import { buildImage } from "../support/images.ts";
+import { seededBytes } from "../support/images/content.ts";
+import { buildImage } from "../support/images/images.ts";
 import { describing, pushBuilt, readAll, reusing } from "../support/port.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 

@@ -5,8 +5,14 @@ import { describe, expect, test } from "vitest";
 
 import { type Layout, openLayout } from "../../src/layout/layout.ts";
 import { digestOf, encodedOf } from "../../src/oci/digest.ts";
-import { buildEmptyLayer, seededBytes } from "../support/images-content.ts";
-import { allManifests, buildArtifact, buildImage, buildIndex, buildNestedIndex } from "../support/images.ts";
+import { buildEmptyLayer, seededBytes } from "../support/images/content.ts";
+import {
+  allManifests,
+  buildArtifact,
+  buildImage,
+  buildIndex,
+  buildNestedIndex,
+} from "../support/images/images.ts";
 import { describing, parsed, pushBuilt, readAll, reusing } from "../support/port.ts";
 import { skopeo } from "../support/servers.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary.ts";

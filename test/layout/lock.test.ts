@@ -13,7 +13,7 @@ import { takeLock } from "../../src/layout/lock.ts";
 import { isDigest } from "../../src/oci/digest.ts";
 import { verified } from "../../src/oci/verified.ts";
 import { until } from "../support/daemon-scene.ts";
-import { buildImage } from "../support/images.ts";
+import { buildImage } from "../support/images/images.ts";
 import { describing, pushBuilt, readAll } from "../support/port.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary.ts";
 

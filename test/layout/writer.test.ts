@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { type Layout, openLayout } from "../../src/layout/layout.ts";
 import { digestOf, encodedOf } from "../../src/oci/digest.ts";
 import { MANIFEST_WRITE_MAX_BYTES } from "../../src/oci/manifest.ts";
-import { seededBytes } from "../support/images-content.ts";
+import { seededBytes } from "../support/images/content.ts";
 import {
   buildArtifact,
   buildImage,
@@ -13,7 +13,7 @@ import {
   buildSbom,
   signCosign,
   withReferrers,
-} from "../support/images.ts";
+} from "../support/images/images.ts";
 import { describing, parsed, pushBuilt, reusing } from "../support/port.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary.ts";
 

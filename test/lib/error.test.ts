@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 
 import {
-  asSyncError,
+  asTagferryError,
   ERROR_CODES,
   type ErrorCode,
   facts,
   failureOf,
-  isSyncError,
+  isTagferryError,
   printable,
-  SyncError,
+  TagferryError,
 } from "../../src/lib/error.ts";
 
 test.for(Object.keys(ERROR_CODES) as ErrorCode[])("%s says what it means and what to do next", (code) => {
@@ -20,20 +20,20 @@ test.for(Object.keys(ERROR_CODES) as ErrorCode[])("%s says what it means and wha
 
 describe("a SyncError", () => {
   const cause = new Error("socket");
-  const error = new SyncError("STALLED", "pull a", { cause, where: "a:v1", found: 3 });
+  const error = new TagferryError("STALLED", "pull a", { cause, where: "a:v1", found: 3 });
 
   test("keeps its code, its facts and its cause", () => {
     expect(error).toMatchObject({ code: "STALLED", details: { where: "a:v1", found: 3 }, cause });
     expect("cause" in error.details).toBe(false);
-    expect("cause" in new SyncError("STALLED", "pull a")).toBe(false);
+    expect("cause" in new TagferryError("STALLED", "pull a")).toBe(false);
   });
 
   test("is known by its code", () => {
-    expect(isSyncError(error)).toBe(true);
-    expect(isSyncError(error, "RANGE", "STALLED")).toBe(true);
-    expect(isSyncError(error, "RANGE")).toBe(false);
-    expect(isSyncError(new Error("STALLED"))).toBe(false);
-    expect(isSyncError({ code: "STALLED" })).toBe(false);
+    expect(isTagferryError(error)).toBe(true);
+    expect(isTagferryError(error, "RANGE", "STALLED")).toBe(true);
+    expect(isTagferryError(error, "RANGE")).toBe(false);
+    expect(isTagferryError(new Error("STALLED"))).toBe(false);
+    expect(isTagferryError({ code: "STALLED" })).toBe(false);
   });
 
   test("becomes a plain failure with its code's advice, or its own", () => {
@@ -43,22 +43,22 @@ describe("a SyncError", () => {
       next: ERROR_CODES.STALLED.next,
       details: { where: "a:v1", found: 3 },
     });
-    const advised = failureOf(new SyncError("STALLED", "pull a", { next: "Wait." }));
+    const advised = failureOf(new TagferryError("STALLED", "pull a", { next: "Wait." }));
     expect(advised).toEqual({ code: "STALLED", message: "pull a", next: "Wait.", details: {} });
     expect(structuredClone(advised)).toEqual(advised);
   });
 });
 
 test.for([
-  [new SyncError("RANGE", "x"), "RANGE"],
+  [new TagferryError("RANGE", "x"), "RANGE"],
   [AbortSignal.abort().reason, "ABORTED"],
   [new DOMException("late", "TimeoutError"), "ABORTED"],
   [new TypeError("x is undefined"), "INTERNAL"],
   ["a text", "INTERNAL"],
-  [new SuppressedError(new Error("closing"), new SyncError("RANGE", "x")), "RANGE"],
+  [new SuppressedError(new Error("closing"), new TagferryError("RANGE", "x")), "RANGE"],
   [undefined, "INTERNAL"],
 ] as const)("whatever is thrown becomes one: %s is %s", ([thrown, code]) => {
-  expect(asSyncError(thrown).code).toBe(code);
+  expect(asTagferryError(thrown).code).toBe(code);
 });
 
 describe("printable", () => {
@@ -81,6 +81,6 @@ describe("printable", () => {
   });
 
   test("a failure's message is printable", () => {
-    expect(failureOf(new SyncError("STALLED", "a\u001b]0;b")).message).toBe(String.raw`a\u001b]0;b`);
+    expect(failureOf(new TagferryError("STALLED", "a\u001b]0;b")).message).toBe(String.raw`a\u001b]0;b`);
   });
 });

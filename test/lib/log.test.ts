@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
-import { SyncError } from "../../src/lib/error.ts";
+import { TagferryError } from "../../src/lib/error.ts";
 import { type Log, type LogOptions, openLog } from "../../src/lib/log.ts";
 
 // styleText asks for it before it asks the stream
@@ -60,7 +60,7 @@ describe("a JSON log", () => {
   });
 
   test("tells a failure with code, facts and causes, without stack", () => {
-    const err = new SyncError("BLOB_UNKNOWN", "no blob", {
+    const err = new TagferryError("BLOB_UNKNOWN", "no blob", {
       where: "a/b",
       cause: new Error("socket closed", { cause: "reset" }),
     });
@@ -116,7 +116,7 @@ describe.for(["json", "pretty"] as const)("as %s a log never holds", (format) =>
       "facts and causes of a failure",
       (log) =>
         log.info({
-          err: new SyncError("AUTH_TOKEN", "x", {
+          err: new TagferryError("AUTH_TOKEN", "x", {
             headers: { authorization: "CANARY" },
             cause: new Error("https://u:CANARY@h/"),
           }),

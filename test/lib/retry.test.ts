@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { ERROR_CODES, type ErrorCode, facts, SyncError } from "../../src/lib/error.ts";
+import { ERROR_CODES, type ErrorCode, facts, TagferryError } from "../../src/lib/error.ts";
 import { retry } from "../../src/lib/retry.ts";
 
 /** Fails so many times with `error`, then gives its attempt. */
@@ -11,17 +11,17 @@ function failing(times: number, error: () => Error): (attempt: number) => Promis
   };
 }
 
-const stalled = (): SyncError => new SyncError("STALLED", "silence");
-const limited = (inMs: number): SyncError =>
-  new SyncError("RATE_LIMITED", "slow down", { retryAt: new Date(Date.now() + inMs).toISOString() });
-const readonly = (details: Record<string, unknown>): SyncError =>
-  new SyncError("TARGET_READONLY", "no", details);
+const stalled = (): TagferryError => new TagferryError("STALLED", "silence");
+const limited = (inMs: number): TagferryError =>
+  new TagferryError("RATE_LIMITED", "slow down", { retryAt: new Date(Date.now() + inMs).toISOString() });
+const readonly = (details: Record<string, unknown>): TagferryError =>
+  new TagferryError("TARGET_READONLY", "no", details);
 const quick = { baseMs: 1, capMs: 1 };
 
 describe("retry", () => {
   test("gives the first success, and tells before each pause", async () => {
     const told: string[] = [];
-    const onRetry = ({ code }: SyncError): void => {
+    const onRetry = ({ code }: TagferryError): void => {
       told.push(code);
     };
     expect(await retry(failing(2, stalled), { ...quick, onRetry })).toBe(3);
@@ -32,7 +32,7 @@ describe("retry", () => {
     let attempts = 0;
     const task = async (attempt: number): Promise<never> => {
       attempts = attempt;
-      throw new SyncError("STALLED", `silence ${attempt}`);
+      throw new TagferryError("STALLED", `silence ${attempt}`);
     };
     await expect(retry(task, { ...quick, attempts: 3 })).rejects.toThrow("silence 3");
     expect(attempts).toBe(3);
@@ -44,7 +44,7 @@ describe("retry", () => {
     const trying = retry(
       async (attempt) => {
         attempts = attempt;
-        throw new SyncError(code, "no");
+        throw new TagferryError(code, "no");
       },
       { ...quick, attempts: 2 },
     );
@@ -68,7 +68,7 @@ describe("retry", () => {
     [1, [2, 4, 8, 10]],
   ] as const)("doubles its pauses up to the cap, with jitter %s", async ([random, expected]) => {
     const pauses: number[] = [];
-    const onRetry = (_error: SyncError, pauseMs: number): void => {
+    const onRetry = (_error: TagferryError, pauseMs: number): void => {
       pauses.push(pauseMs);
     };
     const policy = { attempts: 5, baseMs: 2, capMs: 10, random: () => random, onRetry };
@@ -78,7 +78,7 @@ describe("retry", () => {
 
   test("waits as long as Retry-After says", async () => {
     const pauses: number[] = [];
-    const onRetry = (_error: SyncError, pauseMs: number): void => {
+    const onRetry = (_error: TagferryError, pauseMs: number): void => {
       pauses.push(pauseMs);
     };
     expect(
@@ -93,7 +93,7 @@ describe("retry", () => {
 
   test("waits its own pause when Retry-After lies in the past", async () => {
     const pauses: number[] = [];
-    const onRetry = (_error: SyncError, pauseMs: number): void => {
+    const onRetry = (_error: TagferryError, pauseMs: number): void => {
       pauses.push(pauseMs);
     };
     await retry(

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { isSyncError, type SyncError } from "../../src/lib/error.ts";
+import { isTagferryError, type TagferryError } from "../../src/lib/error.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import {
   attestedDigest,
@@ -19,14 +19,14 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from "../../src/oci/media-type.ts";
-import { oddJson } from "../support/images-content.ts";
+import { oddJson } from "../support/images/content.ts";
 import {
   buildArtifact,
   buildImage,
   buildIndex,
   buildNestedIndex,
   FIVE_PLATFORMS,
-} from "../support/images.ts";
+} from "../support/images/images.ts";
 import { thrownBy } from "../support/thrown.ts";
 
 const HASH = digestOf(Buffer.from("a"));
@@ -46,7 +46,7 @@ function parse(document: unknown, options: Parameters<typeof parseManifest>[1] =
   );
 }
 
-function refusal(document: unknown, options: Parameters<typeof parseManifest>[1] = {}): SyncError {
+function refusal(document: unknown, options: Parameters<typeof parseManifest>[1] = {}): TagferryError {
   return thrownBy(() => parse(document, options));
 }
 
@@ -377,7 +377,7 @@ function outcomeOf(document: unknown): string {
     parse(document);
     return "read";
   } catch (error) {
-    return isSyncError(error) ? "refused" : "broken";
+    return isTagferryError(error) ? "refused" : "broken";
   }
 }
 

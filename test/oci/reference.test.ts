@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 
 import { digestOf } from "../../src/oci/digest.ts";
 import {
-  formatPlace,
+  formatLocation,
   formatReference,
   isRepositoryName,
   isTag,
@@ -210,6 +210,6 @@ test("two names of one repository are the same", () => {
 });
 
 test("a place is written as the command line takes it", () => {
-  expect(formatPlace({ kind: "layout", directory: "/srv/a" })).toBe("oci:/srv/a");
-  expect(formatPlace({ kind: "registry", registry: "quay.io", repository: "a/b" })).toBe("quay.io/a/b");
+  expect(formatLocation({ kind: "layout", directory: "/srv/a" })).toBe("oci:/srv/a");
+  expect(formatLocation({ kind: "registry", registry: "quay.io", repository: "a/b" })).toBe("quay.io/a/b");
 });

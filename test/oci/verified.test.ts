@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 
 import { digestOf } from "../../src/oci/digest.ts";
 import { type Checkpoint, HELD_BACK_BYTES, verified } from "../../src/oci/verified.ts";
-import { seededBytes } from "../support/images-content.ts";
+import { seededBytes } from "../support/images/content.ts";
 import { readAll, reusing } from "../support/port.ts";
 
 const SIZE = 300_000;

@@ -4,13 +4,13 @@ import { describe, expect, test } from "vitest";
 
 import { openCluster } from "../../src/openshift/cluster.ts";
 import { makeAuthority } from "../support/certificates.ts";
-import { leastPrivilege } from "../support/cluster-access.ts";
-import { clusterClient } from "../support/cluster-client.ts";
-import { startCluster } from "../support/cluster.ts";
-import { SILENT } from "../support/registry-client.ts";
-import { reset } from "../support/registry-connection-faults.ts";
-import { html, normally, status } from "../support/registry-faults.ts";
-import type { Fault } from "../support/registry-rules.ts";
+import { leastPrivilege } from "../support/cluster/access.ts";
+import { clusterClient } from "../support/cluster/client.ts";
+import { startCluster } from "../support/cluster/cluster.ts";
+import { SILENT } from "../support/registry/client.ts";
+import { reset } from "../support/registry/connection-faults.ts";
+import { html, normally, status } from "../support/registry/faults.ts";
+import type { Fault } from "../support/registry/rules.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const STREAMS = "/apis/image.openshift.io/v1/namespaces/mirror/imagestreams";

@@ -2,12 +2,12 @@ import { describe, expect, test } from "vitest";
 
 import type { Digest } from "../../src/oci/digest.ts";
 import { importImages, type ImportTag } from "../../src/openshift/import.ts";
-import { type ClusterClient, clusterClient } from "../support/cluster-client.ts";
-import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster.ts";
-import { buildImage, pushTo } from "../support/images.ts";
-import { altered, rateLimited, status } from "../support/registry-faults.ts";
-import type { Fault } from "../support/registry-rules.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+import { type ClusterClient, clusterClient } from "../support/cluster/client.ts";
+import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster/cluster.ts";
+import { buildImage, pushTo } from "../support/images/images.ts";
+import { altered, rateLimited, status } from "../support/registry/faults.ts";
+import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
+import type { Fault } from "../support/registry/rules.ts";
 
 const STREAM = { namespace: "mirror", name: "app" };
 const ABSENT: Digest = `sha256:${"0429".repeat(16)}`;

@@ -5,10 +5,10 @@ import { describe, expect, test } from "vitest";
 
 import { openCluster } from "../../src/openshift/cluster.ts";
 import { accessOfKubeconfig } from "../../src/openshift/kubeconfig.ts";
-import { startCluster } from "../support/cluster.ts";
-import { SILENT } from "../support/registry-client.ts";
-import { json } from "../support/registry-wire.ts";
-import { startRegistry } from "../support/registry.ts";
+import { startCluster } from "../support/cluster/cluster.ts";
+import { SILENT } from "../support/registry/client.ts";
+import { startRegistry } from "../support/registry/registry.ts";
+import { json } from "../support/registry/wire.ts";
 import { makeCertificates } from "../support/servers.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 

@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 
 import { OWNERSHIP_ANNOTATION, type OwnedTag } from "../../src/openshift/ownership.ts";
 import type { Claim, Published, Streams } from "../../src/openshift/streams.ts";
-import { clusterClient } from "../support/cluster-client.ts";
-import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster.ts";
-import { doing, status } from "../support/registry-faults.ts";
+import { clusterClient } from "../support/cluster/client.ts";
+import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster/cluster.ts";
+import { doing, status } from "../support/registry/faults.ts";
 
 const STREAM = { namespace: "mirror", name: "app" };
 const DIGEST = `sha256:${"a".repeat(64)}` as const;

@@ -2,12 +2,12 @@ import { describe, expect, test } from "vitest";
 
 import type { Streams } from "../../src/openshift/streams.ts";
 import { type StreamNews, watchStreams } from "../../src/openshift/watch.ts";
-import { clusterClient } from "../support/cluster-client.ts";
-import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster.ts";
+import { clusterClient } from "../support/cluster/client.ts";
+import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster/cluster.ts";
 import { until } from "../support/daemon-scene.ts";
-import { reset } from "../support/registry-connection-faults.ts";
-import { status } from "../support/registry-faults.ts";
-import type { Fault } from "../support/registry-rules.ts";
+import { reset } from "../support/registry/connection-faults.ts";
+import { status } from "../support/registry/faults.ts";
+import type { Fault } from "../support/registry/rules.ts";
 
 const WATCH = { method: "GET", path: /\/imagestreams\?.*watch=/ };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import type { Mirror, PruneRules } from "../../src/config/config.ts";
-import { failureOf, SyncError } from "../../src/lib/error.ts";
+import { failureOf, TagferryError } from "../../src/lib/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import {
   type Action,
@@ -18,7 +18,7 @@ const NOW = new Date("2026-06-10T00:00:00Z");
 const ONE: Digest = `sha256:${"1".repeat(64)}`;
 const TWO: Digest = `sha256:${"2".repeat(64)}`;
 const DAY_MS = 86_400_000;
-const FAILURE = failureOf(new SyncError("REGISTRY_UNAVAILABLE", "no answer"));
+const FAILURE = failureOf(new TagferryError("REGISTRY_UNAVAILABLE", "no answer"));
 
 const wants = (tag: string, digest: Digest = ONE): DesiredTag => ({
   kind: "resolved",

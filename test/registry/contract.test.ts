@@ -1,9 +1,9 @@
 import { pino } from "pino";
 
-import { inProcessAllowance } from "../../src/oci/allowance.ts";
+import { inProcessRateLimit } from "../../src/oci/rate-limit.ts";
 import { type Registry, openRegistry } from "../../src/registry/registry.ts";
-import type { RegistryOptions } from "../support/registry.ts";
-import { startRegistry } from "../support/registry.ts";
+import type { RegistryOptions } from "../support/registry/registry.ts";
+import { startRegistry } from "../support/registry/registry.ts";
 import { startDockerRegistry } from "../support/servers.ts";
 import { type OpenStore, storeContract } from "../support/store-contract.ts";
 
@@ -37,7 +37,7 @@ function client(host: string): Registry {
     plainHttp: true,
     tokenRealms: [],
     credentials: async () => undefined,
-    allowance: inProcessAllowance(() => ({ connections: 8 })),
+    rateLimit: inProcessRateLimit(() => ({ connections: 8 })),
     proxy: () => undefined,
     log: pino({ level: "silent" }),
     retry: { attempts: 2, baseMs: 1, capMs: 1 },

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { AuthorizationV1Api, CoreV1Api, CustomObjectsApi, KubeConfig, Watch } from "@kubernetes/client-node";
 import { describe, expect, test } from "vitest";
 
-import { leastPrivilege } from "../support/cluster-access.ts";
-import { apiOf, registryOf } from "../support/cluster-ask.ts";
-import type { ImageStream } from "../support/cluster-objects.ts";
-import { addEvent, type NewEvent } from "../support/cluster-stream-events.ts";
-import { startCluster, type TestCluster } from "../support/cluster.ts";
-import { buildImage, buildIndex, pushTo } from "../support/images.ts";
-import { status } from "../support/registry-faults.ts";
+import { leastPrivilege } from "../support/cluster/access.ts";
+import { apiOf, registryOf } from "../support/cluster/ask.ts";
+import { startCluster, type TestCluster } from "../support/cluster/cluster.ts";
+import type { ImageStream } from "../support/cluster/objects.ts";
+import { addEvent, type NewEvent } from "../support/cluster/stream-events.ts";
+import { buildImage, buildIndex, pushTo } from "../support/images/images.ts";
+import { status } from "../support/registry/faults.ts";
 import { skopeo, startDockerRegistry } from "../support/servers.ts";
 
 const A = `sha256:${"a".repeat(64)}`;

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 
-import { apiOf } from "../support/cluster-ask.ts";
-import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster.ts";
-import { buildImage, buildIndex, pushTo } from "../support/images.ts";
-import { registryError, status } from "../support/registry-faults.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+import { apiOf } from "../support/cluster/ask.ts";
+import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster/cluster.ts";
+import { buildImage, buildIndex, pushTo } from "../support/images/images.ts";
+import { registryError, status } from "../support/registry/faults.ts";
+import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
 
 type Both = { cluster: TestCluster; upstream: TestRegistry } & AsyncDisposable;
 

@@ -2,12 +2,12 @@ import { describe, expect, test } from "vitest";
 
 import { DOCKER_LIST, MANIFEST_ACCEPT, OCI_INDEX, OCI_MANIFEST } from "../../src/oci/media-type.ts";
 import { errorCode } from "../support/ask.ts";
-import { leastPrivilege } from "../support/cluster-access.ts";
-import { apiOf, registryOf } from "../support/cluster-ask.ts";
-import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster.ts";
-import type { BuiltImage } from "../support/images-manifest.ts";
-import { buildImage, buildIndex, pushTo } from "../support/images.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+import { leastPrivilege } from "../support/cluster/access.ts";
+import { apiOf, registryOf } from "../support/cluster/ask.ts";
+import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster/cluster.ts";
+import { buildImage, buildIndex, pushTo } from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
+import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
 
 const STRATEGIC = "application/strategic-merge-patch+json";
 const MERGE = "application/merge-patch+json";

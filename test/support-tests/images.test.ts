@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 
 import { digestOf } from "../../src/oci/digest.ts";
 import { attestedDigest, parseManifest } from "../../src/oci/manifest.ts";
-import { buildLayer } from "../support/images-content.ts";
+import { buildLayer } from "../support/images/content.ts";
 import {
   allBlobs,
   allManifests,
@@ -18,7 +18,7 @@ import {
   cosignTag,
   signCosign,
   withReferrers,
-} from "../support/images.ts";
+} from "../support/images/images.ts";
 
 test.for([
   ["an image", buildImage()],

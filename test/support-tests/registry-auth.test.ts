@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 
 import { ask, errorCode, type Reply } from "../support/ask.ts";
-import type { AuthOptions } from "../support/registry-auth.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+import type { AuthOptions } from "../support/registry/auth.ts";
+import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
 
 const USER = { username: "ferry", password: "correct-horse" };
 const BASIC = `Basic ${Buffer.from(`${USER.username}:${USER.password}`).toString("base64")}`;

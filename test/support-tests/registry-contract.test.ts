@@ -10,8 +10,8 @@ import {
   OCI_MANIFEST,
 } from "../../src/oci/media-type.ts";
 import { ask, errorCode, type Reply } from "../support/ask.ts";
-import { DOCKER_REGISTRY } from "../support/registry-behaviour.ts";
-import { startRegistry } from "../support/registry.ts";
+import { DOCKER_REGISTRY } from "../support/registry/behaviour.ts";
+import { startRegistry } from "../support/registry/registry.ts";
 import { startDockerRegistry } from "../support/servers.ts";
 
 const LAYER = Buffer.from("0123456789");

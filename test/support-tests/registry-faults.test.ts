@@ -20,7 +20,7 @@ import {
   reset,
   stall,
   unsolicited,
-} from "../support/registry-connection-faults.ts";
+} from "../support/registry/connection-faults.ts";
 import {
   acceptsEverything,
   afterwards,
@@ -39,9 +39,9 @@ import {
   shortBody,
   status,
   together,
-} from "../support/registry-faults.ts";
-import type { Fault } from "../support/registry-rules.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+} from "../support/registry/faults.ts";
+import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
+import type { Fault } from "../support/registry/rules.ts";
 
 const BLOB = Buffer.from("0123456789".repeat(100));
 

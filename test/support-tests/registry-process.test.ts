@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { ask } from "../support/ask.ts";
-import { startRegistryProcess } from "../support/registry-process.ts";
+import { startRegistryProcess } from "../support/registry/process.ts";
 
 test("a registry in another process answers, tells its ledger and dies when it is killed", async () => {
   await using registry = await startRegistryProcess({ behaviour: { referrersApi: false } });

@@ -7,9 +7,9 @@ import { OCI_EMPTY, OCI_INDEX, OCI_MANIFEST } from "../../src/oci/media-type.ts"
 import { ask, errorCode, type Reply } from "../support/ask.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { overlappingUploads, peakRequests, uploadSpans } from "../support/ledger.ts";
-import type { Behaviour } from "../support/registry-behaviour.ts";
-import { refusal } from "../support/registry-wire.ts";
-import { startRegistry, type TestRegistry } from "../support/registry.ts";
+import type { Behaviour } from "../support/registry/behaviour.ts";
+import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
+import { refusal } from "../support/registry/wire.ts";
 
 const EMPTY = Buffer.from("{}");
 

@@ -7,9 +7,9 @@ import { describe, expect, test } from "vitest";
 import { digestOf } from "../../src/oci/digest.ts";
 import { ask } from "../support/ask.ts";
 import { makeAuthority } from "../support/certificates.ts";
-import { buildIndex, pushTo } from "../support/images.ts";
-import { status } from "../support/registry-faults.ts";
-import { startRegistry } from "../support/registry.ts";
+import { buildIndex, pushTo } from "../support/images/images.ts";
+import { status } from "../support/registry/faults.ts";
+import { startRegistry } from "../support/registry/registry.ts";
 import { makeCertificates, PASSWORD, skopeo, startDockerRegistry, USERNAME } from "../support/servers.ts";
 
 const CREDENTIALS = `${USERNAME}:${PASSWORD}`;

@@ -1,7 +1,7 @@
 import { copyImage, type CopyOptions } from "../../src/copy/copy.ts";
 import type { CopyEvent } from "../../src/copy/events.ts";
-import type { CopySummary } from "../../src/copy/tally.ts";
-import { asSyncError, type SyncError } from "../../src/lib/error.ts";
+import type { CopySummary } from "../../src/copy/summary.ts";
+import { asTagferryError, type TagferryError } from "../../src/lib/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
 import type { ImageSource, ImageTarget } from "../../src/oci/store.ts";
@@ -28,10 +28,10 @@ export async function copied(
 }
 
 /** The failure of a copy that has to fail. */
-export async function failureOfCopy(copying: Promise<unknown>): Promise<SyncError> {
+export async function failureOfCopy(copying: Promise<unknown>): Promise<TagferryError> {
   const ended = await copying.then(
     () => "done",
-    (error: unknown) => asSyncError(error),
+    (error: unknown) => asTagferryError(error),
   );
   if (typeof ended === "string") throw new Error("the copy should have failed");
   return ended;

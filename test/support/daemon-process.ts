@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
-import { loadConfig } from "../../src/config/load.ts";
-import { checkSchedules } from "../../src/daemon/cron.ts";
+import { loadConfig } from "../../src/config/file/load.ts";
 import { openDaemon } from "../../src/daemon/daemon.ts";
+import { checkSchedules } from "../../src/daemon/triggers/cron.ts";
 import { openLog } from "../../src/lib/log.ts";
 import { checkTagRules } from "../../src/plan/patterns.ts";
 

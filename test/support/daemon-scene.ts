@@ -1,13 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 
-import { loadConfig } from "../../src/config/load.ts";
-import { checkSchedules } from "../../src/daemon/cron.ts";
+import { loadConfig } from "../../src/config/file/load.ts";
 import { type Daemon, type DaemonOptions, openDaemon } from "../../src/daemon/daemon.ts";
+import { checkSchedules } from "../../src/daemon/triggers/cron.ts";
 import { checkTagRules } from "../../src/plan/patterns.ts";
-import { startCluster, type ClusterOptions, type TestCluster } from "./cluster.ts";
-import { SILENT } from "./registry-client.ts";
-import { startRegistry, type TestRegistry } from "./registry.ts";
+import { startCluster, type ClusterOptions, type TestCluster } from "./cluster/cluster.ts";
+import { SILENT } from "./registry/client.ts";
+import { startRegistry, type TestRegistry } from "./registry/registry.ts";
 import { steppedCron, type SteppedCron } from "./stepped-cron.ts";
 import { temporaryDirectory } from "./temporary.ts";
 

@@ -5,7 +5,7 @@ import { link, mkdir, symlink, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 
-import type { Layer } from "./images-content.ts";
+import type { Layer } from "./images/content.ts";
 import type { TemporaryDirectory } from "./temporary.ts";
 
 const run = promisify(execFile);

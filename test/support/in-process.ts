@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from "node:fs/promises";
 
-import { loadConfig } from "../../src/config/load.ts";
-import { checkSchedules } from "../../src/daemon/cron.ts";
+import { loadConfig } from "../../src/config/file/load.ts";
+import { checkSchedules } from "../../src/daemon/triggers/cron.ts";
 import { checkTagRules } from "../../src/plan/patterns.ts";
 import { openContext } from "../../src/sync/context.ts";
 import type { Outcome, Report } from "../../src/sync/report.ts";
 import { syncMirrors } from "../../src/sync/sync.ts";
-import { SILENT } from "./registry-client.ts";
+import { SILENT } from "./registry/client.ts";
 import type { TemporaryDirectory } from "./temporary.ts";
 
 export type InProcessOptions = {

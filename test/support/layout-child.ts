@@ -1,6 +1,6 @@
 import { openLayout } from "../../src/layout/layout.ts";
 import { failureOf } from "../../src/lib/error.ts";
-import { buildImage } from "./images.ts";
+import { buildImage } from "./images/images.ts";
 import { pushBuilt } from "./port.ts";
 
 /**

@@ -1,9 +1,9 @@
-import { SyncError } from "../../src/lib/error.ts";
+import { TagferryError } from "../../src/lib/error.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { type Digest, encodedOf, isDigest } from "../../src/oci/digest.ts";
 import { type Manifest, parseManifest } from "../../src/oci/manifest.ts";
 import type {
-  BlobPlaced,
+  BlobPushed,
   Content,
   OpenContent,
   ImageSource,
@@ -13,8 +13,8 @@ import type {
   TargetCapabilities,
 } from "../../src/oci/store.ts";
 import { verified } from "../../src/oci/verified.ts";
-import type { BuiltImage } from "./images-manifest.ts";
-import { allBlobs, allManifests } from "./images.ts";
+import { allBlobs, allManifests } from "./images/images.ts";
+import type { BuiltImage } from "./images/manifest.ts";
 
 /** One question or one write, in the order in which they came. */
 export type Call = {
@@ -172,12 +172,12 @@ function reader(state: State, spoiled: Map<Digest, Uint8Array[]>): ImageSource {
       await call({ operation: "manifest", reference }, signal);
       const manifest = find(reference);
       if (manifest) return manifest;
-      throw new SyncError("MANIFEST_UNKNOWN", `${name} has no ${reference}`);
+      throw new TagferryError("MANIFEST_UNKNOWN", `${name} has no ${reference}`);
     },
     async *blob({ digest }, { fromBytes = 0, signal } = {}) {
       await call({ operation: "blob", reference: digest }, signal);
       const bytes = spoiled.get(digest)?.shift() ?? blobs.get(digest);
-      if (!bytes) throw new SyncError("BLOB_UNKNOWN", `${name} has no ${digest}`);
+      if (!bytes) throw new TagferryError("BLOB_UNKNOWN", `${name} has no ${digest}`);
       for (let at = fromBytes; at < bytes.length; at += 10_000) {
         signal?.throwIfAborted();
         yield bytes.subarray(at, at + 10_000);
@@ -220,7 +220,7 @@ function writer(
     descriptor: Descriptor,
     open: OpenContent,
     { signal, onBytes }: PushBlobOptions,
-  ): Promise<BlobPlaced> {
+  ): Promise<BlobPushed> {
     const { digest, size } = descriptor;
     await call({ operation: "pushBlob", reference: digest }, signal);
     const chunks: Buffer[] = [];
@@ -241,7 +241,7 @@ function writer(
       if (believed.has(digest)) return { how: "present", bytes: 0 };
       await call({ operation: "look", reference: digest }, options.signal);
       const mountable = pool.get(digest);
-      const placed: BlobPlaced = blobs.has(digest)
+      const placed: BlobPushed = blobs.has(digest)
         ? { how: "present", bytes: 0 }
         : mountable
           ? { how: "mounted", bytes: 0 }
@@ -254,13 +254,13 @@ function writer(
       const { descriptor } = manifest;
       await call({ operation: "pushManifest", reference: descriptor.digest, tag }, signal);
       if (capabilities.indexNeedsPlatforms && manifest.children.some(({ platform }) => !platform))
-        throw new SyncError("TARGET_REJECTED", `${name}: platform required`);
+        throw new TagferryError("TARGET_REJECTED", `${name}: platform required`);
       const lacking = [
         ...manifest.blobs.filter(({ digest }) => !blobs.has(digest)),
         ...(capabilities.sparseIndex ? [] : manifest.children.filter(({ digest }) => !manifests.has(digest))),
       ];
       if (lacking.length > 0)
-        throw new SyncError("TARGET_BLOB_UNKNOWN", `${name} lacks ${lacking[0]?.digest}`);
+        throw new TagferryError("TARGET_BLOB_UNKNOWN", `${name} lacks ${lacking[0]?.digest}`);
       manifests.set(descriptor.digest, manifest);
       if (tag !== undefined) tags.set(tag, descriptor.digest);
     },

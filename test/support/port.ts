@@ -2,7 +2,7 @@ import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { type Manifest, parseManifest } from "../../src/oci/manifest.ts";
 import type { Content, ImageTarget } from "../../src/oci/store.ts";
-import type { BuiltImage, BuiltManifest } from "./images-manifest.ts";
+import type { BuiltImage, BuiltManifest } from "./images/manifest.ts";
 
 export const OCTETS = "application/octet-stream";
 

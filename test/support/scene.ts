@@ -1,5 +1,5 @@
-import { startCluster, type ClusterOptions, type TestCluster } from "./cluster.ts";
-import { startRegistry, type TestRegistry } from "./registry.ts";
+import { startCluster, type ClusterOptions, type TestCluster } from "./cluster/cluster.ts";
+import { startRegistry, type TestRegistry } from "./registry/registry.ts";
 import { type Run, tagferry, writeConfig } from "./tagferry.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "./temporary.ts";
 

@@ -10,8 +10,8 @@ import { promisify } from "node:util";
 
 import { type Certificate, makeCertificates } from "./certificates.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
-import { openRules, type Rules } from "./registry-rules.ts";
-import { listen } from "./registry.ts";
+import { listen } from "./registry/registry.ts";
+import { openRules, type Rules } from "./registry/rules.ts";
 import { type Grants, tokenEndpoint, type TokenServerOptions } from "./token-server.ts";
 
 export { makeCertificates };

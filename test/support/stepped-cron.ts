@@ -1,6 +1,6 @@
 import type { Schedule } from "../../src/config/config.ts";
-import { type Cron, missedSince, nodeCron } from "../../src/daemon/cron.ts";
-import { SILENT } from "./registry-client.ts";
+import { type Cron, missedSince, nodeCron } from "../../src/daemon/triggers/cron.ts";
+import { SILENT } from "./registry/client.ts";
 
 export type SteppedCron = Cron & {
   /** Makes the time pass, minute by minute: what is due is told in its order. */

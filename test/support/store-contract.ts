@@ -1,10 +1,9 @@
 import { describe, expect, test } from "vitest";
 
-import { asSyncError, SyncError } from "../../src/lib/error.ts";
+import { asTagferryError, TagferryError } from "../../src/lib/error.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import type { Content, ImageSource, ImageTarget } from "../../src/oci/store.ts";
-import { seededBytes } from "./images-content.ts";
-import type { BuiltImage } from "./images-manifest.ts";
+import { seededBytes } from "./images/content.ts";
 import {
   allBlobs,
   buildArtifact,
@@ -16,7 +15,8 @@ import {
   cosignTag,
   signCosign,
   withReferrers,
-} from "./images.ts";
+} from "./images/images.ts";
+import type { BuiltImage } from "./images/manifest.ts";
 import { describing, OCTETS, parsed, pushBuilt, readAll, reusing } from "./port.ts";
 
 /** An empty place, and its two sides. What is written to the one is read from the other. */
@@ -335,7 +335,7 @@ function abortContract(open: Open): void {
 
 async function* breaking(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
   yield* reusing(bytes);
-  throw new SyncError("STALLED", "the source fell silent");
+  throw new TagferryError("STALLED", "the source fell silent");
 }
 
 /** Gives half of the bytes; then all is aborted, and it ends as every source does. */
@@ -356,6 +356,6 @@ async function referringTo(source: ImageSource, digest: Digest): Promise<Digest[
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => "done",
-    (error: unknown) => asSyncError(error).code,
+    (error: unknown) => asTagferryError(error).code,
   );
 }

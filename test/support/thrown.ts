@@ -1,11 +1,11 @@
-import { isSyncError, type SyncError } from "../../src/lib/error.ts";
+import { isTagferryError, type TagferryError } from "../../src/lib/error.ts";
 
 /** The SyncError that `task` throws; anything else it does fails the test. */
-export function thrownBy(task: () => unknown): SyncError {
+export function thrownBy(task: () => unknown): TagferryError {
   try {
     task();
   } catch (error) {
-    if (isSyncError(error)) return error;
+    if (isTagferryError(error)) return error;
     throw error;
   }
   throw new Error("nothing was thrown");

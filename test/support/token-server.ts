@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 
-import { type Answer, json, readAll, refusal, type RegistryRequest } from "./registry-wire.ts";
+import { type Answer, json, readAll, refusal, type RegistryRequest } from "./registry/wire.ts";
 
 /** What a token allows: repository to actions. */
 export type Grants = ReadonlyMap<string, ReadonlySet<string>>;

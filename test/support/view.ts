@@ -1,7 +1,7 @@
 import { EventEmitter, on } from "node:events";
 
-import type { DaemonEvent, Run, TagRecord } from "../../src/daemon/record.ts";
-import type { DaemonView, Health, MirrorStatus, Observation } from "../../src/daemon/view.ts";
+import type { DaemonEvent, Run, TagRecord } from "../../src/daemon/records/record-types.ts";
+import type { DaemonView, Health, MirrorStatus, Observation } from "../../src/daemon/view/view.ts";
 import type { Failure } from "../../src/lib/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 
@@ -29,7 +29,7 @@ export type MemoryView = DaemonView & {
 
 export type Asked =
   | { readonly kind: "sync" | "pause" | "resume" | "retry"; readonly mirror: string; readonly by: string }
-  | ({ readonly kind: "hint" } & Parameters<DaemonView["hint"]>[0]);
+  | ({ readonly kind: "hint" } & Parameters<DaemonView["pushNotice"]>[0]);
 
 export function memoryView(): MemoryView {
   const known = new Map<string, { status: MirrorStatus; tags: readonly TagRecord[]; runs: readonly Run[] }>();
@@ -99,7 +99,7 @@ export function memoryView(): MemoryView {
     pause: (name, by) => note("pause", name, by),
     resume: (name, by) => note("resume", name, by),
     retry: (name, by) => note("retry", name, by),
-    async hint(pushed) {
+    async pushNotice(pushed) {
       if (failing) throw failing;
       asked.push({ kind: "hint", ...pushed });
       return [];
@@ -122,7 +122,7 @@ export function goodHealth(): Health {
     jobs: { waiting: 3, active: 2, delayed: 1 },
     workers: 4,
     streamWatches: [{ namespace: "web", kind: "watching", since: ago(7_200) }],
-    allowances: [
+    rateLimits: [
       { registry: "docker.io", connections: 6, inUse: 2, requestsPerSecond: 5, pullsLeft: 71 },
       { registry: "quay.io", connections: 8, inUse: 0 },
     ],

@@ -1,5 +1,5 @@
 import { openWeb, type Web, type WebOptions } from "../../src/web/server.ts";
-import { SILENT } from "./registry-client.ts";
+import { SILENT } from "./registry/client.ts";
 import { type MemoryView, memoryView } from "./view.ts";
 
 export const TOKEN = "correct-horse-battery-staple";

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { openWeb } from "../../src/web/server.ts";
 import { ask } from "../support/ask.ts";
 import { openDaemonScene, until } from "../support/daemon-scene.ts";
-import { buildImage, pushTo } from "../support/images.ts";
-import { SILENT } from "../support/registry-client.ts";
+import { buildImage, pushTo } from "../support/images/images.ts";
+import { SILENT } from "../support/registry/client.ts";
 import { TOKEN } from "../support/web.ts";
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}`, "content-type": "application/json" });

@@ -120,7 +120,7 @@ test("counts what is observed", async () => {
   expect(values.get('tagferry_tag_freshness_seconds_bucket{le="15"}')).toBe(1);
 });
 
-test("shows queue, allowances, configuration and Redis", async () => {
+test("shows queue, rateLimits, configuration and Redis", async () => {
   await using web = await openTestWeb();
   const before = await scrape(web);
   expect(before.values.get('tagferry_jobs{state="waiting"}')).toBe(3);

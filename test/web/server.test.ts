@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 
 import { openWeb } from "../../src/web/server.ts";
 import { ask } from "../support/ask.ts";
-import { SILENT } from "../support/registry-client.ts";
+import { SILENT } from "../support/registry/client.ts";
 import { freshMirror, memoryView } from "../support/view.ts";
 import { openTestWeb, TOKEN } from "../support/web.ts";
 

@@ -3,10 +3,10 @@ import { writeFile } from "node:fs/promises";
 import { expect } from "vitest";
 
 import { readOwnership } from "../../../src/openshift/ownership.ts";
-import { startCluster, type TestCluster } from "../../support/cluster.ts";
-import { buildImage, pushTo } from "../../support/images.ts";
+import { startCluster, type TestCluster } from "../../support/cluster/cluster.ts";
+import { buildImage, pushTo } from "../../support/images/images.ts";
 import { outcomesOf, syncWith } from "../../support/in-process.ts";
-import { startRegistry } from "../../support/registry.ts";
+import { startRegistry } from "../../support/registry/registry.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../../support/temporary.ts";
 import type { KeyTests } from "../keys.test.ts";
 

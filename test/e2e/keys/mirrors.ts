@@ -1,10 +1,10 @@
 import { expect } from "vitest";
 
-import { startCluster } from "../../support/cluster.ts";
+import { startCluster } from "../../support/cluster/cluster.ts";
 import { openDaemonScene, until } from "../../support/daemon-scene.ts";
-import { buildImage, buildIndex, pushTo, signCosign } from "../../support/images.ts";
+import { buildImage, buildIndex, pushTo, signCosign } from "../../support/images/images.ts";
 import { outcomesOf, syncWith } from "../../support/in-process.ts";
-import { startRegistry, type TestRegistry } from "../../support/registry.ts";
+import { startRegistry, type TestRegistry } from "../../support/registry/registry.ts";
 import { steppedCron } from "../../support/stepped-cron.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import type { KeyTests } from "../keys.test.ts";

@@ -3,11 +3,11 @@ import { readFile, writeFile } from "node:fs/promises";
 import { expect } from "vitest";
 
 import { makeCertificates } from "../../support/certificates.ts";
-import { buildImage, pushTo } from "../../support/images.ts";
+import { buildImage, pushTo } from "../../support/images/images.ts";
 import { outcomesOf, syncWith } from "../../support/in-process.ts";
 import { peakRequests } from "../../support/ledger.ts";
-import { delay } from "../../support/registry-connection-faults.ts";
-import { startRegistry, type RegistryOptions, type TestRegistry } from "../../support/registry.ts";
+import { delay } from "../../support/registry/connection-faults.ts";
+import { startRegistry, type RegistryOptions, type TestRegistry } from "../../support/registry/registry.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../../support/temporary.ts";
 import type { KeyTests } from "../keys.test.ts";
 

@@ -1,8 +1,8 @@
 import { expect } from "vitest";
 
-import { buildImage, pushTo } from "../../support/images.ts";
+import { buildImage, pushTo } from "../../support/images/images.ts";
 import { outcomesOf, syncWith } from "../../support/in-process.ts";
-import { startRegistry } from "../../support/registry.ts";
+import { startRegistry } from "../../support/registry/registry.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import type { KeyTests } from "../keys.test.ts";
 

@@ -1,0 +1,70 @@
+import { copyImage } from "../../copy/copy.ts";
+import { TagferryError } from "../../lib/error.ts";
+import { parsePlatform } from "../../oci/platform.ts";
+import { formatLocation } from "../../oci/reference.ts";
+import type { CommonFlags, Process } from "../cli.ts";
+import { type ImageArgument, parseImageArgument } from "../image-argument.ts";
+import { contextOf, readConfigIfAny } from "../run.ts";
+import { print } from "../terminal/output.ts";
+import { formatBytes } from "../terminal/units.ts";
+import { watchCopy } from "../terminal/watch.ts";
+
+type CopyFlags = CommonFlags & { readonly platform?: readonly string[]; readonly referrers: boolean };
+type Arguments = { readonly source: string; readonly target: string };
+
+/** Copies one image, with everything that refers to it. */
+export async function copyCommand(texts: Arguments, flags: CopyFlags, process: Process): Promise<number> {
+  const from = parseImageArgument(texts.source, process);
+  const to = parseImageArgument(texts.target, process);
+  if (to.digest !== undefined)
+    throw new TagferryError("USAGE", `the target ${texts.target} has a digest`, {
+      allowed: "a tag, or none: the source's",
+    });
+  const platforms = flags.platform?.map(parsePlatform);
+  const config = await readConfigIfAny(flags, process);
+  await using context = contextOf(config, flags, process);
+  const { signal } = process;
+  const source = await context.source(from.place);
+  const target = await context.target(to.place);
+  const reference = from.digest ?? from.tag ?? "latest";
+  const image = await source.resolve(reference, { signal });
+  if (!image)
+    throw new TagferryError("MANIFEST_UNKNOWN", `${source.name} has no ${reference}`, {
+      where: texts.source,
+    });
+  const tag = to.tag ?? from.tag ?? (from.digest === undefined ? "latest" : undefined);
+  const moved = await (async () => {
+    using watching = watchCopy(texts.target, flags, process);
+    const copying = copyImage(image, source, target, {
+      ...(tag === undefined ? {} : { tag }),
+      ...(platforms ? { platforms } : {}),
+      referrers: flags.referrers,
+      lease: context.lease,
+      signal,
+    });
+    for (let step = await copying.next(); ; step = await copying.next()) {
+      if (step.done) return step.value;
+      watching.event(step.value);
+    }
+  })();
+  const record = {
+    source: nameOf(from, reference),
+    target: nameOf(to, tag ?? image.digest),
+    digest: image.digest,
+    moved,
+  };
+  const { blobs, referrers, bytes } = moved;
+  await print(
+    record,
+    () =>
+      `${record.target}  ${image.digest}\n` +
+      `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} there; ${referrers} referrers; ${formatBytes(bytes)}`,
+    flags,
+    process,
+  );
+  return 0;
+}
+
+function nameOf({ place }: ImageArgument, reference: string): string {
+  return `${formatLocation(place)}${reference.includes(":") ? "@" : ":"}${reference}`;
+}

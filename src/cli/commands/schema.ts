@@ -1,0 +1,7 @@
+import type { Process } from "../cli.ts";
+
+/** Prints the JSON Schema that `config/schema.json` holds. */
+export async function schemaCommand({ stdout }: Pick<Process, "stdout">): Promise<void> {
+  const { jsonSchema } = await import("../../config/file/schema.ts");
+  stdout.write(`${JSON.stringify(jsonSchema(), undefined, 2)}\n`);
+}

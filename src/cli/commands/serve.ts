@@ -1,0 +1,114 @@
+import type { Config, SecretSource } from "../../config/config.ts";
+import { openSecretFile } from "../../config/credentials/secret-file.ts";
+import { parseListen, isLoopback } from "../../config/daemon.ts";
+import { loadConfig } from "../../config/file/load.ts";
+import { type Daemon, openDaemon } from "../../daemon/daemon.ts";
+import { checkSchedules } from "../../daemon/triggers/cron.ts";
+import { TagferryError } from "../../lib/error.ts";
+import type { Log } from "../../lib/log.ts";
+import { checkTagRules } from "../../plan/patterns.ts";
+import { openWeb, type Web } from "../../web/server.ts";
+import { type CommonFlags, type Process, VERSION } from "../cli.ts";
+import { logOf, printWarnings } from "../run.ts";
+
+export type ServeFlags = CommonFlags & { readonly listen?: string; readonly workers?: string };
+
+const WORKERS_MAX = 256;
+
+/** Runs until it is told to stop: `serve` with schedules and the page, `worker` only works. */
+export async function serveCommand(
+  kind: "serve" | "worker",
+  flags: ServeFlags,
+  process: Process,
+): Promise<number> {
+  const log = logOf(flags, process);
+  const load = async (): ReturnType<typeof loadConfig> =>
+    loadConfig({
+      ...(flags.config === undefined ? {} : { file: flags.config }),
+      env: process.env,
+      directory: process.directory,
+      checks: [checkTagRules, checkSchedules],
+    });
+  const { config, warnings } = await load();
+  printWarnings(warnings, process.stderr);
+  if (kind === "worker" && !config.daemon.redis)
+    throw new TagferryError("CONFIG_REDIS", "a worker next to a daemon needs the Redis that both share", {
+      where: config.file,
+      found: "no daemon.redis",
+    });
+  const workers = workersOf(flags);
+  const daemon = await openDaemon({
+    load,
+    env: process.env,
+    log,
+    version: VERSION,
+    schedules: kind === "serve",
+    workers,
+  });
+  let web: Web | undefined;
+  try {
+    web = await openListener(kind, daemon, config, flags, log);
+    process.stderr.write(`tagferry ${kind} on ${web.url}\n`);
+    await aborted(process.signal);
+  } finally {
+    log.info({ graceMs: config.daemon.graceMs }, "stopping: what is under way may end");
+    await daemon.stop({ signal: AbortSignal.timeout(config.daemon.graceMs) });
+    await web?.[Symbol.asyncDispose]();
+  }
+  log.info("stopped");
+  return 0;
+}
+
+async function openListener(
+  kind: "serve" | "worker",
+  { view }: Daemon,
+  { daemon }: Config,
+  flags: ServeFlags,
+  log: Log,
+): Promise<Web> {
+  return openWeb({
+    view,
+    settings: listenOf(flags, daemon),
+    token: daemon.token && secretOf(daemon.token),
+    webhookSecret: daemon.webhookSecret && secretOf(daemon.webhookSecret),
+    log,
+    ...(kind === "worker" ? { only: "health" as const } : {}),
+  });
+}
+
+function listenOf({ listen: text }: ServeFlags, daemon: Config["daemon"]): Config["daemon"]["listen"] {
+  if (text === undefined) return daemon.listen;
+  const listen = parseListen(text);
+  if (!listen)
+    throw new TagferryError("CONFIG_LISTEN", `"${text}" is no address to listen on`, {
+      found: text,
+      allowed: "HOST:PORT",
+    });
+  if (!isLoopback(listen.host) && !daemon.token)
+    throw new TagferryError("CONFIG_LISTEN", `${text} can be reached from elsewhere, and there is no token`, {
+      found: text,
+      allowed: "127.0.0.1:PORT, or any address with daemon.tokenFile",
+    });
+  return listen;
+}
+
+function workersOf({ workers: text }: ServeFlags): number | undefined {
+  if (text === undefined) return undefined;
+  const workers = Number(text);
+  if (/^\d{1,3}$/.test(text) && workers <= WORKERS_MAX) return workers;
+  throw new TagferryError("USAGE", `--workers ${text} is no number of workers`, {
+    found: text,
+    allowed: `0 to ${WORKERS_MAX}`,
+  });
+}
+
+function secretOf(source: SecretSource): () => Promise<string> {
+  return source.kind === "file" ? openSecretFile(source.path) : async () => "";
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

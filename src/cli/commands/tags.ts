@@ -1,0 +1,65 @@
+import type { Cancellable } from "../../lib/cancel.ts";
+import { TagferryError } from "../../lib/error.ts";
+import { mapConcurrently } from "../../lib/limit.ts";
+import type { ImageSource, ListedTag } from "../../oci/store.ts";
+import type { CommonFlags, Process } from "../cli.ts";
+import { parseImageArgument } from "../image-argument.ts";
+import { contextOf, readConfigIfAny } from "../run.ts";
+import { print } from "../terminal/output.ts";
+import { table } from "../terminal/table.ts";
+
+const RESOLVE_CONCURRENCY = 16;
+
+type Row = {
+  readonly tag: string;
+  readonly digest?: string;
+  readonly mediaType?: string;
+  readonly pushedAt?: string;
+};
+
+/** Lists the tags of a repository or a layout with their digests: one HEAD a tag where the listing does not tell them. */
+export async function tagsCommand(
+  repository: string,
+  flags: CommonFlags & { readonly names: boolean },
+  process: Process,
+): Promise<number> {
+  const { place, tag, digest } = parseImageArgument(repository, process);
+  if (tag !== undefined || digest !== undefined)
+    throw new TagferryError("USAGE", `${repository} names one image`, {
+      allowed: "a repository: registry/repository, or oci:DIR",
+    });
+  const config = await readConfigIfAny(flags, process);
+  await using context = contextOf(config, flags, process);
+  const source = await context.source(place);
+  const listed = await Array.fromAsync(source.listing({ signal: process.signal }));
+  const rows = flags.names ? listed.map(rowOf) : await resolveAll(listed, source, process);
+  await print(
+    rows,
+    () => table(rows.map((row) => [row.tag, ...(flags.names ? [] : [row.digest ?? "", row.pushedAt ?? ""])])),
+    flags,
+    process,
+  );
+  return 0;
+}
+
+function rowOf({ tag, image, pushedAt }: ListedTag): Row {
+  return {
+    tag,
+    ...(image ? { digest: image.digest, mediaType: image.mediaType } : {}),
+    ...(pushedAt === undefined ? {} : { pushedAt }),
+  };
+}
+
+async function resolveAll(
+  listed: readonly ListedTag[],
+  source: ImageSource,
+  { signal }: Cancellable,
+): Promise<readonly Row[]> {
+  const rows = new Map<string, Row>();
+  const resolve = async (one: ListedTag): Promise<void> => {
+    const image = one.image ?? (await source.resolve(one.tag, { signal }));
+    if (image) rows.set(one.tag, rowOf({ ...one, image }));
+  };
+  for await (const _ of mapConcurrently(listed, RESOLVE_CONCURRENCY, resolve));
+  return listed.flatMap(({ tag }) => rows.get(tag) ?? []);
+}

@@ -1,7 +1,0 @@
-import type { Process } from "./cli.ts";
-
-/** Prints the JSON Schema that `config/schema.json` holds. */
-export async function schemaCommand({ stdout }: Pick<Process, "stdout">): Promise<void> {
-  const { jsonSchema } = await import("../config/schema.ts");
-  stdout.write(`${JSON.stringify(jsonSchema(), undefined, 2)}\n`);
-}

@@ -1,0 +1,25 @@
+import type { Failure } from "../../lib/error.ts";
+import { oneLine } from "../../lib/pretty.ts";
+
+/** A failure as a person reads it: code and message, then where, what was found, what is allowed, what to do next. */
+export function renderFailure({ code, message, next, details }: Failure): string {
+  const facts = [
+    ["where", details["where"]],
+    ["found", details["found"]],
+    ["allowed", details["allowed"]],
+    ["until", details["retryAt"]],
+    ["next", next],
+  ] as const;
+  const lines = facts.flatMap(([name, value]) => {
+    const text = plain(value);
+    return text === undefined || (name !== "next" && message.includes(text))
+      ? []
+      : [`  ${name.padEnd(8)} ${text}`];
+  });
+  return [`${code}  ${oneLine(message)}`, ...lines].join("\n");
+}
+
+function plain(value: unknown): string | undefined {
+  if (value === undefined || value === null || value === "") return undefined;
+  return oneLine(typeof value === "string" ? value : JSON.stringify(value), { maxLength: 600 });
+}

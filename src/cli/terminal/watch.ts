@@ -1,0 +1,66 @@
+import type { Mirror } from "../../config/config.ts";
+import type { CopyEvent } from "../../copy/events.ts";
+import { targetName } from "../../plan/plan.ts";
+import type { Watch } from "../../sync/apply.ts";
+import type { CommonFlags, Process } from "../cli.ts";
+import { openProgress, type Progress } from "./progress.ts";
+
+type Watching = Disposable & { readonly watch: Watch };
+
+/** Progress of a run on stderr: bars on a terminal, lines otherwise, nothing with --no-progress. */
+export function watchOnTerminal(
+  mirrors: readonly Mirror[],
+  { progress: wanted }: CommonFlags,
+  { stderr }: Process,
+): Watching {
+  if (!wanted) return { watch: {}, [Symbol.dispose]: () => {} };
+  const progress = openProgress({ stream: stderr, drawing: stderr.isTTY === true });
+  const targets = new Map(mirrors.map((mirror) => [mirror.name, targetName(mirror.target)]));
+  const nameOf = ({ mirror, tag }: { readonly mirror: string; readonly tag: string }): string =>
+    `${targets.get(mirror) ?? mirror}:${tag}`;
+  return {
+    watch: {
+      begin: (change) => progress.begin(nameOf(change)),
+      copying: (change, event) => tell(progress, nameOf(change), event),
+      outcome(outcome) {
+        if (outcome.kind === "copied" || outcome.kind === "imported")
+          progress.end(nameOf(outcome), `${outcome.kind} ${nameOf(outcome)}`);
+        else if (outcome.kind === "failed")
+          progress.end(nameOf(outcome), `failed ${nameOf(outcome)}: ${outcome.failure.code}`);
+      },
+    },
+    [Symbol.dispose]: () => progress[Symbol.dispose](),
+  };
+}
+
+/** Progress of one copy. */
+export function watchCopy(
+  image: string,
+  { progress: wanted }: CommonFlags,
+  { stderr }: Process,
+): Disposable & { event(event: CopyEvent): void } {
+  if (!wanted) return { event: () => {}, [Symbol.dispose]: () => {} };
+  const progress = openProgress({ stream: stderr, drawing: stderr.isTTY === true });
+  progress.begin(image);
+  return {
+    event: (event) => tell(progress, image, event),
+    [Symbol.dispose]: () => progress[Symbol.dispose](),
+  };
+}
+
+function tell(progress: Progress, image: string, event: CopyEvent): void {
+  switch (event.kind) {
+    case "planned":
+      return progress.planned(image, event.bytes);
+    case "bytes":
+      return progress.advance(image, event.bytes);
+    case "blob":
+      // what was there or mounted is done without a byte
+      return event.how === "pushed" ? undefined : progress.advance(image, event.descriptor.size);
+    case "manifest":
+    case "healed":
+    case "notCarried":
+    case "foreign":
+      return undefined;
+  }
+}

@@ -1,0 +1,273 @@
+import { createHash } from "node:crypto";
+import { open } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+
+import { type Failure, TagferryError } from "../../lib/error.ts";
+import { isTagferryError } from "../../lib/error.ts";
+import { parseRegistry } from "../../oci/reference.ts";
+import { checkMirrors } from "../check.ts";
+import type { ClusterSettings, Config } from "../config.ts";
+import { readDaemon } from "../daemon.ts";
+import { readMirrors } from "../mirrors.ts";
+import { readRegistries } from "../registries.ts";
+import { type Environment, replaceVariables } from "./environment.ts";
+import { keysAt } from "./keys.ts";
+import type { Problem } from "./problems.ts";
+import { fileSchema, type FileShape } from "./schema.ts";
+import { problemsOfShape } from "./shape.ts";
+import { type Path, readYaml, type YamlFile } from "./yaml.ts";
+
+/** A problem that only an upper layer can see: a pattern that does not compile, a schedule that never fires. */
+export type UpperProblem = Pick<Problem, "code" | "message" | "found" | "allowed"> & {
+  /** It works, but hardly as it was meant. */
+  readonly warning?: boolean;
+  readonly path: Path;
+  /** Of a list below `path`: the item that is meant. */
+  readonly value?: string;
+};
+
+export type LoadOptions = {
+  /** Else $TAGFERRY_CONFIG, else ./tagferry.yaml. */
+  readonly file?: string;
+  readonly env: Environment;
+  readonly directory: string;
+  readonly checks?: readonly ((config: Config) => readonly UpperProblem[])[];
+};
+
+export type Loaded = { readonly config: Config; readonly warnings: readonly Failure[] };
+
+const FILE_MAX_BYTES = 1024 * 1024;
+
+/**
+ * Reads the configuration. Everything that is wrong with it is told at once, in the order of its lines.
+ *
+ * @throws {TagferryError} CONFIG_INVALID with `details.problems`, or the code of what is wrong with the file as a whole
+ */
+export async function loadConfig({ file, env, directory, checks = [] }: LoadOptions): Promise<Loaded> {
+  const path = resolve(directory, file ?? (env["TAGFERRY_CONFIG"] || "tagferry.yaml"));
+  const text = await readText(path);
+  const { yaml, problems } = readYaml(path, text);
+  refuse(path, problems);
+  const replaced = replaceVariables(yaml.value, env, yaml);
+  const shape = fileSchema.safeParse(replaced.value);
+  if (!shape.success)
+    refuse(path, besides(replaced.problems, problemsOfShape(shape.error.issues, yaml, keysAt)));
+  refuse(
+    path,
+    shape.success ? [] : [yaml.problem([], "CONFIG_TYPE", "the file has not the form of a configuration")],
+  );
+  const {
+    config,
+    problems: found,
+    warnings,
+  } = readShape(shape.data as FileShape, yaml, {
+    path,
+    fingerprint: createHash("sha256").update(text).digest("hex"),
+  });
+  const judged = upper(config, yaml, checks);
+  refuse(path, [
+    ...replaced.problems,
+    ...found,
+    ...judged.filter(({ warning }) => !warning).map(({ problem }) => problem),
+  ]);
+  const doubts = judged.filter(({ warning }) => warning).map(({ problem }) => problem);
+  return {
+    config,
+    warnings: [...warnings, ...doubts].map(({ code, message, where, next, found: what }) => ({
+      code,
+      message,
+      next,
+      details: { where, found: what },
+    })),
+  };
+}
+
+/** A variable that is not set leaves an empty value behind: what that is wrong about follows, and is not told. */
+function besides(first: readonly Problem[], others: readonly Problem[]): readonly Problem[] {
+  return [...first, ...others.filter(({ where }) => !first.some((one) => one.where === where))];
+}
+
+function readShape(
+  shape: FileShape,
+  yaml: YamlFile,
+  { path, fingerprint }: { readonly path: string; readonly fingerprint: string },
+): { readonly config: Config; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] } {
+  const directory = dirname(path);
+  const registries = readRegistries(shape.registries ?? {}, { yaml, raw: yaml.value, directory });
+  const { mirrors, problems } = readMirrors(shape, { yaml, directory });
+  const cluster = readCluster(shape.clusters ?? {}, yaml, directory);
+  const daemon = readDaemon(shape.daemon ?? {}, { yaml, directory });
+  const config: Config = {
+    file: path,
+    fingerprint,
+    daemon: daemon.settings,
+    registries: registries.settings,
+    cluster: cluster.settings,
+    mirrors: mirrors.map(({ mirror }) => mirror),
+  };
+  return {
+    config,
+    problems: [
+      ...registries.problems,
+      ...cluster.problems,
+      ...daemon.problems,
+      ...problems,
+      ...checkMirrors(mirrors, yaml),
+    ],
+    warnings: registries.warnings,
+  };
+}
+
+function readCluster(
+  clusters: NonNullable<FileShape["clusters"]>,
+  yaml: YamlFile,
+  directory: string,
+): { readonly settings: ClusterSettings; readonly problems: readonly Problem[] } {
+  const [first, second] = Object.entries(clusters);
+  if (second)
+    return {
+      settings: {},
+      problems: [
+        yaml.problem(["clusters", second[0]], "CONFIG_TYPE", "one cluster is written, and here is a second", {
+          key: true,
+          found: Object.keys(clusters).join(", "),
+          allowed: "one cluster",
+        }),
+      ],
+    };
+  if (!first) return { settings: {}, problems: [] };
+  const [name, { kubeconfigFile, context, registry, owner }] = first;
+  const problems: Problem[] = [];
+  const host =
+    registry === undefined ? undefined : readHost(registry, ["clusters", name, "registry"], yaml, problems);
+  return {
+    settings: {
+      ...(kubeconfigFile === undefined ? {} : { kubeconfigFile: resolve(directory, kubeconfigFile) }),
+      ...(context === undefined ? {} : { context }),
+      ...(host === undefined ? {} : { registry: host }),
+      ...(owner === undefined ? {} : { owner }),
+    },
+    problems,
+  };
+}
+
+function readHost(text: string, path: Path, yaml: YamlFile, problems: Problem[]): string | undefined {
+  try {
+    return parseRegistry(text);
+  } catch (error) {
+    if (!isTagferryError(error)) throw error;
+    const { found, allowed } = error.details;
+    problems.push(yaml.problem(path, error.code, error.message, { found, allowed }));
+    return undefined;
+  }
+}
+
+/** Upper layers know the parsed record; the place in the file is the one whose text they judged. */
+function upper(
+  config: Config,
+  yaml: YamlFile,
+  checks: NonNullable<LoadOptions["checks"]>,
+): readonly { readonly problem: Problem; readonly warning: boolean }[] {
+  return checks
+    .flatMap((check) => check(config))
+    .map(({ path, value, code, message, found, allowed, warning = false }) => ({
+      warning,
+      problem: yaml.problem(exactPath(yaml, path, value), code, message, { found, allowed }),
+    }));
+}
+
+function exactPath(yaml: YamlFile, path: Path, value: string | undefined): Path {
+  const [first, position, ...rest] = path;
+  const own =
+    first === "mirrors"
+      ? rest.reduce<unknown>(step, step(step(yaml.value, "mirrors"), position ?? 0))
+      : undefined;
+  // a key that the mirror has from `defaults` stands there
+  const base: Path = own === undefined && first === "mirrors" ? ["defaults", ...rest] : path;
+  const node = base.reduce<unknown>(step, yaml.value);
+  const item = Array.isArray(node) && value !== undefined ? node.indexOf(value) : -1;
+  return item === -1 ? base : [...base, item];
+}
+
+function step(node: unknown, part: string | number): unknown {
+  return typeof node === "object" && node !== null
+    ? (node as Record<string | number, unknown>)[part]
+    : undefined;
+}
+
+function refuse(file: string, problems: readonly Problem[]): void {
+  if (problems.length === 0) return;
+  const sorted = problems.toSorted((one, other) => one.line - other.line || one.column - other.column);
+  const count = `${sorted.length} ${sorted.length === 1 ? "problem" : "problems"}`;
+  throw new TagferryError("CONFIG_INVALID", `${file} has ${count}`, { file, problems: sorted });
+}
+
+/** @throws {TagferryError} CONFIG_NOT_FOUND, CONFIG_NOT_FILE, CONFIG_READ, CONFIG_TOO_LARGE, CONFIG_ENCODING, CONFIG_EMPTY */
+async function readText(path: string): Promise<string> {
+  const bytes = await readBytes(path);
+  const head = [...bytes.subarray(0, 2)];
+  if (bytes.includes(0) || (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff))
+    throw new TagferryError("CONFIG_ENCODING", `${path} is not UTF-8`, {
+      where: path,
+      found: bytes.includes(0) ? "a NUL byte" : "UTF-16",
+    });
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new TagferryError("CONFIG_ENCODING", `${path} is not UTF-8`, {
+      cause,
+      where: path,
+      found: oddByteOf(bytes),
+    });
+  }
+  if (text.split(/\r?\n/).every((line) => /^\s*(?:#|$|---|\.\.\.)/.test(line)))
+    throw new TagferryError("CONFIG_EMPTY", `${path} says nothing`, { where: path });
+  return text;
+}
+
+/** The first byte that is not UTF-8, and its line: often one letter of a Latin-1 file. */
+function oddByteOf(bytes: Buffer): string {
+  const good = Buffer.from(bytes.toString("utf8"));
+  const at = bytes.findIndex((byte, position) => byte !== good[position]);
+  const line = bytes.subarray(0, at).reduce((count, byte) => count + (byte === 10 ? 1 : 0), 1);
+  return `byte 0x${(bytes[at] ?? 0).toString(16)} on line ${line}`;
+}
+
+async function readBytes(path: string): Promise<Buffer> {
+  try {
+    // not blocking: a pipe without a writer must not hang us
+    await using handle = await open(path, 0o4000);
+    const stats = await handle.stat();
+    if (!stats.isFile())
+      throw new TagferryError("CONFIG_NOT_FILE", `${path} is not a regular file`, {
+        where: path,
+        found: stats.isDirectory() ? "a directory" : "a pipe or a device",
+      });
+    if (stats.size > FILE_MAX_BYTES)
+      throw new TagferryError("CONFIG_TOO_LARGE", `${path} is larger than 1 MiB`, {
+        where: path,
+        found: `${stats.size} bytes`,
+        allowed: `${FILE_MAX_BYTES} bytes`,
+      });
+    return await handle.readFile();
+  } catch (error) {
+    if (error instanceof TagferryError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR")
+      throw new TagferryError("CONFIG_NOT_FOUND", `there is no configuration at ${path}`, {
+        cause: error,
+        where: path,
+      });
+    if (code === "ENXIO")
+      throw new TagferryError("CONFIG_NOT_FILE", `${path} is not a regular file`, {
+        cause: error,
+        where: path,
+      });
+    throw new TagferryError("CONFIG_READ", `${path} cannot be read`, {
+      cause: error,
+      where: path,
+      found: code,
+    });
+  }
+}

@@ -1,0 +1,57 @@
+import { crashKeyOf, type Job, workKeyOf } from "../queue/job.ts";
+import type { StateStore } from "../state/state-store.ts";
+import type { RecordsOptions, Quarantine } from "./record-types.ts";
+
+const CRASHES_MAX = 3;
+/** A count that nobody took back (Redis was away when its job ended) is forgotten after so long. */
+const COUNTED_MS = 6 * 3_600_000;
+
+/** Jobs that were begun and never ended: they took their workers with them. After three times a job is left alone. */
+export type CrashRecords = {
+  /** Counts a job as begun; tells of its quarantine. */
+  enter(job: Job): Promise<Quarantine | undefined>;
+  /** It ended, well or not. */
+  leave(job: Job): Promise<void>;
+  quarantined(): Promise<readonly Quarantine[]>;
+  /** Gives the jobs of a mirror another chance. */
+  release(mirror: string): Promise<void>;
+};
+
+export function openCrashRecords(store: StateStore, { now, notify }: RecordsOptions): CrashRecords {
+  async function quarantined(): Promise<readonly Quarantine[]> {
+    return [...(await store.all("quarantine")).values()].map((text) => JSON.parse(text) as Quarantine);
+  }
+  return {
+    async enter(job) {
+      const key = workKeyOf(job);
+      const known = await store.get("quarantine", key);
+      if (known !== undefined) return JSON.parse(known) as Quarantine;
+      const namespace = namespaceOf(job);
+      const begun = await store.add(namespace, "count", 1);
+      await store.set(namespace, { at: now().toISOString() }, { ttlMs: COUNTED_MS });
+      if (begun <= CRASHES_MAX) return undefined;
+      const [first, ...others] = job.kind === "apply" ? job.actions : [];
+      const quarantine: Quarantine = {
+        mirror: job.mirror,
+        key,
+        since: now().toISOString(),
+        crashes: begun - 1,
+        ...(first && others.length === 0 ? { tag: first.tag } : {}),
+      };
+      await store.set("quarantine", { [key]: JSON.stringify(quarantine) });
+      await notify({ kind: "mirror", mirror: job.mirror });
+      return quarantine;
+    },
+    leave: (job) => store.remove(namespaceOf(job)),
+    quarantined,
+    async release(mirror) {
+      const keys = (await quarantined()).filter((one) => one.mirror === mirror).map(({ key }) => key);
+      await store.remove("quarantine", keys);
+      // the jobs themselves were counted under the same keys, but for checks: each of those has its own
+      for (const key of keys) await store.remove(`begun:${key}`);
+      await notify({ kind: "mirror", mirror });
+    },
+  };
+}
+
+const namespaceOf = (job: Job): string => `begun:${crashKeyOf(job)}`;

@@ -1,0 +1,53 @@
+import { REDIS_PREFIX, type RedisLink, withRedis } from "../redis/connection.ts";
+import type { StateStore } from "./state-store.ts";
+
+const CHANNEL = `${REDIS_PREFIX}:messages`;
+
+/** One hash per namespace. */
+export function redisStateStore(link: RedisLink): StateStore {
+  const { client } = link;
+  const listeners = new Set<(message: string) => void>();
+  let subscribed = false;
+
+  /** A connection that listens can do nothing else. ioredis subscribes again when it was cut. */
+  function subscribe(): void {
+    if (subscribed) return;
+    subscribed = true;
+    const subscriber = link.open("messages");
+    subscriber.on("message", (_channel, message) => {
+      for (const listener of listeners) listener(message);
+    });
+    subscriber.subscribe(CHANNEL).catch(() => {}); // tried again with the connection
+  }
+
+  return {
+    get: (namespace, field) => withRedis(async () => (await client.hget(key(namespace), field)) ?? undefined),
+    all: (namespace) => withRedis(async () => new Map(Object.entries(await client.hgetall(key(namespace))))),
+    set: (namespace, fields, { ttlMs } = {}) =>
+      withRedis(async () => {
+        if (Object.keys(fields).length === 0) return;
+        const writing = client.multi().hset(key(namespace), fields);
+        if (ttlMs !== undefined) writing.pexpire(key(namespace), ttlMs);
+        await executed(writing);
+      }),
+    remove: (namespace, fields) =>
+      withRedis(async () => {
+        if (!fields) await client.del(key(namespace));
+        else if (fields.length > 0) await client.hdel(key(namespace), ...fields);
+      }),
+    add: (namespace, field, amount) => withRedis(() => client.hincrby(key(namespace), field, amount)),
+    publish: (message) => withRedis(async () => void (await client.publish(CHANNEL, message))),
+    subscribe(onMessage) {
+      subscribe();
+      listeners.add(onMessage);
+      return { [Symbol.dispose]: () => void listeners.delete(onMessage) };
+    },
+  };
+}
+
+const key = (namespace: string): string => `${REDIS_PREFIX}:${namespace}`;
+
+/** A transaction tells its failures in its answer. */
+async function executed(writing: { exec(): Promise<[Error | null, unknown][] | null> }): Promise<void> {
+  for (const [error] of (await writing.exec()) ?? []) if (error) throw error;
+}

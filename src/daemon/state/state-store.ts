@@ -1,0 +1,84 @@
+/**
+ * Where the processes of one installation keep what they publish each other: small texts in named namespaces, and messages.
+ *
+ * A hint, never the truth: the registries, the cluster and the configuration are that. All of it may be lost.
+ */
+export type StateStore = {
+  get(namespace: string, field: string): Promise<string | undefined>;
+  all(namespace: string): Promise<ReadonlyMap<string, string>>;
+  /** `ttlMs`: the whole namespace is forgotten so long after it was last written. */
+  set(
+    namespace: string,
+    fields: Readonly<Record<string, string>>,
+    options?: { readonly ttlMs?: number },
+  ): Promise<void>;
+  /** Removes fields; without them the namespace. */
+  remove(namespace: string, fields?: readonly string[]): Promise<void>;
+  /** Adds to a number, which is 0 at first; tells the sum. */
+  add(namespace: string, field: string, amount: number): Promise<number>;
+  /** To every process that listens, this one too. */
+  publish(message: string): Promise<void>;
+  subscribe(onMessage: (message: string) => void): Disposable;
+};
+
+/** All of one namespace. */
+export type StateNamespace = {
+  readonly namespace: string;
+  readonly fields: Readonly<Record<string, string>>;
+  /** Unix time in ms at which it is forgotten. */
+  readonly expiresAtMs?: number;
+};
+
+/** For one process. `dump`: all that is on it now. */
+export function inProcessStateStore(): StateStore & { dump(): Iterable<StateNamespace> } {
+  const namespaces = new Map<string, Map<string, string>>();
+  const expiring = new Map<string, { readonly timer: NodeJS.Timeout; readonly atMs: number }>();
+  const listeners = new Set<(message: string) => void>();
+  const open = (namespace: string): Map<string, string> => {
+    const known = namespaces.get(namespace) ?? new Map<string, string>();
+    namespaces.set(namespace, known);
+    return known;
+  };
+  const expire = (namespace: string): void => {
+    namespaces.delete(namespace);
+    clearTimeout(expiring.get(namespace)?.timer);
+    expiring.delete(namespace);
+  };
+  return {
+    *dump() {
+      for (const [namespace, fields] of namespaces) {
+        const expiresAtMs = expiring.get(namespace)?.atMs;
+        yield {
+          namespace,
+          fields: Object.fromEntries(fields),
+          ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+        };
+      }
+    },
+    get: async (namespace, field) => namespaces.get(namespace)?.get(field),
+    all: async (namespace) => new Map(namespaces.get(namespace)),
+    async set(namespace, fields, { ttlMs } = {}) {
+      for (const [field, text] of Object.entries(fields)) open(namespace).set(field, text);
+      if (ttlMs === undefined) return;
+      clearTimeout(expiring.get(namespace)?.timer);
+      const timer = setTimeout(() => expire(namespace), ttlMs).unref();
+      expiring.set(namespace, { timer, atMs: Date.now() + ttlMs });
+    },
+    async remove(namespace, fields) {
+      if (!fields) expire(namespace);
+      for (const field of fields ?? []) namespaces.get(namespace)?.delete(field);
+    },
+    async add(namespace, field, amount) {
+      const sum = Number(namespaces.get(namespace)?.get(field) ?? 0) + amount;
+      open(namespace).set(field, String(sum));
+      return sum;
+    },
+    async publish(message) {
+      for (const listener of listeners) listener(message);
+    },
+    subscribe(onMessage) {
+      listeners.add(onMessage);
+      return { [Symbol.dispose]: () => void listeners.delete(onMessage) };
+    },
+  };
+}

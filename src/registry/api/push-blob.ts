@@ -1,0 +1,75 @@
+import { isTagferryError } from "../../lib/error.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import type { BlobPushed, OpenContent, PushBlobOptions } from "../../oci/store.ts";
+import { waitAsTold } from "../http/retry-after.ts";
+import { send } from "./upload-content.ts";
+import { begin, cancel, isThere, type UploadContext } from "./upload-session.ts";
+
+/** How often a blob is sent from its start. */
+const SENDINGS_MAX = 3;
+/** nginx takes no more than this unless told otherwise. */
+const SMALLEST_CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * Puts a blob into a repository: known → mounted → there already → uploaded, each asked with the request that also does it.
+ *
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
+ */
+export async function pushBlob(
+  descriptor: Descriptor,
+  open: OpenContent,
+  context: UploadContext,
+  { onBytes, signal, pushedTo }: PushBlobOptions = {},
+): Promise<BlobPushed> {
+  const { endpoint, knowledge } = context;
+  const elsewhere = pushedTo === undefined ? undefined : endpoint.repositoryOf(pushedTo);
+  if (elsewhere !== undefined) knowledge.learn(descriptor.digest, elsewhere);
+  if (knowledge.has(descriptor.digest, endpoint.repository)) return { how: "present", bytes: 0 };
+  for (let sending = 1; ; sending += 1) {
+    const begun = await begin(descriptor, context, { signal });
+    if (begun.kind === "placed") {
+      knowledge.learn(descriptor.digest, endpoint.repository);
+      return { how: begun.how, bytes: 0 };
+    }
+    let sentBytes = 0;
+    const count = (bytes: number): void => {
+      sentBytes += bytes;
+      onBytes?.(bytes);
+    };
+    try {
+      await send(begun, descriptor, open, context, { onBytes: count, signal });
+      knowledge.learn(descriptor.digest, endpoint.repository);
+      return { how: "pushed", bytes: descriptor.size };
+    } catch (error) {
+      await cancel(begun.location, endpoint);
+      signal?.throwIfAborted();
+      if (isTagferryError(error, "OUTCOME_UNKNOWN") && (await isThere(descriptor, context, { signal }))) {
+        knowledge.learn(descriptor.digest, endpoint.repository);
+        return { how: "pushed", bytes: descriptor.size };
+      }
+      if (sending >= SENDINGS_MAX || !maySendAgain(error, context)) throw error;
+      if (!(await waitAsTold(error, { signal }))) throw error;
+      onBytes?.(-sentBytes);
+    }
+  }
+}
+
+/** The session was lost, the connection broke, the registry was busy, or the body was too large for one request: a new session, from the start. */
+function maySendAgain(error: unknown, { endpoint, memory }: UploadContext): boolean {
+  if (isTagferryError(error, "TARGET_TOO_LARGE")) {
+    // first the registry's own chunks, then what the most modest proxy takes
+    const before = memory.chunkBytes ?? Infinity;
+    memory.chunkBytes = before === Infinity ? endpoint.profile().chunkBytes : SMALLEST_CHUNK_BYTES;
+    return memory.chunkBytes < before;
+  }
+  return isTagferryError(
+    error,
+    "UPLOAD",
+    "TARGET_DIGEST",
+    "TARGET_PROJECT",
+    "REGISTRY_UNREACHABLE",
+    "REGISTRY_UNAVAILABLE",
+    "RATE_LIMITED",
+    "STALLED",
+  );
+}

@@ -1,0 +1,160 @@
+import { type Cancellable, sleep } from "../../lib/cancel.ts";
+import { ERROR_CODES, isTagferryError, TagferryError } from "../../lib/error.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import type { ReadBlobOptions } from "../../oci/store.ts";
+import type { Answer } from "../http/client.ts";
+import { errorOfTransport } from "../http/error.ts";
+import { waitAsTold } from "../http/retry-after.ts";
+import type { RepositoryClient } from "../repository-client.ts";
+import { header, refuseEncoding } from "./manifests.ts";
+
+export type BlobTimeouts = {
+  /** A body that gives less than `floorBytesPerSecond` over this long is stalled, however steadily it drips. */
+  readonly floorWindowMs: number;
+  readonly floorBytesPerSecond: number;
+  /** Before a broken body is taken up again; doubles while nothing comes. */
+  readonly resumePauseMs: number;
+};
+
+/** How often a body may break without a byte of progress. */
+const FRUITLESS_MAX = 4;
+/** From here on a connection of its own costs less than it saves. */
+const LARGE_BYTES = 4 * 1024 * 1024;
+
+/**
+ * A blob's bytes from a registry, taken up where they broke off.
+ *
+ * Each continuation is asked of the registry itself, never of a signed address, which may have expired. A registry that
+ * ignores the range sends everything, and what was seen is passed over; one that answers a wrong range is asked for all.
+ *
+ * @throws {TagferryError} BLOB_UNKNOWN, BLOB_SHORT, CONTENT_ENCODING, RANGE, STALLED, REGISTRY_*
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-14
+ */
+export async function* readBlob(
+  descriptor: Descriptor,
+  endpoint: RepositoryClient,
+  timeouts: BlobTimeouts,
+  { fromBytes = 0, signal }: ReadBlobOptions = {},
+): AsyncGenerator<Uint8Array, void, void> {
+  const { size } = descriptor;
+  let givenBytes = fromBytes;
+  let ranges = true;
+  let fruitless = 0;
+  if (fromBytes > 0 && fromBytes >= size) return;
+  for (;;) {
+    const startBytes = givenBytes;
+    try {
+      for await (const chunk of oneBody(descriptor, endpoint, timeouts, {
+        fromBytes: givenBytes,
+        ranges,
+        signal,
+      })) {
+        givenBytes += chunk.length;
+        yield chunk;
+        if (givenBytes > size) return; // longer than it may be: `verified` says so, and no more is read
+      }
+      if (givenBytes >= size) return;
+      throw new TagferryError(
+        "BLOB_SHORT",
+        `${endpoint.name}: ${descriptor.digest} ended after ${givenBytes} of ${size} bytes`,
+        {
+          where: endpoint.name,
+          found: givenBytes,
+          allowed: size,
+        },
+      );
+    } catch (error) {
+      const broken = errorOfTransport(error, { where: endpoint.name, signal });
+      fruitless = givenBytes > startBytes ? 0 : fruitless + 1;
+      if (isTagferryError(broken, "RANGE") && ranges) ranges = false;
+      else if (!isTagferryError(broken) || !mayResume(broken) || fruitless >= FRUITLESS_MAX) throw broken;
+      if (!(await waitAsTold(broken, { signal }))) throw broken;
+      await sleep(timeouts.resumePauseMs * 2 ** fruitless, { signal });
+    }
+  }
+}
+
+function mayResume(error: TagferryError): boolean {
+  return "retry" in ERROR_CODES[error.code] && error.code !== "RATE_LIMITED";
+}
+
+type OneBody = Cancellable & { readonly fromBytes: number; readonly ranges: boolean };
+
+async function* oneBody(
+  { digest, size }: Descriptor,
+  endpoint: RepositoryClient,
+  timeouts: BlobTimeouts,
+  { fromBytes, ranges, signal }: OneBody,
+): AsyncGenerator<Uint8Array, void, void> {
+  const where = `${endpoint.name}@${digest}`;
+  const asked = fromBytes > 0 && ranges;
+  await using answer = await endpoint.requester.ask(
+    {
+      method: "GET",
+      url: endpoint.url(`blobs/${digest}`),
+      headers: asked ? { range: `bytes=${fromBytes}-` } : {},
+      scopes: endpoint.pull,
+      subject: { action: "pull", what: "blob", where },
+      expect: asked ? [200, 206] : [200],
+      timeoutMs: Infinity,
+      isLarge: size >= LARGE_BYTES,
+    },
+    { signal },
+  );
+  refuseEncoding(answer, where);
+  let skipBytes = answer.status === 206 ? 0 : fromBytes;
+  if (answer.status === 206) checkRange(answer, { fromBytes, size, where });
+  for await (const chunk of aboveFloor(answer.body, timeouts, where)) {
+    const skipped = Math.min(skipBytes, chunk.length);
+    skipBytes -= skipped;
+    if (skipped < chunk.length) yield skipped === 0 ? chunk : chunk.subarray(skipped);
+  }
+}
+
+function checkRange(
+  answer: Answer,
+  { fromBytes, size, where }: { readonly fromBytes: number; readonly size: number; readonly where: string },
+): void {
+  const told = header(answer, "content-range");
+  const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(told ?? "") ?? [];
+  const right =
+    Number(start) === fromBytes && Number(end) === size - 1 && (total === "*" || Number(total) === size);
+  if (!right)
+    throw new TagferryError("RANGE", `${where}: the registry answers another range than it was asked for`, {
+      where,
+      found: told ?? "no Content-Range",
+      allowed: `bytes ${fromBytes}-${size - 1}/${size}`,
+    });
+}
+
+/** Ends a body that drips: undici's own timeout sees only silence. */
+async function* aboveFloor(
+  body: AsyncIterable<Buffer>,
+  { floorWindowMs, floorBytesPerSecond }: BlobTimeouts,
+  where: string,
+): AsyncGenerator<Buffer, void, void> {
+  // only the time spent waiting for the source counts: a slow target is not the source's fault
+  let waitedMs = 0;
+  let windowBytes = 0;
+  let askedMs = performance.now();
+  for await (const chunk of body) {
+    waitedMs += performance.now() - askedMs;
+    windowBytes += chunk.length;
+    if (waitedMs >= floorWindowMs) {
+      if ((windowBytes * 1000) / waitedMs < floorBytesPerSecond)
+        throw new TagferryError(
+          "STALLED",
+          `${where}: only ${windowBytes} bytes in ${Math.round(waitedMs / 1000)} s`,
+          {
+            where,
+            found: windowBytes,
+            allowed: `${floorBytesPerSecond} bytes a second`,
+          },
+        );
+      waitedMs = 0;
+      windowBytes = 0;
+    }
+    yield chunk;
+    askedMs = performance.now();
+  }
+}

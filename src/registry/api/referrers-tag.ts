@@ -1,0 +1,129 @@
+import { type Cancellable, sleep } from "../../lib/cancel.ts";
+import { isTagferryError, TagferryError } from "../../lib/error.ts";
+import { limit, type Limit } from "../../lib/limit.ts";
+import { algorithmOf, type Digest, encodedOf } from "../../oci/digest.ts";
+import { type Manifest, parseManifest } from "../../oci/manifest.ts";
+import { OCI_INDEX } from "../../oci/media-type.ts";
+import type { RepositoryClient } from "../repository-client.ts";
+import { type FetchedManifest, fetchManifest, putManifest } from "./manifests.ts";
+
+/** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema */
+export function fallbackTag(digest: Digest): string {
+  return `${algorithmOf(digest)}-${encodedOf(digest).slice(0, 64)}`;
+}
+
+/** Writers of one subject's fallback index wait for each other. */
+export function subjectQueue(): (subject: string) => Limit {
+  const lines = new Map<string, Limit>();
+  return (subject) => {
+    const line = lines.get(subject) ?? limit(1);
+    lines.set(subject, line);
+    return line;
+  };
+}
+
+/** How often an index is written before it is given up: each time somebody else wrote over it. */
+const WRITES_MAX = 8;
+const LOOK_AGAIN_MAX_MS = 2_000;
+
+/**
+ * Lists a manifest with its subject where the registry does not do it: reads the index under the fallback tag, adds the
+ * entry when it is missing, writes it back, and looks whether it is there.
+ *
+ * Other processes write the same index. `If-Match` keeps us from writing over what we have not read, where a registry looks
+ * at it; no widely used one does. So the index is read again once those who read it before we wrote have written: they
+ * need about as long as we did. What they wrote over is added again.
+ */
+export async function registerWithSubject(
+  manifest: Manifest,
+  endpoint: RepositoryClient,
+  { signal }: Cancellable = {},
+): Promise<void> {
+  if (!manifest.subject) return;
+  const tag = fallbackTag(manifest.subject.digest);
+  let refusedEtag: string | undefined;
+  for (let writes = 0; ; writes += 1) {
+    const startedMs = performance.now();
+    const current = await currentFallback(tag, endpoint, { signal });
+    const entries = current ? rawEntries(current.manifest) : [];
+    if (entries.some((entry) => (entry as { digest?: unknown }).digest === manifest.descriptor.digest))
+      return;
+    if (writes >= WRITES_MAX) throw overwritten(manifest, tag, endpoint);
+    // refused although nobody wrote since: this registry does not know its own ETags
+    const etag = current?.etag === refusedEtag ? undefined : strong(current?.etag);
+    const written = await writeFallback([...entries, entryOf(manifest)], tag, endpoint, {
+      ifMatch: etag,
+      signal,
+    });
+    refusedEtag = written ? undefined : etag;
+    if (!written) continue;
+    const tookMs = performance.now() - startedMs;
+    await sleep(Math.min(LOOK_AGAIN_MAX_MS, tookMs * 2 ** writes * (1 + Math.random())), { signal });
+  }
+}
+
+/** A weak one (a proxy that compresses makes it so) never fits `If-Match`. @see RFC 9110 §13.1.1 */
+function strong(etag: string | undefined): string | undefined {
+  return etag !== undefined && /^"[^"]*"$/.test(etag) ? etag : undefined;
+}
+
+/** @returns false when somebody else was faster */
+async function writeFallback(
+  entries: readonly unknown[],
+  tag: string,
+  endpoint: RepositoryClient,
+  { ifMatch, signal }: Cancellable & { readonly ifMatch: string | undefined },
+): Promise<boolean> {
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries }));
+  const index = parseManifest(bytes, { contentType: OCI_INDEX, subject: `${endpoint.name}:${tag}` });
+  try {
+    await putManifest(index, endpoint, { tag, ifMatch, readsBack: true, signal });
+    return true;
+  } catch (error) {
+    const overtaken =
+      ifMatch !== undefined && isTagferryError(error, "TARGET_REJECTED") && error.details["status"] === 412;
+    if (overtaken) return false;
+    throw error;
+  }
+}
+
+function entryOf({ descriptor, artifactType, config, annotations }: Manifest): object {
+  const type = artifactType ?? config?.mediaType;
+  return {
+    mediaType: descriptor.mediaType,
+    digest: descriptor.digest,
+    size: descriptor.size,
+    ...(type === undefined ? {} : { artifactType: type }),
+    ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
+  };
+}
+
+function overwritten({ descriptor }: Manifest, tag: string, { name }: RepositoryClient): TagferryError {
+  return new TagferryError(
+    "TARGET_READBACK",
+    `${name}:${tag} was written ${WRITES_MAX} times and does not list ${descriptor.digest}`,
+    { where: `${name}:${tag}`, allowed: descriptor.digest },
+  );
+}
+
+async function currentFallback(
+  tag: string,
+  endpoint: RepositoryClient,
+  options: Cancellable,
+): Promise<FetchedManifest | undefined> {
+  try {
+    return await fetchManifest(tag, endpoint, options);
+  } catch (error) {
+    if (isTagferryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
+    throw error;
+  }
+}
+
+/** As they stand, with all that other tools wrote into them. */
+function rawEntries({ bytes, kind }: Manifest): unknown[] {
+  if (kind !== "index") return [];
+  const { manifests } = JSON.parse(Buffer.from(bytes).toString("utf8")) as {
+    readonly manifests: readonly unknown[];
+  };
+  return [...manifests];
+}

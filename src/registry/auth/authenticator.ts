@@ -1,0 +1,231 @@
+import { type Cancellable, sleep, unlessAborted } from "../../lib/cancel.ts";
+import { isTagferryError, TagferryError } from "../../lib/error.ts";
+import { hideSecret } from "../../lib/redact.ts";
+import type { Credential, CredentialStore, FoundCredential } from "../../oci/credential.ts";
+import type { Repository } from "../../oci/reference.ts";
+import { type Challenge, chooseChallenge, parseChallenges } from "./challenge.ts";
+import { checkRealm } from "./realm.ts";
+import { mergeScopes, type Scope } from "./scope.ts";
+import { fetchToken, type Token, type TokenTransport } from "./token.ts";
+
+export type AuthenticatorOptions = {
+  readonly registryUrl: URL;
+  readonly registry: string;
+  readonly credentials: CredentialStore;
+  readonly tokenRealms: readonly string[];
+  readonly send: TokenTransport;
+  /** Wait before a fresh token that was refused is replaced (its clock may run ahead). */
+  readonly freshTokenPauseMs: number;
+};
+
+/** Who we are towards one registry: knows its challenge, and keeps a token per credential and scope. */
+export type Authenticator = {
+  /** The Authorization header for these scopes, without a request where we know how; undefined: try without. */
+  header(scopes: readonly Scope[], options?: Cancellable): Promise<string | undefined>;
+  /**
+   * After a 401: the header to try once more with. `sent` is what was refused; `attempt` counts from 1.
+   *
+   * @throws {TagferryError} AUTH_DENIED, AUTH_NO_CHALLENGE, AUTH_CHALLENGE, AUTH_REALM, AUTH_TOKEN
+   */
+  challenged(refused: Refused, options?: Cancellable): Promise<string>;
+  /** What the last challenge was, for `tagferry auth`. */
+  readonly scheme: () => string | undefined;
+};
+
+export type Refused = {
+  readonly wwwAuthenticate: string | readonly string[] | undefined;
+  readonly scopes: readonly Scope[];
+  readonly sent: string | undefined;
+  readonly attempt: number;
+  readonly where: string;
+};
+
+const RENEW_BEFORE_MS = 30_000;
+const REFUSED_FOR_MS = 5 * 60_000;
+const TOKENS_KEPT = 10_000;
+
+export function openAuthenticator({
+  registryUrl,
+  registry,
+  credentials,
+  tokenRealms,
+  send,
+  freshTokenPauseMs,
+}: AuthenticatorOptions): Authenticator {
+  let remembered: Challenge | undefined;
+  const tokens = new Map<string, Promise<Token>>();
+  /** Credentials a token server refused: not tried again for a while, accounts get locked. */
+  const refusedUntil = new Map<string, number>();
+
+  const whoFor = async (
+    scopes: readonly Scope[],
+    options: Cancellable,
+  ): Promise<FoundCredential | undefined> => {
+    const found = await credentials(repositoryOf(registry, scopes), options);
+    if (found) hideCredential(found.credential);
+    return found;
+  };
+
+  async function bearer(
+    challenge: Challenge,
+    scopes: readonly Scope[],
+    found: FoundCredential | undefined,
+    { stale, signal }: Cancellable & { readonly stale?: string | undefined },
+  ): Promise<string> {
+    const realm = checkRealm(challenge.parameters["realm"] ?? "", { registryUrl, tokenRealms });
+    const service = challenge.parameters["service"];
+    const who = identityOf(found);
+    refuseAgain(refusedUntil.get(who), registry, found);
+    const merged = mergeScopes(scopes);
+    const key = JSON.stringify([who, realm.href, service, merged.toSorted()]);
+    // who asks at the same time shares one request; whoever comes after a renewal takes the renewed one
+    for (let kept = tokens.get(key); kept; kept = tokens.get(key) === kept ? undefined : tokens.get(key)) {
+      const token = await unlessAborted(kept, signal);
+      const header = `Bearer ${token.text}`;
+      if (header !== stale && performance.now() < token.expiresAtMs - RENEW_BEFORE_MS) return header;
+    }
+    // it belongs to all who wait for it: none of them can abort it for the others
+    const next = fetchToken(
+      { realm, service, scopes: merged, credential: found?.credential, registry },
+      send,
+    );
+    remember(key, next);
+    next.catch((error: unknown) => {
+      if (tokens.get(key) === next) tokens.delete(key);
+      // 401 is about who we are; 403 may be about this one repository (GHCR)
+      if (found && isTagferryError(error, "AUTH_DENIED") && error.details["status"] === 401)
+        refusedUntil.set(who, performance.now() + REFUSED_FOR_MS);
+    });
+    return `Bearer ${(await unlessAborted(next, signal)).text}`;
+  }
+
+  function remember(key: string, token: Promise<Token>): void {
+    tokens.delete(key);
+    tokens.set(key, token);
+    const [oldest] = tokens.keys();
+    if (tokens.size > TOKENS_KEPT && oldest !== undefined) tokens.delete(oldest);
+  }
+
+  return {
+    scheme: () => remembered?.scheme,
+    async header(scopes, { signal } = {}) {
+      const found = await whoFor(scopes, { signal });
+      if (found?.credential.kind === "bearer") return `Bearer ${found.credential.token}`;
+      if (remembered?.scheme === "bearer") return bearer(remembered, scopes, found, { signal });
+      if (remembered?.scheme === "basic" && found?.credential.kind === "basic")
+        return basic(found.credential);
+      return undefined;
+    },
+    async challenged({ wwwAuthenticate, scopes, sent, attempt, where }, { signal } = {}) {
+      const found = await whoFor(scopes, { signal });
+      const denied = (why: string, facts: Record<string, unknown> = {}): TagferryError =>
+        new TagferryError("AUTH_DENIED", `${where}: ${why}`, {
+          where,
+          credentials: found?.from ?? "none",
+          ...facts,
+        });
+      const offered = parseChallenges(wwwAuthenticate);
+      const failing = offered.find(({ parameters }) => parameters["error"] !== undefined)?.parameters[
+        "error"
+      ];
+      // OpenShift's registry says so after it knew us: RBAC, and asking again changes nothing
+      if (failing === "access denied" && sent !== undefined)
+        throw denied("access denied", {
+          next: "Grant system:image-pusher (or registry-editor) in the namespace to the account that is used.",
+        });
+      if (found?.credential.kind === "bearer") throw denied("the token was refused");
+      const chosen = chooseChallenge(offered);
+      const wanted = chosen ? extraScopes(chosen, scopes) : [];
+      const insufficient = failing === "insufficient_scope";
+      // a token that was made for this request and lacks the right: another one will lack it too
+      if (attempt > 2 || (insufficient && attempt > 1 && wanted.length === 0))
+        throw denied(
+          found ? "the credentials were refused" : "it wants credentials and there are none",
+          failing === undefined ? {} : { found: failing },
+        );
+      // an expired Bearer looks like a switch to Basic (Harbor): first renew what we know
+      const challenge =
+        remembered?.scheme === "bearer" &&
+        sent?.startsWith("Bearer ") &&
+        chosen?.scheme !== "bearer" &&
+        attempt === 1
+          ? remembered
+          : chosen;
+      if (!challenge) throw challengeError(offered, wwwAuthenticate, where);
+      remembered = challenge;
+      if (challenge.scheme === "basic") {
+        if (found?.credential.kind !== "basic")
+          throw denied("it wants a user and a password, and there are none");
+        const header = basic(found.credential);
+        if (header === sent) throw denied("user and password were refused");
+        return header;
+      }
+      if (attempt === 2 && !insufficient) await sleep(freshTokenPauseMs, { signal });
+      return bearer(challenge, [...scopes, ...wanted], found, { stale: sent, signal });
+    },
+  };
+}
+
+function repositoryOf(registry: string, scopes: readonly Scope[]): Repository {
+  const [first] = scopes;
+  return { registry, repository: first?.repository ?? "" };
+}
+
+/** A registry that shows what it was sent (a debugging page, a gateway's error) has it in no log or report of ours. */
+function hideCredential(credential: Credential): void {
+  if (credential.kind !== "basic") return hideSecret(credential.token);
+  hideSecret(credential.password);
+  hideSecret(basic(credential).slice("Basic ".length));
+}
+
+function basic({ username, password }: { readonly username: string; readonly password: string }): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+}
+
+/** In memory only: tells two credentials apart. */
+function identityOf(found: FoundCredential | undefined): string {
+  return found ? JSON.stringify(found.credential) : "";
+}
+
+function refuseAgain(
+  untilMs: number | undefined,
+  registry: string,
+  found: FoundCredential | undefined,
+): void {
+  if (untilMs === undefined || performance.now() > untilMs) return;
+  throw new TagferryError(
+    "AUTH_DENIED",
+    `${registry}: these credentials were refused before; they are not tried again for a while`,
+    {
+      where: registry,
+      credentials: found?.from ?? "none",
+    },
+  );
+}
+
+function challengeError(
+  offered: readonly Challenge[],
+  header: string | readonly string[] | undefined,
+  where: string,
+): TagferryError {
+  if (header === undefined || header.length === 0)
+    return new TagferryError("AUTH_NO_CHALLENGE", `${where}: 401 without WWW-Authenticate`, { where });
+  return new TagferryError("AUTH_CHALLENGE", `${where}: none of the ways to log in is one we know`, {
+    where,
+    found: offered.map(({ scheme }) => scheme).join(", ") || "nothing readable",
+    allowed: "Bearer with a realm, or Basic",
+  });
+}
+
+/** What the registry wants beyond what we asked for (a mount from another repository). `*` and catalogues are not ours to ask. */
+function extraScopes({ parameters }: Challenge, scopes: readonly Scope[]): readonly Scope[] {
+  const ours = new Set(mergeScopes(scopes));
+  return (parameters["scope"] ?? "").split(/\s+/).flatMap((text) => {
+    const match = /^repository:([^:].*):([a-z,]+)$/.exec(text);
+    const [, repository, actions] = match ?? [];
+    if (repository === undefined || actions === undefined || ours.has(text)) return [];
+    return [
+      { repository, actions: actions.split(",").filter((action) => action === "pull" || action === "push") },
+    ];
+  });
+}

@@ -1,0 +1,364 @@
+import type { Readable } from "node:stream";
+
+import type { Dispatcher } from "undici";
+
+import { type Cancellable, within } from "../../lib/cancel.ts";
+import { isTagferryError, TagferryError } from "../../lib/error.ts";
+import type { Log } from "../../lib/log.ts";
+import { DEFAULT_RETRY, retry, type RetryPolicy } from "../../lib/retry.ts";
+import { type RateLimit, uploadQueueOf } from "../../oci/rate-limit.ts";
+import type { Authenticator } from "../auth/authenticator.ts";
+import { parseChallenges } from "../auth/challenge.ts";
+import type { Scope } from "../auth/scope.ts";
+import type { Headers } from "../profile.ts";
+import type { DirectAnswer } from "../transport/large-reads.ts";
+import { leadsInside, type Transport } from "../transport/transport.ts";
+import { errorOfResponse, errorOfTransport, type Subject } from "./error.ts";
+import { nextHop } from "./redirect.ts";
+
+/** One request to a registry: to its own origin, with our credentials; redirects of GET and HEAD are followed without them. */
+export type Ask = {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Bytes can be sent again; content cannot, and its request is sent once. */
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly scopes: readonly Scope[];
+  readonly subject: Subject;
+  /** Statuses that are answers. All others are errors. */
+  readonly expect: readonly number[];
+  readonly timeoutMs?: number;
+  /** Do not follow redirects: hand them out. */
+  readonly manualRedirect?: boolean;
+  /** The body will be large: worth a connection that is read in large pieces. */
+  readonly isLarge?: boolean;
+};
+
+export type Answer = AsyncDisposable & {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Where the answer came from in the end. */
+  readonly url: URL;
+  /** A chunk is valid until the next is asked for. */
+  readonly body: AsyncIterable<Buffer>;
+  /** All of the body. @throws {TagferryError} HTTP_PROTOCOL when it is longer than `maxBytes` */
+  bytes(maxBytes: number): Promise<Buffer>;
+};
+
+export type RequesterOptions = {
+  readonly registry: string;
+  readonly registryUrl: URL;
+  readonly transport: Transport;
+  readonly authenticator: Authenticator;
+  readonly rateLimit: RateLimit;
+  readonly log: Log;
+  readonly retry: Partial<RetryPolicy>;
+  readonly timeoutMs: number;
+  readonly userAgent: string;
+  readonly onAnswer: (headers: Headers) => void;
+  readonly onRequest: ((request: RequestFacts) => void) | undefined;
+};
+
+/** One request, as it is counted. */
+export type RequestFacts = {
+  readonly registry: string;
+  /** undefined: the connection failed. */
+  readonly status: number | undefined;
+  /** What the registry says is left of its limit on pulls. */
+  readonly pullsLeft?: number;
+};
+
+/** Sends requests, with rateLimit, credentials, redirects and retries. The caller disposes of the answer. */
+export type Requester = {
+  ask(ask: Ask, options?: Cancellable): Promise<Answer>;
+  /** As `ask`, once: no retry of what failed on the way. */
+  askOnce(ask: Ask, options?: Cancellable): Promise<Answer>;
+};
+
+const ERROR_BODY_BYTES = 64 * 1024;
+const REDIRECTS_MAX = 10;
+
+export function openRequester(options: RequesterOptions): Requester {
+  const { registry, registryUrl, transport, authenticator, rateLimit, log, userAgent, onAnswer } = options;
+  const rateLimited = openRateLimited(options);
+
+  async function askOnce(ask: Ask, { signal }: Cancellable = {}): Promise<Answer> {
+    // a streamed body that sends has a line of its own: a copy within one registry would else wait for itself
+    const line = isContent(ask.body) ? uploadQueueOf(registry) : registry;
+    const slot = await rateLimit.request(line, { signal });
+    try {
+      const answer = await authorized(ask, signal);
+      rateLimited.answered();
+      return release(answer, slot);
+    } catch (error) {
+      slot[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Sends with what we know, and up to three times more as the registry's 401s ask. */
+  async function authorized(ask: Ask, signal: AbortSignal | undefined): Promise<Answer> {
+    const { scopes, subject } = ask;
+    let sent = await authenticator.header(scopes, { signal });
+    let redirectedAgain = false;
+    for (let attempt = 1; ; attempt += 1) {
+      const answer = await followed(ask, sent, signal);
+      if (answer.url.origin !== registryUrl.origin) {
+        // a signed address that is no longer good: the registry signs another one, once
+        if (![400, 401, 403].includes(answer.status) || redirectedAgain) return judged(answer, ask);
+        redirectedAgain = true;
+        await drain(answer);
+        continue;
+      }
+      if (answer.status !== 401 && !(attempt === 1 && lacksScope(answer)))
+        return judged(answer, ask).catch((error: unknown) => rateLimited.heard(error));
+      const wwwAuthenticate = answer.headers["www-authenticate"];
+      // the session of an upload survives, the content does not: its caller opens it again
+      const body = await drain(answer);
+      sent = await authenticator.challenged(
+        { wwwAuthenticate, scopes, sent, attempt, where: subject.where },
+        { signal },
+      );
+      if (isContent(ask.body))
+        throw new TagferryError("UPLOAD", `${subject.where}: the token expired while a blob was sent`, {
+          where: subject.where,
+          status: 401,
+          found: body,
+        });
+    }
+  }
+
+  async function followed(
+    ask: Ask,
+    authorization: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
+    const chain = [ask.url];
+    for (;;) {
+      const url = chain.at(-1) ?? ask.url;
+      const own = url.origin === registryUrl.origin;
+      const answer = await exchange(ask, url, own ? authorization : undefined, signal);
+      if (own) onAnswer(answer.headers);
+      const redirected = [301, 302, 303, 307, 308].includes(answer.status);
+      const readOnly = ask.method === "GET" || ask.method === "HEAD";
+      if (!redirected || !readOnly || ask.manualRedirect === true) return answer;
+      await answer[Symbol.asyncDispose]();
+      const registryIsPrivate = (): Promise<boolean> => leadsInside(registryUrl.hostname);
+      chain.push(
+        await nextHop(chain, answer.headers["location"], {
+          registryUrl,
+          max: REDIRECTS_MAX,
+          registryIsPrivate,
+        }),
+      );
+    }
+  }
+
+  function told(answer: Answer, method: Ask["method"]): Answer {
+    const left = /^\d+/.exec([answer.headers["ratelimit-remaining"] ?? ""].flat()[0] ?? "")?.[0];
+    options.onRequest?.({
+      registry,
+      status: answer.status,
+      ...(left === undefined ? {} : { pullsLeft: Number(left) }),
+    });
+    log.debug({ registry, method, path: answer.url.pathname, status: answer.status }, "request");
+    return answer;
+  }
+
+  async function exchange(
+    ask: Ask,
+    url: URL,
+    authorization: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
+    const { method, body, headers = {}, subject } = ask;
+    // how long content takes to send says nothing; how long the answer takes after it does
+    const endless = ask.timeoutMs === Infinity || isContent(body);
+    const deadline = endless ? signal : within(ask.timeoutMs ?? options.timeoutMs, { signal });
+    const sent = {
+      "user-agent": userAgent,
+      "accept-encoding": "identity",
+      ...headers,
+      ...(authorization === undefined ? {} : { authorization }),
+    };
+    try {
+      const large = ask.isLarge === true ? transport.directTo(url) : undefined;
+      const read = await large?.get({ url, headers: sent }, { signal: deadline });
+      if (read) return told(answerOf(fromDirect(read), url, subject, deadline), method);
+      const request: Dispatcher.RequestOptions = {
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method,
+        headers: sent,
+        body: bodyOf(body),
+        // undici closes the connection after a HEAD unless told not to
+        ...(method === "HEAD" ? { reset: false } : {}),
+        ...(ask.timeoutMs === undefined || ask.timeoutMs === Infinity
+          ? {}
+          : { headersTimeout: ask.timeoutMs }),
+        signal: deadline ?? null,
+      };
+      const response = await transport.dispatcherFor(url).request(request);
+      return told(answerOf(fromClient(response), url, subject, deadline), method);
+    } catch (error) {
+      options.onRequest?.({ registry, status: undefined });
+      const failure = errorOfTransport(error, { where: subject.where, signal });
+      if (url.origin === registryUrl.origin) rateLimited.heard(failure);
+      throw failure;
+    }
+  }
+
+  return {
+    askOnce,
+    ask: (ask, { signal } = {}) =>
+      retry(() => askOnce(ask, { signal }), {
+        ...options.retry,
+        signal,
+        onRetry: ({ code, message }, pauseMs) =>
+          log.info({ code, pauseMs: Math.round(pauseMs) }, `again: ${message}`),
+      }),
+  };
+}
+
+type RateLimited = {
+  /** Throws the error on, and when it says that we ask too much, pauses the registry for all who ask it. */
+  heard(error: unknown): never;
+  answered(): void;
+};
+
+/** How long a registry is left alone: as long as it says, else longer each time that it goes on complaining. */
+function openRateLimited({ registry, rateLimit, retry: policy }: RequesterOptions): RateLimited {
+  const { baseMs, capMs } = { ...DEFAULT_RETRY, ...policy };
+  let complaints = 0;
+  let untilMs = 0;
+  return {
+    heard(error) {
+      if (!isTagferryError(error, "RATE_LIMITED")) throw error;
+      const { retryAt } = error.details;
+      const isTold = typeof retryAt === "string";
+      // what was under way when it first complained tells nothing new
+      if (!isTold && Date.now() < untilMs) throw error;
+      untilMs = isTold ? Date.parse(retryAt) : Date.now() + Math.min(capMs, baseMs * 2 ** complaints);
+      complaints += 1;
+      rateLimit.pauseUntil(registry, new Date(untilMs));
+      throw error;
+    },
+    answered() {
+      complaints = 0;
+    },
+  };
+}
+
+function isContent(body: Ask["body"]): body is AsyncIterable<Uint8Array> {
+  return body !== undefined && !(body instanceof Uint8Array);
+}
+
+function bodyOf(body: Ask["body"]): Uint8Array | Readable | null {
+  if (body === undefined) return null;
+  return body instanceof Uint8Array ? body : asReadable(body);
+}
+
+/** undici sends any async iterable as it comes, without the buffers of a stream; only its types want a Readable. */
+function asReadable(content: AsyncIterable<Uint8Array>): Readable {
+  const iterable: unknown = content;
+  return iterable as Readable;
+}
+
+/** Some say 403 where the token only lacks a scope, and name it. */
+function lacksScope({ status, headers }: Answer): boolean {
+  return (
+    status === 403 &&
+    parseChallenges(headers["www-authenticate"]).some(
+      ({ parameters }) => parameters["error"] === "insufficient_scope" && parameters["scope"] !== undefined,
+    )
+  );
+}
+
+async function judged(answer: Answer, ask: Ask): Promise<Answer> {
+  if (ask.expect.includes(answer.status)) return answer;
+  throw await refusal(answer, ask);
+}
+
+async function refusal(answer: Answer, { subject }: Ask): Promise<TagferryError> {
+  const { status, headers } = answer;
+  return errorOfResponse({ status, headers, body: await drain(answer) }, subject);
+}
+
+/** What a body says, as far as it matters, and the connection back in its pool. */
+async function drain(answer: Answer): Promise<string> {
+  try {
+    const chunks: Buffer[] = [];
+    let total = 0;
+    for await (const chunk of answer.body) {
+      chunks.push(chunk);
+      total += chunk.length;
+      if (total > ERROR_BODY_BYTES) break;
+    }
+    return Buffer.concat(chunks).subarray(0, ERROR_BODY_BYTES).toString("utf8");
+  } catch {
+    return ""; // the status says enough
+  }
+}
+
+type Response = Pick<Answer, "status" | "headers" | "body"> & { close(): Promise<void> };
+
+function fromDirect(answer: DirectAnswer): Response {
+  const { statusCode: status, headers, body } = answer;
+  return { status, headers, body, close: async () => answer.close() };
+}
+
+function fromClient({ statusCode: status, headers, body }: Dispatcher.ResponseData): Response {
+  return {
+    status,
+    headers,
+    body,
+    async close() {
+      body.on("error", () => {}); // what breaks now no longer matters
+      if (body.destroyed || body.readableEnded) return;
+      await body.dump({ limit: ERROR_BODY_BYTES }).catch(() => {});
+    },
+  };
+}
+
+function answerOf(response: Response, url: URL, subject: Subject, signal: AbortSignal | undefined): Answer {
+  const { status, headers, body } = response;
+  return {
+    status,
+    headers,
+    url,
+    body,
+    async bytes(maxBytes) {
+      const chunks: Buffer[] = [];
+      let total = 0;
+      try {
+        for await (const chunk of body) {
+          total += chunk.length;
+          if (total > maxBytes)
+            throw new TagferryError(
+              "HTTP_PROTOCOL",
+              `${subject.where}: the answer is longer than ${maxBytes} bytes`,
+              { where: subject.where, allowed: maxBytes },
+            );
+          chunks.push(chunk);
+        }
+      } catch (error) {
+        throw errorOfTransport(error, { where: subject.where, signal });
+      }
+      return Buffer.concat(chunks);
+    },
+    [Symbol.asyncDispose]: () => response.close(),
+  };
+}
+
+/** Gives the slot back when the answer is disposed of. */
+function release(answer: Answer, slot: Disposable): Answer {
+  let held = true;
+  return {
+    ...answer,
+    async [Symbol.asyncDispose]() {
+      if (held) slot[Symbol.dispose]();
+      held = false;
+      await answer[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,24 @@
+import type { RetryPolicy } from "../lib/retry.ts";
+import type { HeadMemory } from "./api/manifests.ts";
+import type { Scope } from "./auth/scope.ts";
+import type { Requester } from "./http/client.ts";
+import type { RegistryProfile } from "./profile.ts";
+
+/** One repository as its requests see it. */
+export type RepositoryClient = {
+  /** `registry/repository`, for messages. */
+  readonly name: string;
+  readonly repository: string;
+  readonly requester: Requester;
+  readonly pull: readonly Scope[];
+  readonly push: readonly Scope[];
+  readonly retry: Partial<RetryPolicy>;
+  /** What is known of the registry's HEAD, by all of its repositories. */
+  readonly heads: HeadMemory;
+  /** As it is known by now. */
+  profile(): RegistryProfile;
+  /** `path` below /v2/REPOSITORY/, with its query. */
+  url(path: string): URL;
+  /** The repository that a name of this registry means. */
+  repositoryOf(name: string): string | undefined;
+};

@@ -1,0 +1,51 @@
+import type { Context, Hono } from "hono";
+
+import type { DaemonView } from "../../daemon/view/view.ts";
+import { TagferryError } from "../../lib/error.ts";
+import { answer } from "../answer.ts";
+import type { WebEnv } from "../app.ts";
+import { act, ACTIONS, unknownMirror } from "./act.ts";
+import { openApi } from "./openapi.ts";
+
+const RUNS_MAX = 200;
+
+/** The JSON API. Who may read and act was judged before. */
+export function apiRoutes(app: Hono<WebEnv>, view: DaemonView): void {
+  app.get("/api/v1/mirrors", async (context) => answer(context, { mirrors: await view.mirrors() }));
+  app.get("/api/v1/mirrors/:name", async (context) => {
+    const name = context.req.param("name");
+    const detail = await view.mirror(name);
+    if (!detail) throw unknownMirror(name);
+    return answer(context, detail);
+  });
+  for (const action of ACTIONS)
+    app.post(`/api/v1/mirrors/:name/${action}`, async (context) => {
+      const mirror = context.req.param("name");
+      const result = await act(view, action, { name: mirror, by: context.get("caller").by });
+      return answer(context, { mirror, result }, action === "sync" || action === "retry" ? 202 : 200);
+    });
+  app.get("/api/v1/runs", async (context) => {
+    const limit = numberIn(context, "limit", { from: 1, to: RUNS_MAX, otherwise: 50 });
+    const mirror = context.req.query("mirror");
+    if (mirror !== undefined && !(await view.mirrors()).some(({ name }) => name === mirror))
+      throw unknownMirror(mirror);
+    return answer(context, {
+      runs: await view.runs({ limit, ...(mirror === undefined ? {} : { mirror }) }),
+    });
+  });
+  app.get("/api/v1/health", async (context) => answer(context, await view.health()));
+  app.get("/api/v1/openapi.json", (context) => context.json(openApi()));
+}
+
+/** A whole number of the query. @throws {TagferryError} WEB_REQUEST */
+export function numberIn(
+  context: Context,
+  key: string,
+  { from, to, otherwise }: { readonly from: number; readonly to: number; readonly otherwise: number },
+): number {
+  const text = context.req.query(key);
+  if (text === undefined) return otherwise;
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= from && number <= to) return number;
+  throw new TagferryError("WEB_REQUEST", `${key} is not a whole number from ${from} to ${to}`);
+}

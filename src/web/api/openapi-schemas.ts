@@ -1,0 +1,134 @@
+import { MIRROR_STATES } from "../metrics.ts";
+
+type Schema = Readonly<Record<string, unknown>>;
+
+const TEXT: Schema = { type: "string" };
+const TIME: Schema = { type: "string", format: "date-time" };
+const COUNT: Schema = { type: "integer", minimum: 0 };
+const NUMBER: Schema = { type: "number" };
+const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+const many = (items: Schema): Schema => ({ type: "array", items });
+
+/** An object; names that end in `?` may be missing. */
+function object(properties: Readonly<Record<string, Schema>>): Schema {
+  return {
+    type: "object",
+    required: Object.keys(properties).filter((key) => !key.endsWith("?")),
+    properties: Object.fromEntries(
+      Object.entries(properties).map(([key, schema]) => [key.replace(/\?$/, ""), schema]),
+    ),
+  };
+}
+
+/** The nouns of the answers; times are ISO, in UTC. */
+export function schemas(): Readonly<Record<string, Schema>> {
+  return {
+    Failure: object({
+      code: { ...TEXT, description: "Stable; docs/errors.md lists them." },
+      message: TEXT,
+      next: { ...TEXT, description: "What to do about it." },
+      "details?": { type: "object" },
+    }),
+    Done: object({ mirror: TEXT, result: { enum: ["queued", "duplicate", "paused", "resumed", "retried"] } }),
+    Readiness: object({ ready: { type: "boolean" }, reasons: many(TEXT) }),
+    ...mirrorSchemas(),
+    ...healthSchemas(),
+  };
+}
+
+function mirrorSchemas(): Readonly<Record<string, Schema>> {
+  return {
+    Mirror: object({
+      name: TEXT,
+      source: TEXT,
+      target: TEXT,
+      "storage?": { ...TEXT, description: "Where the bytes of an image stream's tags are." },
+      "schedule?": object({ cron: TEXT, timeZone: TEXT, jitterMs: COUNT }),
+      state: { enum: MIRROR_STATES },
+      tags: COUNT,
+      failedTags: COUNT,
+      "nextRunAt?": TIME,
+      "lastRunAt?": TIME,
+      "lastSuccessAt?": TIME,
+      "failingSince?": TIME,
+      latenessS: COUNT,
+      "pausedAt?": TIME,
+      "pausedBy?": TEXT,
+      underWay: many(ref("Progress")),
+      quarantined: many(object({ mirror: TEXT, key: TEXT, "tag?": TEXT, since: TIME, crashes: COUNT })),
+      "failure?": ref("Failure"),
+    }),
+    Progress: object({
+      mirror: TEXT,
+      tag: TEXT,
+      bytes: COUNT,
+      "totalBytes?": COUNT,
+      startedAt: TIME,
+      at: TIME,
+      bytesPerSecond: NUMBER,
+    }),
+    MirrorDetail: object({ mirror: ref("Mirror"), tags: many(ref("Tag")), runs: many(ref("Run")) }),
+    Tag: object({
+      tag: TEXT,
+      "digest?": TEXT,
+      "publishedAt?": TIME,
+      checkedAt: TIME,
+      last: ref("OutcomeKind"),
+      "failure?": ref("Failure"),
+      history: many(object({ digest: TEXT, at: TIME })),
+    }),
+    Run: object({
+      id: TEXT,
+      mirror: TEXT,
+      cause: { enum: ["schedule", "missed", "asked", "webhook", "retry", "stream"] },
+      dueAt: TIME,
+      startedAt: TIME,
+      "finishedAt?": TIME,
+      state: { enum: ["running", "done", "partial", "failed"] },
+      "expected?": COUNT,
+      outcomes: many(
+        object({
+          kind: ref("OutcomeKind"),
+          mirror: TEXT,
+          tag: TEXT,
+          "digest?": TEXT,
+          "failure?": ref("Failure"),
+        }),
+      ),
+      warnings: many(ref("Failure")),
+      "failure?": ref("Failure"),
+    }),
+    OutcomeKind: { enum: ["copied", "imported", "unchanged", "pruned", "missing", "refused", "failed"] },
+  };
+}
+
+function healthSchemas(): Readonly<Record<string, Schema>> {
+  return {
+    Health: object({
+      version: TEXT,
+      startedAt: TIME,
+      ready: { type: "boolean" },
+      reasons: many(TEXT),
+      config: object({ file: TEXT, fingerprint: TEXT, loadedAt: TIME, "failure?": ref("Failure") }),
+      "redis?": object({ kind: { enum: ["up", "away", "unfit"] }, "since?": TIME, "reason?": TEXT }),
+      "jobs?": object({ waiting: COUNT, active: COUNT, delayed: COUNT }),
+      workers: COUNT,
+      streamWatches: many(ref("StreamWatch")),
+      rateLimits: many(ref("RateLimit")),
+    }),
+    StreamWatch: object({
+      namespace: TEXT,
+      kind: { enum: ["beginning", "watching", "away", "denied"] },
+      since: TIME,
+      "reason?": TEXT,
+    }),
+    RateLimit: object({
+      registry: TEXT,
+      connections: COUNT,
+      inUse: COUNT,
+      "requestsPerSecond?": NUMBER,
+      "pullsLeft?": COUNT,
+      "pausedUntil?": TIME,
+    }),
+  };
+}

@@ -1,0 +1,42 @@
+import { html } from "hono/html";
+
+import type { Failure } from "../../lib/error.ts";
+import { failureBox, type Html } from "./parts.ts";
+
+export type Login = {
+  /** Where to go afterwards: a path of ours. */
+  readonly to: string;
+  /** What was tried was wrong. */
+  readonly wrong?: boolean;
+};
+
+export function loginPage({ to, wrong = false }: Login): Html {
+  return html`<section class="login">
+    <h1>Log in</h1>
+    <form method="post" action="/login">
+      <input type="hidden" name="to" value="${to}" />
+      <input type="text" name="username" value="tagferry" autocomplete="username" hidden />
+      <label for="token">Token of this daemon</label>
+      <input
+        id="token"
+        name="token"
+        type="password"
+        autocomplete="current-password"
+        required
+        autofocus
+        ${wrong ? html`aria-invalid="true" aria-describedby="wrong"` : ""}
+      />
+      ${wrong ? html`<p id="wrong" class="bad" role="alert">That is not the token.</p>` : ""}
+      <button class="first">Log in</button>
+    </form>
+    <p class="quiet">It stands in the file that <code>daemon.tokenFile</code> names.</p>
+  </section>`;
+}
+
+export function failurePage(failure: Failure): Html {
+  return html`<h1>
+      ${failure.code === "MIRROR_UNKNOWN" || failure.code === "WEB_NOT_FOUND" ? "Not found" : "That did not work"}
+    </h1>
+    ${failureBox(failure)}
+    <p class="back"><a href="/">All mirrors</a></p>`;
+}

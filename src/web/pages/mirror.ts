@@ -1,0 +1,167 @@
+import { html } from "hono/html";
+
+import type { Run, TagRecord } from "../../daemon/records/record-types.ts";
+import type { Health, MirrorDetail, MirrorStatus } from "../../daemon/view/view.ts";
+import { nextRun } from "./overview.ts";
+import {
+  actions,
+  badge,
+  banners,
+  cell,
+  type Clock,
+  clockOf,
+  digestOf,
+  fact,
+  failureBox,
+  hrefOf,
+  type Html,
+  moment,
+  pager,
+  type Paging,
+  progressList,
+  quarantineBox,
+  route,
+} from "./parts.ts";
+import { countOf, relativeOf, shown, spanOf } from "./words.ts";
+
+export type MirrorPage = {
+  readonly health: Health;
+  readonly detail: MirrorDetail;
+  /** The tags of this page. */
+  readonly tags: readonly TagRecord[];
+  readonly paging: Paging;
+};
+
+export function mirrorPage({ health, detail, tags, paging }: MirrorPage): Html {
+  const { mirror, runs } = detail;
+  const clock = clockOf(mirror);
+  return html`${banners(health)}
+    <p class="back"><a href="/">All mirrors</a></p>
+    <div class="mirror-head">
+      <h1>${shown(mirror.name)}</h1>
+      ${badge(mirror.state)} ${actions(mirror, hrefOf(mirror.name))}
+    </div>
+    ${route(mirror)} ${mirrorFacts(mirror)} ${progressList(mirror)}
+    ${mirror.failure ? failureBox(mirror.failure) : ""} ${quarantineBox(mirror, clock)}
+    <section aria-labelledby="tags">
+      <h2 id="tags">${countOf(detail.tags.length, "tag")}</h2>
+      ${tags.length === 0 ? html`<p class="quiet">None yet.</p>` : tagTable(tags, mirror, clock)}
+      ${pager(paging)}
+    </section>
+    <section aria-labelledby="runs">
+      <h2 id="runs">Runs</h2>
+      ${
+        runs.length === 0
+          ? html`<p class="quiet">None yet.</p>`
+          : html`<ol class="runs">
+              ${runs.map((run) => runLine(run, clock))}
+            </ol>`
+      }
+    </section>`;
+}
+
+/** Failed ones first: they are why somebody looks. */
+export function sortedTags(tags: readonly TagRecord[]): readonly TagRecord[] {
+  return tags.toSorted(
+    (one, other) => Number(other.failure !== undefined) - Number(one.failure !== undefined),
+  );
+}
+
+function mirrorFacts(mirror: MirrorStatus): Html {
+  const clock = clockOf(mirror);
+  const { schedule, storage, failingSince, latenessS } = mirror;
+  return html`<dl class="facts">
+    ${fact(
+      "Schedule",
+      schedule
+        ? html`<code>${shown(schedule.cron)}</code> <span class="quiet">${shown(schedule.timeZone)}</span>`
+        : "none: when asked",
+    )}
+    ${fact("Next run", nextRun(mirror))} ${fact("Last run", moment(mirror.lastRunAt, clock))}
+    ${fact("Last good run", moment(mirror.lastSuccessAt, clock))}
+    ${failingSince === undefined ? "" : fact("Failing since", moment(failingSince, clock))}
+    ${latenessS > 0 ? fact("Late by", spanOf(latenessS * 1000)) : ""}
+    ${storage === undefined ? "" : fact("Storage", html`<code>${shown(storage)}</code>`)}
+  </dl>`;
+}
+
+function tagTable(tags: readonly TagRecord[], mirror: MirrorStatus, clock: Clock): Html {
+  return html`<table class="tags">
+    <caption class="unseen">
+      Tags of ${shown(mirror.name)}
+    </caption>
+    <thead>
+      <tr>
+        <th scope="col">Tag</th>
+        <th scope="col">Digest</th>
+        <th scope="col">Published</th>
+        <th scope="col">Last check</th>
+        <th scope="col">History</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${tags.map((tag) => tagRow(tag, mirror, clock))}
+    </tbody>
+  </table>`;
+}
+
+function tagRow(record: TagRecord, mirror: MirrorStatus, clock: Clock): Html {
+  const { tag, digest, publishedAt, checkedAt, last, failure, history } = record;
+  return html`<tr id="t-${shown(tag)}">
+      <th scope="row" data-label="Tag">
+        <code class="tag">${shown(tag)}</code>
+        <span class="source">${shown(`${mirror.source}:${tag}`)}</span>
+      </th>
+      ${cell("Digest", digest === undefined ? html`<span class="quiet">not published</span>` : digestOf(digest))}
+      ${cell("Published", moment(publishedAt, clock))}
+      ${cell(
+        "Last check",
+        html`<span class="outcome is-${last}">${last}</span>
+          <span class="quiet">${relativeOf(checkedAt, clock.now)}</span>`,
+      )}
+      ${cell("History", historyOf(history, { clock, key: tag }))}
+    </tr>
+    ${
+      failure
+        ? html`<tr class="why">
+            <td colspan="5">${failureBox(failure)}</td>
+          </tr>`
+        : ""
+    }`;
+}
+
+function historyOf(
+  history: TagRecord["history"],
+  { clock, key }: { readonly clock: Clock; readonly key: string },
+): Html {
+  if (history.length === 0) return html`<span class="quiet">none</span>`;
+  return html`<details id="h-${shown(key)}">
+    <summary>${countOf(history.length, "digest")}</summary>
+    <ol class="history">
+      ${history.map(({ digest, at }) => html`<li>${digestOf(digest)} ${moment(at, clock)}</li>`)}
+    </ol>
+  </details>`;
+}
+
+const OUTCOME_ORDER = ["copied", "imported", "pruned", "missing", "refused", "failed", "unchanged"] as const;
+
+function runLine(run: Run, clock: Clock): Html {
+  const { cause, startedAt, finishedAt, state, outcomes, warnings, failure, expected } = run;
+  const counts = OUTCOME_ORDER.flatMap((kind) => {
+    const count = outcomes.filter((outcome) => outcome.kind === kind).length;
+    return count > 0 ? [`${count} ${kind}`] : [];
+  });
+  const told =
+    state === "running"
+      ? `${outcomes.length} of ${expected ?? "?"} done`
+      : counts.join(", ") || (failure ? "not checked" : "nothing to do");
+  return html`<li>
+    ${badge(state)}
+    <span>${cause}</span>
+    ${moment(startedAt, clock)}
+    <span
+      >${finishedAt === undefined ? "" : `took ${spanOf(Date.parse(finishedAt) - Date.parse(startedAt))}: `}${told}</span
+    >
+    ${failure ? failureBox(failure) : ""} ${warnings.map((warning) => failureBox(warning, { tone: "warn" }))}
+  </li>`;
+}

@@ -1,0 +1,235 @@
+import { html } from "hono/html";
+
+import type { Health, MirrorState, MirrorStatus } from "../../daemon/view/view.ts";
+import type { Failure } from "../../lib/error.ts";
+import type { ActionName } from "../api/act.ts";
+import type { Assets } from "../assets.ts";
+import { absoluteOf, bytesOf, relativeOf, shown } from "./words.ts";
+
+/** A piece of a page; everything written into it is escaped. */
+export type Html = ReturnType<typeof html>;
+
+export type Layout = {
+  readonly title: string;
+  readonly assets: Assets;
+  readonly health?: Health;
+  /** Whether there is a session to end. */
+  readonly session?: boolean;
+  /** Whether the page follows what happens. */
+  readonly live?: boolean;
+  readonly body: Html;
+};
+
+export function layout({ title, assets, health, session = false, live = false, body }: Layout): Html {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${title} · Tagferry</title>
+        <link rel="icon" href="${assets.href("icon.svg")}" type="image/svg+xml" />
+        <link rel="stylesheet" href="${assets.href("page.css")}" />
+        ${live ? html`<script type="module" src="${assets.href("page.js")}"></script>` : ""}
+      </head>
+      <body>
+        <header class="top">
+          <a class="brand" href="/"
+            ><img src="${assets.href("icon.svg")}" alt="" width="28" height="28" />Tagferry</a
+          >
+          <span class="quiet">${health ? shown(health.version) : ""}</span>
+          <span class="space"></span>
+          ${live ? html`<span class="live" id="live" hidden>live</span>` : ""}
+          ${
+            session
+              ? html`<form method="post" action="/logout"><button class="plain">Log out</button></form>`
+              : ""
+          }
+        </header>
+        ${live ? html`<p class="said" id="said" role="status"></p>` : ""}
+        <main id="main">${body}</main>
+      </body>
+    </html>`;
+}
+
+/** What is wrong with the daemon itself stands above everything. */
+export function banners(health: Health): Html {
+  const { config, redis, reasons } = health;
+  const others = reasons.filter((reason) => !reason.startsWith("redis"));
+  return html`${
+    config.failure
+      ? html`<section class="banner is-failing" id="config-banner" aria-label="Configuration">
+          <h2>The configuration on disk is broken</h2>
+          <p>The one read before is still in force. Nothing that was changed since is.</p>
+          ${failureBox(config.failure)}
+        </section>`
+      : ""
+  }${
+    redis && redis.kind !== "up"
+      ? html`<section class="banner is-failing" id="redis-banner" aria-label="Redis">
+          <h2>${redis.kind === "away" ? "Redis is away" : "Redis must not be used"}</h2>
+          <p>${shown(redis.reason)}. Mirrors that are due meanwhile are checked when it is well again.</p>
+        </section>`
+      : ""
+  }${
+    others.length > 0
+      ? html`<section class="banner is-late" aria-label="Readiness">
+          <h2>Takes no new work</h2>
+          <p>${others.map((reason) => shown(reason)).join("; ")}</p>
+        </section>`
+      : ""
+  }`;
+}
+
+export function badge(state: MirrorState | "done" | "partial" | "failed"): Html {
+  return html`<span class="badge is-${state}">${state}</span>`;
+}
+
+export type Clock = { readonly now: Date; readonly timeZone: string };
+
+export function clockOf(mirror: MirrorStatus | undefined): Clock {
+  return { now: new Date(), timeZone: mirror?.schedule?.timeZone ?? "UTC" };
+}
+
+/** A moment, relative and absolute. */
+export function moment(iso: string | undefined, clock: Clock): Html {
+  if (iso === undefined) return html`<span class="quiet">never</span>`;
+  return html`<time datetime="${iso}"
+    >${relativeOf(iso, clock.now)} <span class="quiet">${absoluteOf(iso, clock)}</span></time
+  >`;
+}
+
+/** Short, full on hover and for who copies. */
+export function digestOf(digest: string): Html {
+  const [algorithm = "", hex = ""] = digest.split(":");
+  return html`<code class="digest" title="${shown(digest)}"
+    >${algorithm === "sha256" ? "" : `${algorithm}:`}${shown(hex.slice(0, 12))}</code
+  >`;
+}
+
+/** What failed, where, and what to do next. */
+export function failureBox(
+  failure: Failure,
+  { tag, tone = "bad" }: { readonly tag?: string; readonly tone?: "bad" | "warn" } = {},
+): Html {
+  const { where } = failure.details;
+  return html`<div class="failure is-${tone}">
+    <p>
+      ${tag === undefined ? "" : html`<code class="tag">${shown(tag)}</code> `}<code class="code"
+        >${failure.code}</code
+      >
+      ${withCode(failure.message)}
+    </p>
+    ${typeof where === "string" ? html`<p class="where">at <code>${shown(where)}</code></p>` : ""}
+    <p><span class="label">Next</span> ${withCode(failure.next)}</p>
+  </div>`;
+}
+
+/** What stands between backticks is something to type. */
+function withCode(text: string): readonly (Html | string)[] {
+  return shown(text)
+    .split("`")
+    .map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
+}
+
+export function progressList(mirror: MirrorStatus): Html {
+  if (mirror.underWay.length === 0) return html``;
+  return html`<ul class="under-way" aria-label="Under way">
+    ${mirror.underWay.map(({ tag, bytes, totalBytes, bytesPerSecond }) => {
+      const part = totalBytes ? Math.min(100, Math.floor((bytes / totalBytes) * 100)) : undefined;
+      return html`<li>
+        <code class="tag">${shown(tag)}</code>
+        <progress
+          aria-label="${shown(tag)}"
+          max="100"
+          ${part === undefined ? "" : html`value="${part}"`}
+        ></progress>
+        <span class="amount"
+          >${part === undefined ? "" : `${part} % · `}${bytesOf(bytes)}${totalBytes ? ` of ${bytesOf(totalBytes)}` : ""}
+          · ${bytesOf(bytesPerSecond)}/s</span
+        >
+      </li>`;
+    })}
+  </ul>`;
+}
+
+const ACTION_WORDS: Readonly<Record<ActionName, string>> = {
+  sync: "Sync now",
+  pause: "Pause",
+  resume: "Resume",
+  retry: "Retry",
+};
+
+/** Buttons that work as plain forms; the script sends them without leaving the page. */
+export function actions(mirror: MirrorStatus, back: string): Html {
+  const offered: readonly ActionName[] = [
+    ...(mirror.quarantined.length > 0 ? (["retry"] as const) : []),
+    ...(mirror.pausedAt === undefined ? (["sync", "pause"] as const) : (["resume"] as const)),
+  ];
+  return html`<div class="actions">
+    ${offered.map(
+      (action) =>
+        html`<form method="post" action="${hrefOf(mirror.name)}/${action}" data-act>
+          <input type="hidden" name="back" value="${back}" />
+          <button class="${action === "retry" || action === "resume" ? "first" : "plain"}">
+            ${ACTION_WORDS[action]}<span class="unseen"> ${shown(mirror.name)}</span>
+          </button>
+        </form>`,
+    )}
+  </div>`;
+}
+
+export function hrefOf(mirror: string): string {
+  return `/mirrors/${encodeURIComponent(mirror)}`;
+}
+
+export function quarantineBox({ quarantined }: MirrorStatus, clock: Clock): Html {
+  if (quarantined.length === 0) return html``;
+  return html`<div class="quarantine">
+    <p>Work on these ended workers again and again. They are left alone until you press Retry.</p>
+    <ul>
+      ${quarantined.map(
+        ({ tag, key, since, crashes }) =>
+          html`<li>
+            <code class="tag">${shown(tag ?? key)}</code> ${crashes} times, since ${moment(since, clock)}
+          </li>`,
+      )}
+    </ul>
+  </div>`;
+}
+
+/** From here to there. */
+export function route({ source, target }: MirrorStatus): Html {
+  return html`<p class="route">
+    <code>${shown(source)}</code> <span class="arrow" aria-hidden="true">→</span
+    ><span class="unseen">to</span>
+    <code>${shown(target)}</code>
+  </p>`;
+}
+
+export function fact(name: string, value: Html | string): Html {
+  return html`<div>
+    <dt>${name}</dt>
+    <dd>${value}</dd>
+  </div>`;
+}
+
+/** A cell that says by itself what it is: on a phone there are no columns. */
+export function cell(label: string, content: Html | string): Html {
+  return html`<td data-label="${label}"><div>${content}</div></td>`;
+}
+
+export type Paging = {
+  readonly page: number;
+  readonly pages: number;
+  readonly href: (page: number) => string;
+};
+
+export function pager({ page, pages, href }: Paging): Html {
+  if (pages <= 1) return html``;
+  return html`<nav class="pager" aria-label="Pages">
+    ${page > 1 ? html`<a href="${href(page - 1)}" rel="prev">Previous</a>` : ""}
+    <span>Page ${page} of ${pages}</span>
+    ${page < pages ? html`<a href="${href(page + 1)}" rel="next">Next</a>` : ""}
+  </nav>`;
+}

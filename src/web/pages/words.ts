@@ -1,0 +1,56 @@
+import { printable } from "../../lib/error.ts";
+import { redact } from "../../lib/redact.ts";
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
+
+/** Bytes as a person reads them: three figures and a unit. */
+export function bytesOf(bytes: number): string {
+  const power = bytes < 1024 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
+}
+
+/** A span as a person reads it, one unit: 40 s, 12 min, 5 h, 3 days. */
+export function spanOf(durationMs: number): string {
+  const seconds = Math.round(durationMs / 1000);
+  if (seconds < 90) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
+}
+
+/** `in 12 min`, `3 h ago`, `just now`. */
+export function relativeOf(iso: string, now: Date): string {
+  const aheadMs = Date.parse(iso) - now.getTime();
+  if (Math.abs(aheadMs) < 5_000) return aheadMs > 0 ? "now" : "just now";
+  return aheadMs > 0 ? `in ${spanOf(aheadMs)}` : `${spanOf(-aheadMs)} ago`;
+}
+
+/** `23 Nov, 16:30 CET`; the year only when it is another one. */
+export function absoluteOf(
+  iso: string,
+  { now, timeZone }: { readonly now: Date; readonly timeZone: string },
+): string {
+  const date = new Date(iso);
+  const otherYear = date.getUTCFullYear() !== now.getUTCFullYear();
+  return new Intl.DateTimeFormat("en-GB", {
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    timeZoneName: "short",
+    timeZone,
+    ...(otherYear ? { year: "numeric" } : {}),
+  }).format(date);
+}
+
+/** `1 tag`, `2 tags`. */
+export function countOf(count: number, noun: string): string {
+  return `${count.toLocaleString("en-GB")} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** Text from outside, to be shown: without secrets, control and bidi characters. (HTML is escaped where it is written.) */
+export function shown(text: string, { maxLength = 2_000 }: { readonly maxLength?: number } = {}): string {
+  return printable(String(redact(text)), { maxLength });
+}
