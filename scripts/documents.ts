@@ -1,5 +1,6 @@
 import { jsonSchema } from "../src/config/file/schema.ts";
-import { ERROR_CODES, type ErrorClass } from "../src/lib/error.ts";
+import { ERROR_CODES } from "../src/errors/codes.ts";
+import type { ErrorClass } from "../src/errors/facts.ts";
 import { openApi } from "../src/web/api/openapi.ts";
 import { badInputs } from "./rows.ts";
 

@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from "node:fs";
 
-import { ERROR_CODES } from "../src/lib/error.ts";
+import { ERROR_CODES } from "../src/errors/codes.ts";
 
 /** One kind of bad input with the test that shows its answer: A the configuration, B the command line, D a registry's answers. */
 export type BadInput = {

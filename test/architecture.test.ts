@@ -8,6 +8,7 @@ import packageJson from "../package.json" with { type: "json" };
 /** The folders of src, ground first. A file may import its own folder and any row above its own. */
 const LAYERS: readonly (readonly string[])[] = [
   ["lib"],
+  ["errors"],
   ["oci"],
   ["config", "registry", "layout", "openshift"],
   ["plan", "copy"],
@@ -71,6 +72,34 @@ function folderOf(file: string): string {
   return file.split("/")[1] ?? "";
 }
 
+function exportsIn(code: string): string[] {
+  const declared =
+    /^export\s+(?:declare\s+)?(?:async\s+)?(?:function\*?|const|class|type|interface)\s+(\w+)/gm;
+  return [...new Set([...code.matchAll(declared)].map(([, name = ""]) => name))];
+}
+
+/** Groups of files that import one another in a circle (Tarjan's strongly connected components). */
+function circlesIn(importsOf: (file: string) => readonly string[], files: readonly string[]): string[][] {
+  const order = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const circles: string[][] = [];
+  const visit = (file: string): void => {
+    order.set(file, order.size);
+    low.set(file, order.size - 1);
+    stack.push(file);
+    for (const next of importsOf(file)) {
+      if (!order.has(next)) visit(next);
+      if (stack.includes(next)) low.set(file, Math.min(low.get(file) ?? 0, low.get(next) ?? 0));
+    }
+    if (low.get(file) !== order.get(file)) return;
+    const circle = stack.splice(stack.indexOf(file));
+    if (circle.length > 1 || importsOf(file).includes(file)) circles.push(circle.toSorted());
+  };
+  for (const file of files) if (!order.has(file)) visit(file);
+  return circles;
+}
+
 /** What is wrong with an import, in words; undefined when it is right. */
 function wrongWith({ file, folder, target }: Import): string | undefined {
   const said = `${file} imports ${target}`;
@@ -83,6 +112,9 @@ function wrongWith({ file, folder, target }: Import): string | undefined {
   return PACKAGES[name]?.includes(folder) ? undefined : `${said}, which is not for ${folder}`;
 }
 
+/** The most files that a folder of src holds: a larger one gets folders that are its table of contents. */
+const FILES_MAX = 15;
+
 const imports = FILES.flatMap((file) => importsIn(file, readFileSync(file, "utf8")));
 
 describe("the imports of src", () => {
@@ -92,10 +124,15 @@ describe("the imports of src", () => {
 
   test("are all seen: every file but the ground has some", () => {
     const seen = new Set(imports.map(({ file }) => file));
-    const ground = ["src/lib/error.ts"];
+    const ground = ["src/lib/error.ts", "src/errors/facts.ts"];
     const importing = FILES.filter((file) => !ground.includes(file) && /\bimport\b/.test(codeOf(file)));
     expect(importing.filter((file) => !seen.has(file))).toEqual([]);
   });
+});
+
+test("every folder of src has at most fifteen files", () => {
+  const folders = Map.groupBy(FILES, (file) => posix.dirname(file));
+  expect([...folders].filter(([, files]) => files.length > FILES_MAX).map(([folder]) => folder)).toEqual([]);
 });
 
 test("every folder of src has its row", () => {
@@ -127,6 +164,7 @@ test("no file only hands on what others export", () => {
 describe("the table itself", () => {
   test.for([
     ["src/lib/a.ts", 'import type { Digest } from "../oci/digest.ts";'],
+    ["src/errors/a.ts", 'import type { Digest } from "../oci/digest.ts";'],
     ["src/oci/a.ts", 'import {\n  one,\n  other,\n} from "../registry/b.ts";'],
     ["src/registry/a.ts", 'import { openLayout } from "../layout/layout.ts";'],
     ["src/copy/a.ts", 'export { plan } from "../plan/plan.ts";'],
@@ -155,6 +193,17 @@ describe("the table itself", () => {
     ["src/registry/a.ts", 'import { createHash } from "node:crypto";'],
   ] as const)("allows in %s: %s", ([file, source]) => {
     expect(importsIn(file, source).map(wrongWith)).toEqual([undefined]);
+  });
+
+  test("finds a circle, also of types and of one file", () => {
+    const graph: Record<string, string[]> = { a: ["b"], b: ["c"], c: ["a"], d: ["d"], e: ["a"] };
+    expect(circlesIn((file) => graph[file] ?? [], ["e", "a", "d"])).toEqual([["a", "b", "c"], ["d"]]);
+  });
+
+  test("finds every form of an exported name once", () => {
+    const code =
+      "export type A = 1;\nexport const A = 1;\nexport async function b() {}\nexport function* c() {}\nconst d = 1;";
+    expect(exportsIn(code)).toEqual(["A", "b", "c"]);
   });
 
   test("overlooks what stands in a comment", () => {

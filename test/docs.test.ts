@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 import { documents } from "../scripts/documents.ts";
 import { loadConfig } from "../src/config/file/load.ts";
-import { ERROR_CODES } from "../src/lib/error.ts";
+import { ERROR_CODES } from "../src/errors/codes.ts";
 import { checkTagRules } from "../src/plan/patterns.ts";
 
 const root = new URL("..", import.meta.url).pathname;

@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from "node:path";
 
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { parseReference, parseTag, type Location } from "../oci/reference.ts";
 

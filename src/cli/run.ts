@@ -2,7 +2,7 @@ import type { Config, Mirror } from "../config/config.ts";
 import { DEFAULT_DAEMON } from "../config/daemon.ts";
 import { loadConfig } from "../config/file/load.ts";
 import { checkSchedules } from "../daemon/triggers/cron.ts";
-import { type Failure, TagferryError } from "../lib/error.ts";
+import { type Failure, TagferryError } from "../errors/error.ts";
 import { type Log, openLog } from "../lib/log.ts";
 import { checkTagRules } from "../plan/patterns.ts";
 import { type Context, openContext } from "../sync/context.ts";

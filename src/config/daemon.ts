@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
-import type { ErrorCode } from "../lib/error.ts";
+import type { ErrorCode } from "../errors/codes.ts";
 import type { DaemonSettings, RedisSettings, SecretSource } from "./config.ts";
 import { parseDuration } from "./duration.ts";
 import type { Problem } from "./file/problems.ts";

@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from "node:path";
 
-import { type ErrorCode, isTagferryError } from "../lib/error.ts";
+import type { ErrorCode } from "../errors/codes.ts";
+import { isTagferryError } from "../errors/error.ts";
 import { type Digest, parseDigest } from "../oci/digest.ts";
 import { parsePlatform, type Platform } from "../oci/platform.ts";
 import { parseRepository, parseTag, type Location } from "../oci/reference.ts";
@@ -35,7 +36,7 @@ export type Located = { readonly mirror: Mirror; readonly position: number };
 export type Reader = {
   readonly directory: string;
   readonly fail: (at: Path, code: ErrorCode, message: string, facts?: ProblemFacts) => undefined;
-  /** Runs what throws a SyncError, and makes it a problem at this place. */
+  /** Runs what throws a TagferryError, and makes it a problem at this place. */
   attempt<T>(at: Path, read: () => T): T | undefined;
   /** In milliseconds. */
   duration(at: Path, text: string): number | undefined;

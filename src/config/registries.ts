@@ -2,7 +2,8 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
-import { type ErrorCode, isTagferryError } from "../lib/error.ts";
+import type { ErrorCode } from "../errors/codes.ts";
+import { isTagferryError } from "../errors/error.ts";
 import { DOCKER_HUB, isRepositoryName, parseRegistry } from "../oci/reference.ts";
 import type { CredentialSettings, RegistrySettings, SecretSource } from "./config.ts";
 import { isVariable } from "./file/environment.ts";

@@ -1,5 +1,5 @@
+import { isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { isTagferryError, TagferryError } from "../lib/error.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageTarget } from "../oci/store.ts";
 

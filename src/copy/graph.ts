@@ -1,4 +1,4 @@
-import { isTagferryError, TagferryError } from "../lib/error.ts";
+import { isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Limit } from "../lib/limit.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";

@@ -1,4 +1,4 @@
-import { isTagferryError } from "../lib/error.ts";
+import { isTagferryError } from "../errors/error.ts";
 
 /**
  * Content that is not what its digest says may have been damaged on the way: it is asked for once more, from its start.

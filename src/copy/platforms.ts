@@ -1,5 +1,5 @@
+import { TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { attestedDigest, type Manifest } from "../oci/manifest.ts";

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 
 import type { Config } from "../config/config.ts";
 import type { Loaded } from "../config/file/load.ts";
-import { type Failure, failureOf } from "../lib/error.ts";
+import { type Failure, failureOf } from "../errors/error.ts";
 import type { Log } from "../lib/log.ts";
 
 /** The configuration as it is now, read again when it (or a certificate it names) changes. */
@@ -28,7 +28,7 @@ export type ConfigWatcherOptions = {
 const SETTLE_MS = 200;
 
 /**
- * @throws {SyncError} CONFIG_* when there is no good configuration to begin with
+ * @throws {TagferryError} CONFIG_* when there is no good configuration to begin with
  */
 export async function openConfigWatcher({
   load,

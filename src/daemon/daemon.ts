@@ -59,7 +59,7 @@ const CONNECTING_MS = 3_000;
 const CLOSING_MS = 2_000;
 
 /**
- * @throws {SyncError} CONFIG_* when there is no good configuration to begin with
+ * @throws {TagferryError} CONFIG_* when there is no good configuration to begin with
  */
 export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   const { log, env, load, schedules } = options;

@@ -1,9 +1,9 @@
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
+import { onDisk } from "../errors/disk.ts";
+import { isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { onDisk } from "../lib/disk.ts";
-import { isTagferryError, TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, encodedOf } from "../oci/digest.ts";
 import { MANIFEST_READ_MAX_BYTES } from "../oci/manifest.ts";

@@ -2,8 +2,8 @@ import { constants } from "node:fs";
 import { type FileHandle, open, realpath, rename } from "node:fs/promises";
 import { dirname, isAbsolute, relative } from "node:path";
 
-import { errnoOf, onDisk } from "../lib/disk.ts";
-import { TagferryError } from "../lib/error.ts";
+import { errnoOf, onDisk } from "../errors/disk.ts";
+import { TagferryError } from "../errors/error.ts";
 
 /** What `task` gives, or undefined when the file is not there. */
 export async function ifThere<T>(task: () => Promise<T>): Promise<T | undefined> {

@@ -1,4 +1,4 @@
-import { isTagferryError } from "../lib/error.ts";
+import { isTagferryError } from "../errors/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";

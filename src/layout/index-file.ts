@@ -1,4 +1,4 @@
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { type JsonCodes, parseStrictJson } from "../oci/json.ts";

@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 
-import { onDisk } from "../lib/disk.ts";
-import { TagferryError } from "../lib/error.ts";
+import { onDisk } from "../errors/disk.ts";
+import { TagferryError } from "../errors/error.ts";
 import { ifThere, readInside, replaceFile } from "./files.ts";
 import { EMPTY_INDEX, formatIndex, type LayoutIndex, parseIndex } from "./index-file.ts";
 

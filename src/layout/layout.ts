@@ -1,8 +1,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-import { onDisk } from "../lib/disk.ts";
-import { TagferryError } from "../lib/error.ts";
+import { onDisk } from "../errors/disk.ts";
+import { TagferryError } from "../errors/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { isDigest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";

@@ -4,8 +4,8 @@ import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { kill, pid } from "node:process";
 
-import { errnoOf, onDisk } from "../lib/disk.ts";
-import { TagferryError } from "../lib/error.ts";
+import { errnoOf, onDisk } from "../errors/disk.ts";
+import { TagferryError } from "../errors/error.ts";
 import { ifThere, writeNew } from "./files.ts";
 
 /** Our corner of a layout: the lock, and files that are not yet what they will be. Other tools overlook it. */

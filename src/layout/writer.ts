@@ -1,9 +1,9 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
+import { onDisk } from "../errors/disk.ts";
+import { isTagferryError, TagferryError } from "../errors/error.ts";
 import { sleep } from "../lib/cancel.ts";
-import { onDisk } from "../lib/disk.ts";
-import { isTagferryError, TagferryError } from "../lib/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
 import { inProcessLease } from "../oci/lease.ts";

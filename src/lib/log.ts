@@ -2,7 +2,7 @@ import type { Writable } from "node:stream";
 
 import { type Logger, pino } from "pino";
 
-import { printable, TagferryError } from "./error.ts";
+import { CodedError, printable } from "./error.ts";
 import { type LogRecord, prettyLine } from "./pretty.ts";
 import { redact } from "./redact.ts";
 
@@ -52,6 +52,6 @@ function serializeError(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return printable(String(error));
   const cause =
     error.cause === undefined || depth >= CAUSES_MAX ? {} : { cause: serializeError(error.cause, depth + 1) };
-  const facts = error instanceof TagferryError ? { code: error.code, ...error.details } : {};
+  const facts = error instanceof CodedError ? { code: error.code, ...error.details } : {};
   return { name: error.name, message: printable(error.message), ...facts, ...cause };
 }

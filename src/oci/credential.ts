@@ -15,7 +15,7 @@ export type FoundCredential = { readonly credential: Credential; readonly from: 
 /**
  * Who we are at a repository; undefined: nobody. Asked again each time, so that what changed on disk is seen.
  *
- * @throws {SyncError} CONFIG_SECRET, AUTH_FILE, AUTH_HELPER
+ * @throws {TagferryError} CONFIG_SECRET, AUTH_FILE, AUTH_HELPER
  */
 export type CredentialStore = (
   repository: Repository,

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 
 /** A validated digest: safe in a path and in a URL. */
 export type Digest = `sha256:${string}` | `sha512:${string}`;

@@ -1,4 +1,5 @@
-import { type ErrorCode, TagferryError } from "../lib/error.ts";
+import type { ErrorCode } from "../errors/codes.ts";
+import { TagferryError } from "../errors/error.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 

@@ -1,4 +1,5 @@
-import { type ErrorCode, TagferryError } from "../lib/error.ts";
+import type { ErrorCode } from "../errors/codes.ts";
+import { TagferryError } from "../errors/error.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { type Digest, digestOf, algorithmOf, isDigest } from "./digest.ts";
 import { type Json, parseStrictJson } from "./json.ts";

@@ -1,4 +1,4 @@
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 
 /** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md (platform) */
 export type Platform = { readonly os: string; readonly architecture: string; readonly variant?: string };

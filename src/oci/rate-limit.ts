@@ -1,6 +1,6 @@
+import { TagferryError } from "../errors/error.ts";
+import { DEFAULT_RETRY } from "../errors/retry.ts";
 import { type Cancellable, sleep } from "../lib/cancel.ts";
-import { TagferryError } from "../lib/error.ts";
-import { DEFAULT_RETRY } from "../lib/retry.ts";
 
 /**
  * What a registry lets us do: so many connections at once, so many requests a second. Uploads stand in a line of their own

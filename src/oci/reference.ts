@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 import { type Digest, isDigest } from "./digest.ts";
 
 /** One name within a registry. `registry` is the normalised host[:port]: `docker.io` for Docker Hub. */

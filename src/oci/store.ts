@@ -23,21 +23,21 @@ export interface ImageSource {
    * What a tag (or digest) points at, by the cheapest call there is (HEAD); undefined when there is no such tag.
    * `size` is -1 where the answer did not tell.
    *
-   * @throws {SyncError} AUTH_*, DENIED, NAME_UNKNOWN, REGISTRY_*, RATE_LIMITED
+   * @throws {TagferryError} AUTH_*, DENIED, NAME_UNKNOWN, REGISTRY_*, RATE_LIMITED
    */
   resolve(reference: string, options?: Cancellable): Promise<Descriptor | undefined>;
 
   /**
    * A manifest by digest, verified, or by tag.
    *
-   * @throws {SyncError} MANIFEST_UNKNOWN and what `parseManifest` throws
+   * @throws {TagferryError} MANIFEST_UNKNOWN and what `parseManifest` throws
    */
   manifest(reference: string, options?: Cancellable): Promise<Manifest>;
 
   /**
    * A blob's bytes, resumed where the connection broke. Not yet verified: `verified()` is for that.
    *
-   * @throws {SyncError} BLOB_UNKNOWN, CONTENT_ENCODING, RANGE, STALLED, …
+   * @throws {TagferryError} BLOB_UNKNOWN, CONTENT_ENCODING, RANGE, STALLED, …
    */
   blob(descriptor: Descriptor, options?: ReadBlobOptions): Content;
 
@@ -51,7 +51,7 @@ export interface ImageSource {
    * Every tag, each once, in the source's order, with what the cheapest call of this registry tells beside its name.
    * An empty repository yields nothing.
    *
-   * @throws {SyncError} NAME_UNKNOWN, TAGS_INVALID, TAGS_LIMIT, LINK_FOREIGN, … and then nothing may be concluded from absence
+   * @throws {TagferryError} NAME_UNKNOWN, TAGS_INVALID, TAGS_LIMIT, LINK_FOREIGN, … and then nothing may be concluded from absence
    */
   listing(options?: Cancellable): AsyncIterable<ListedTag>;
 }
@@ -81,7 +81,7 @@ export interface ImageTarget {
   /** What each of these tags points at here; those that are not here are missing. */
   resolveTags(tags: readonly string[], options?: Cancellable): Promise<ReadonlyMap<string, Descriptor>>;
 
-  /** A manifest that is here, verified. @throws {SyncError} MANIFEST_UNKNOWN */
+  /** A manifest that is here, verified. @throws {TagferryError} MANIFEST_UNKNOWN */
   manifest(reference: string, options?: Cancellable): Promise<Manifest>;
 
   /**
@@ -95,7 +95,7 @@ export interface ImageTarget {
    * Writes a manifest verbatim, under `tag` or (without) under its digest. Everything it names is in place before.
    * A subject is registered with the fallback tag where the registry does not do it itself.
    *
-   * @throws {SyncError} TARGET_* ; TARGET_BLOB_UNKNOWN when the registry misses something the manifest names
+   * @throws {TagferryError} TARGET_* ; TARGET_BLOB_UNKNOWN when the registry misses something the manifest names
    */
   pushManifest(manifest: Manifest, options?: PushManifestOptions): Promise<void>;
 

@@ -1,6 +1,6 @@
 import type { Hash } from "node:crypto";
 
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { algorithmOf, hashFor } from "./digest.ts";
 

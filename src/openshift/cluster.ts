@@ -2,10 +2,11 @@ import { createSecureContext } from "node:tls";
 
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
 
+import { isTagferryError, TagferryError } from "../errors/error.ts";
+import { retry, type RetryPolicy } from "../errors/retry.ts";
 import { type Cancellable, within } from "../lib/cancel.ts";
-import { isTagferryError, printable, TagferryError } from "../lib/error.ts";
+import { printable } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
-import { retry, type RetryPolicy } from "../lib/retry.ts";
 import { type KubeAccess, type KubeAccessOptions, openKubeAccess } from "./kube-access.ts";
 
 export type ClusterOptions = KubeAccessOptions &

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
+import type { Failure } from "../errors/error.ts";
 import { type Cancellable, within } from "../lib/cancel.ts";
-import type { Failure } from "../lib/error.ts";
 import { printable } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
 import type { Cluster } from "./cluster.ts";

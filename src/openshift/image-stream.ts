@@ -1,4 +1,4 @@
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 
 /** `image.openshift.io/v1`, the fields that are read. What else an object holds is never sent back: writes are patches. */

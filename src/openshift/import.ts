@@ -1,12 +1,7 @@
+import type { ErrorCode } from "../errors/codes.ts";
+import { type Failure, failureOf, isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import {
-  type ErrorCode,
-  type Failure,
-  failureOf,
-  isTagferryError,
-  printable,
-  TagferryError,
-} from "../lib/error.ts";
+import { printable } from "../lib/error.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type Cluster, type Status, statusOf } from "./cluster.ts";
 import type { StreamName } from "./streams.ts";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 import { accessOfKubeconfig } from "./kubeconfig.ts";
 import { tokenFile } from "./token-file.ts";
 

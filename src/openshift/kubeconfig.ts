@@ -7,7 +7,7 @@ import { dirname, resolve } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
 
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 import type { KubeAccess, KubeAccessOptions, KubeTls } from "./kube-access.ts";
 import { tokenFile } from "./token-file.ts";
 

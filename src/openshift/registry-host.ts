@@ -1,4 +1,4 @@
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 import type { ImageStream } from "./image-stream.ts";
 
 /**

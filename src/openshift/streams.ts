@@ -1,5 +1,5 @@
+import { type Failure, failureOf, isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { type Failure, failureOf, isTagferryError, TagferryError } from "../lib/error.ts";
 import { limit, type Limit } from "../lib/limit.ts";
 import type { Log } from "../lib/log.ts";
 import type { Digest } from "../oci/digest.ts";

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 
 /**
  * The bearer token in a file, read again whenever the file changed: tokens of pods are renewed on disk. While a renewal

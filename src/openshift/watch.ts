@@ -1,5 +1,6 @@
+import { isTagferryError, TagferryError } from "../errors/error.ts";
 import { type Cancellable, sleep } from "../lib/cancel.ts";
-import { isTagferryError, printable, TagferryError } from "../lib/error.ts";
+import { printable } from "../lib/error.ts";
 import { type Cluster, statusOf } from "./cluster.ts";
 import { asImageStream, type ImageStream } from "./image-stream.ts";
 

@@ -3,7 +3,8 @@ import { RE2JS } from "re2js";
 import semver from "semver";
 
 import type { Config, TagMatcher, TagRules } from "../config/config.ts";
-import { type ErrorCode, isTagferryError, TagferryError } from "../lib/error.ts";
+import type { ErrorCode } from "../errors/codes.ts";
+import { isTagferryError, TagferryError } from "../errors/error.ts";
 import { inRange, parseVersion } from "./version.ts";
 
 export type TagTest = (tag: string) => boolean;

@@ -1,5 +1,5 @@
 import type { Mirror, PruneRules, Target } from "../config/config.ts";
-import { type Failure, failureOf, TagferryError } from "../lib/error.ts";
+import { type Failure, failureOf, TagferryError } from "../errors/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Explained } from "./select.ts";

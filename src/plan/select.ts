@@ -1,5 +1,5 @@
 import type { TagRules } from "../config/config.ts";
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 import type { ListedTag } from "../oci/store.ts";
 import { compileGlob, compileMatcher, describeMatcher } from "./patterns.ts";
 import { compareVersions, parseVersion, type Version } from "./version.ts";

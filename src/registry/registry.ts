@@ -1,7 +1,7 @@
+import { TagferryError } from "../errors/error.ts";
+import type { RetryPolicy } from "../errors/retry.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { TagferryError } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
-import type { RetryPolicy } from "../lib/retry.ts";
 import type { CredentialStore } from "../oci/credential.ts";
 import type { RateLimit } from "../oci/rate-limit.ts";
 import { DOCKER_HUB } from "../oci/reference.ts";

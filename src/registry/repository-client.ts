@@ -1,4 +1,4 @@
-import type { RetryPolicy } from "../lib/retry.ts";
+import type { RetryPolicy } from "../errors/retry.ts";
 import type { HeadMemory } from "./api/manifests.ts";
 import type { Scope } from "./auth/scope.ts";
 import type { Requester } from "./http/client.ts";

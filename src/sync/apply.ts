@@ -1,8 +1,9 @@
 import type { Mirror } from "../config/config.ts";
 import { copyImage } from "../copy/copy.ts";
 import type { CopyEvent } from "../copy/events.ts";
+import { ERROR_CODES } from "../errors/codes.ts";
+import { asTagferryError, type Failure, failureOf } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { asTagferryError, ERROR_CODES, type Failure, failureOf } from "../lib/error.ts";
 import type { Limit } from "../lib/limit.ts";
 import type { Action, Plan } from "../plan/plan.ts";
 import type { Context } from "./context.ts";

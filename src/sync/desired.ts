@@ -1,6 +1,6 @@
 import type { Mirror } from "../config/config.ts";
+import { failureOf, isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { failureOf, isTagferryError, TagferryError } from "../lib/error.ts";
 import { mapConcurrently } from "../lib/limit.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageSource, ListedTag } from "../oci/store.ts";

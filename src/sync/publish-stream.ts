@@ -1,6 +1,6 @@
 import type { Mirror, Target } from "../config/config.ts";
+import { type Failure, failureOf, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { type Failure, failureOf, TagferryError } from "../lib/error.ts";
 import { formatReference, formatLocation, type Repository } from "../oci/reference.ts";
 import { currentEvent, type ImageStream } from "../openshift/image-stream.ts";
 import type { Change, Copied } from "./apply.ts";

@@ -1,6 +1,6 @@
 import type { Mirror } from "../config/config.ts";
+import { type Failure, failureOf, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { type Failure, failureOf, TagferryError } from "../lib/error.ts";
 import type { Location } from "../oci/reference.ts";
 import type { ImageTarget } from "../oci/store.ts";
 import type { Action } from "../plan/plan.ts";

@@ -1,4 +1,6 @@
-import { ERROR_CODES, type ErrorClass, type Failure } from "../lib/error.ts";
+import { ERROR_CODES } from "../errors/codes.ts";
+import type { Failure } from "../errors/error.ts";
+import type { ErrorClass } from "../errors/facts.ts";
 import type { Digest } from "../oci/digest.ts";
 
 /** What became of one Action. JSON-safe. */

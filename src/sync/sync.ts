@@ -1,6 +1,6 @@
 import type { Mirror } from "../config/config.ts";
+import { failureOf, type Failure } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { failureOf, type Failure } from "../lib/error.ts";
 import { limit, mapConcurrently } from "../lib/limit.ts";
 import { clashes, plan, type Plan } from "../plan/plan.ts";
 import type { Explained } from "../plan/select.ts";

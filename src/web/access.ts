@@ -4,7 +4,8 @@ import { getConnInfo } from "@hono/node-server/conninfo";
 import type { Context } from "hono";
 import { getCookie } from "hono/cookie";
 
-import { printable, TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
+import { printable } from "../lib/error.ts";
 
 /** A secret that is read again at each use: a mounted file may change. */
 export type Secret = () => Promise<string>;

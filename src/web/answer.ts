@@ -1,7 +1,8 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 
-import { type ErrorCode, type Failure, failureOf } from "../lib/error.ts";
+import type { ErrorCode } from "../errors/codes.ts";
+import { type Failure, failureOf } from "../errors/error.ts";
 import { redact } from "../lib/redact.ts";
 
 const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {

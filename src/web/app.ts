@@ -3,7 +3,7 @@ import { Hono, type MiddlewareHandler } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 
 import type { DaemonView } from "../daemon/view/view.ts";
-import { asTagferryError, TagferryError } from "../lib/error.ts";
+import { asTagferryError, TagferryError } from "../errors/error.ts";
 import type { Log } from "../lib/log.ts";
 import { type Caller, callerOf, checkOrigin, type Secret } from "./access.ts";
 import { answerFailure, statusOf } from "./answer.ts";

@@ -1,7 +1,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 
-import { TagferryError } from "../lib/error.ts";
+import { TagferryError } from "../errors/error.ts";
 
 /** Reads no more than this. Answers WEB_TOO_LARGE, whether or not the body says how long it is. */
 export function limitedBody(maxBytes: number): MiddlewareHandler {

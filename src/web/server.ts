@@ -6,8 +6,8 @@ import { getRequestListener } from "@hono/node-server";
 
 import { isLoopback } from "../config/daemon.ts";
 import type { DaemonView } from "../daemon/view/view.ts";
+import { TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { TagferryError } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
 import type { Secret } from "./access.ts";
 import { webApp } from "./app.ts";

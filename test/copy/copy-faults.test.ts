@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { TagferryError } from "../../src/lib/error.ts";
+import { TagferryError } from "../../src/errors/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
 import { parseManifest } from "../../src/oci/manifest.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { TagferryError } from "../../src/lib/error.ts";
+import { TagferryError } from "../../src/errors/error.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
 import { allBlobs, buildImage, buildIndex } from "../support/images/images.ts";
 import type { BuiltImage } from "../support/images/manifest.ts";

@@ -3,7 +3,8 @@ import { createServer } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
 
 import { copyImage } from "../../src/copy/copy.ts";
-import { type ErrorCode, isTagferryError } from "../../src/lib/error.ts";
+import type { ErrorCode } from "../../src/errors/codes.ts";
+import { isTagferryError } from "../../src/errors/error.ts";
 import { parseDigest } from "../../src/oci/digest.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
 import { makeCertificates } from "../support/certificates.ts";

@@ -3,9 +3,9 @@ import { open, readdir, readFile, writeFile } from "node:fs/promises";
 
 import { describe, expect, test } from "vitest";
 
+import { errnoOf, onDisk } from "../../src/errors/disk.ts";
 import { ifThere, replaceFile, writeAll } from "../../src/layout/files.ts";
 import { openLayout } from "../../src/layout/layout.ts";
-import { errnoOf, onDisk } from "../../src/lib/disk.ts";
 import { verified } from "../../src/oci/verified.ts";
 import { seededBytes } from "../support/images/content.ts";
 import { buildImage } from "../support/images/images.ts";

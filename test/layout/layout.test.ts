@@ -308,7 +308,7 @@ describe("a layout with missing or altered content", () => {
     altered.write("}", altered.length - 2);
     await writeFile(blobPath(directory, image.manifest.bytes), altered);
     await inLayout(directory, async (layout) => {
-      await expect(layout.manifest("v1")).rejects.toMatchObject({ name: "SyncError" });
+      await expect(layout.manifest("v1")).rejects.toMatchObject({ name: "TagferryError" });
       await pushBuilt(layout, image, "v1");
       expect((await layout.manifest("v1")).bytes).toEqual(Buffer.from(image.manifest.bytes));
     });

@@ -142,7 +142,7 @@ describe("referrers are found", () => {
     await damage(sbom.manifest.digest);
     await using layout = await openLayout(directory.path);
     await expect(Array.fromAsync(layout.referrers(image.manifest.digest))).rejects.toMatchObject({
-      name: "SyncError",
+      name: "TagferryError",
     });
   });
 });

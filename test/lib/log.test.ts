@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
-import { TagferryError } from "../../src/lib/error.ts";
+import { TagferryError } from "../../src/errors/error.ts";
 import { type Log, type LogOptions, openLog } from "../../src/lib/log.ts";
 
 // styleText asks for it before it asks the stream
@@ -65,7 +65,7 @@ describe("a JSON log", () => {
       cause: new Error("socket closed", { cause: "reset" }),
     });
     expect(record((log) => log.error({ err }, "failed"))["err"]).toEqual({
-      name: "SyncError",
+      name: "TagferryError",
       message: "no blob",
       code: "BLOB_UNKNOWN",
       where: "a/b",

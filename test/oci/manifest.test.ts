@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { isTagferryError, type TagferryError } from "../../src/lib/error.ts";
+import { isTagferryError, type TagferryError } from "../../src/errors/error.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import {
   attestedDigest,

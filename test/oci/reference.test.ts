@@ -155,7 +155,7 @@ describe("parseReference", () => {
   test("answers any text with a reference or an error of ours", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 60 }), (text) => {
-        expect(["read", "SyncError"]).toContain(outcomeOf(text));
+        expect(["read", "TagferryError"]).toContain(outcomeOf(text));
       }),
     );
   });

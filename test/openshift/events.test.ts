@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import type { Failure } from "../../src/lib/error.ts";
+import type { Failure } from "../../src/errors/error.ts";
 import { type ClusterClient, clusterClient } from "../support/cluster/client.ts";
 import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster/cluster.ts";
 import { doing, status } from "../support/registry/faults.ts";

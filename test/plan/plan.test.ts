@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import type { Mirror, PruneRules } from "../../src/config/config.ts";
-import { failureOf, TagferryError } from "../../src/lib/error.ts";
+import { failureOf, TagferryError } from "../../src/errors/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import {
   type Action,

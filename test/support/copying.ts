@@ -1,7 +1,7 @@
 import { copyImage, type CopyOptions } from "../../src/copy/copy.ts";
 import type { CopyEvent } from "../../src/copy/events.ts";
 import type { CopySummary } from "../../src/copy/summary.ts";
-import { asTagferryError, type TagferryError } from "../../src/lib/error.ts";
+import { asTagferryError, type TagferryError } from "../../src/errors/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { inProcessLease } from "../../src/oci/lease.ts";
 import type { ImageSource, ImageTarget } from "../../src/oci/store.ts";

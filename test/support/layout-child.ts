@@ -1,5 +1,5 @@
+import { failureOf } from "../../src/errors/error.ts";
 import { openLayout } from "../../src/layout/layout.ts";
-import { failureOf } from "../../src/lib/error.ts";
 import { buildImage } from "./images/images.ts";
 import { pushBuilt } from "./port.ts";
 

@@ -1,4 +1,4 @@
-import { TagferryError } from "../../src/lib/error.ts";
+import { TagferryError } from "../../src/errors/error.ts";
 import type { Descriptor } from "../../src/oci/descriptor.ts";
 import { type Digest, encodedOf, isDigest } from "../../src/oci/digest.ts";
 import { type Manifest, parseManifest } from "../../src/oci/manifest.ts";

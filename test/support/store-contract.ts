@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { asTagferryError, TagferryError } from "../../src/lib/error.ts";
+import { asTagferryError, TagferryError } from "../../src/errors/error.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
 import type { Content, ImageSource, ImageTarget } from "../../src/oci/store.ts";
 import { seededBytes } from "./images/content.ts";

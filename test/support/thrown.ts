@@ -1,6 +1,6 @@
-import { isTagferryError, type TagferryError } from "../../src/lib/error.ts";
+import { isTagferryError, type TagferryError } from "../../src/errors/error.ts";
 
-/** The SyncError that `task` throws; anything else it does fails the test. */
+/** The TagferryError that `task` throws; anything else it does fails the test. */
 export function thrownBy(task: () => unknown): TagferryError {
   try {
     task();

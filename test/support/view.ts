@@ -2,7 +2,7 @@ import { EventEmitter, on } from "node:events";
 
 import type { DaemonEvent, Run, TagRecord } from "../../src/daemon/records/record-types.ts";
 import type { DaemonView, Health, MirrorStatus, Observation } from "../../src/daemon/view/view.ts";
-import type { Failure } from "../../src/lib/error.ts";
+import type { Failure } from "../../src/errors/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 
 /** A daemon that does nothing but what a test says: what it shows is set, what is asked of it is noted. */

@@ -1,5 +1,5 @@
 import { type Candidate, openCredentials } from "../../config/credentials/credentials.ts";
-import { type Failure, failureOf } from "../../lib/error.ts";
+import { type Failure, failureOf } from "../../errors/error.ts";
 import type { Credential } from "../../oci/credential.ts";
 import { parseReference, parseRegistry, type Repository } from "../../oci/reference.ts";
 import type { CommonFlags, Process } from "../cli.ts";

@@ -1,5 +1,5 @@
 import { copyImage } from "../../copy/copy.ts";
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import { parsePlatform } from "../../oci/platform.ts";
 import { formatLocation } from "../../oci/reference.ts";
 import type { CommonFlags, Process } from "../cli.ts";

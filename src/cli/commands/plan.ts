@@ -1,4 +1,4 @@
-import { ERROR_CODES } from "../../lib/error.ts";
+import { ERROR_CODES } from "../../errors/codes.ts";
 import { describe } from "../../plan/describe.ts";
 import { type Planned, planMirrors } from "../../sync/sync.ts";
 import type { CommonFlags, Process } from "../cli.ts";

@@ -4,7 +4,7 @@ import { parseListen, isLoopback } from "../../config/daemon.ts";
 import { loadConfig } from "../../config/file/load.ts";
 import { type Daemon, openDaemon } from "../../daemon/daemon.ts";
 import { checkSchedules } from "../../daemon/triggers/cron.ts";
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { checkTagRules } from "../../plan/patterns.ts";
 import { openWeb, type Web } from "../../web/server.ts";

@@ -1,6 +1,6 @@
 import { openSecretFile } from "../../config/credentials/secret-file.ts";
 import type { MirrorStatus } from "../../daemon/view/view.ts";
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import type { CommonFlags, Process } from "../cli.ts";
 import { chooseNamed, readConfigIfAny } from "../run.ts";
 import { print } from "../terminal/output.ts";

@@ -1,5 +1,5 @@
+import { TagferryError } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
-import { TagferryError } from "../../lib/error.ts";
 import { mapConcurrently } from "../../lib/limit.ts";
 import type { ImageSource, ListedTag } from "../../oci/store.ts";
 import type { CommonFlags, Process } from "../cli.ts";

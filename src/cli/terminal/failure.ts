@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 
 import { isProblems, renderProblems } from "../../config/file/problems.ts";
-import { asTagferryError, ERROR_CODES, failureOf, isTagferryError } from "../../lib/error.ts";
+import { ERROR_CODES } from "../../errors/codes.ts";
+import { asTagferryError, failureOf, isTagferryError } from "../../errors/error.ts";
 import type { Process } from "../cli.ts";
 import { renderFailure } from "./render.ts";
 

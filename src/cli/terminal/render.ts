@@ -1,4 +1,4 @@
-import type { Failure } from "../../lib/error.ts";
+import type { Failure } from "../../errors/error.ts";
 import { oneLine } from "../../lib/pretty.ts";
 
 /** A failure as a person reads it: code and message, then where, what was found, what is allowed, what to do next. */

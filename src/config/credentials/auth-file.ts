@@ -1,4 +1,4 @@
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import type { Credential } from "../../oci/credential.ts";
 import { DOCKER_HUB, type Repository } from "../../oci/reference.ts";
 import { rereadFile } from "./secret-file.ts";

@@ -2,8 +2,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 
+import { TagferryError } from "../../errors/error.ts";
 import { type Cancellable, within } from "../../lib/cancel.ts";
-import { printable, TagferryError } from "../../lib/error.ts";
+import { printable } from "../../lib/error.ts";
 import type { Credential } from "../../oci/credential.ts";
 import type { Environment } from "../file/environment.ts";
 

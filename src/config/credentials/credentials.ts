@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 
+import { TagferryError } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
-import { TagferryError } from "../../lib/error.ts";
 import type { Credential, CredentialStore, FoundCredential } from "../../oci/credential.ts";
 import type { Repository } from "../../oci/reference.ts";
 import type { RegistrySettings, SecretSource } from "../config.ts";

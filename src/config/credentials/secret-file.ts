@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 
 /**
  * A file's text, without the line end that editors leave, read again when the file changed.

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
-import { type Failure, TagferryError } from "../../lib/error.ts";
-import { isTagferryError } from "../../lib/error.ts";
+import { type Failure, TagferryError } from "../../errors/error.ts";
+import { isTagferryError } from "../../errors/error.ts";
 import { parseRegistry } from "../../oci/reference.ts";
 import { checkMirrors } from "../check.ts";
 import type { ClusterSettings, Config } from "../config.ts";

@@ -1,10 +1,6 @@
-import {
-  ERROR_CODES,
-  type ErrorCode,
-  isTagferryError,
-  printable,
-  type TagferryError,
-} from "../../lib/error.ts";
+import { ERROR_CODES, type ErrorCode } from "../../errors/codes.ts";
+import { isTagferryError, type TagferryError } from "../../errors/error.ts";
+import { printable } from "../../lib/error.ts";
 import { maskSecrets } from "./mask-secrets.ts";
 
 /** One thing that is wrong with the file, and where. */

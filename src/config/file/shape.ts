@@ -1,6 +1,6 @@
 import type { z } from "zod";
 
-import type { ErrorCode } from "../../lib/error.ts";
+import type { ErrorCode } from "../../errors/codes.ts";
 import { isSecretPath } from "./mask-secrets.ts";
 import type { Problem } from "./problems.ts";
 import type { Path, YamlFile } from "./yaml.ts";

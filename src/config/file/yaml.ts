@@ -11,7 +11,8 @@ import {
   visit,
 } from "yaml";
 
-import { type ErrorCode, TagferryError } from "../../lib/error.ts";
+import type { ErrorCode } from "../../errors/codes.ts";
+import { TagferryError } from "../../errors/error.ts";
 import { maskSecrets } from "./mask-secrets.ts";
 import type { Problem } from "./problems.ts";
 import { adviceOf } from "./problems.ts";

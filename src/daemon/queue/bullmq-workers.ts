@@ -1,8 +1,8 @@
 import { DelayedError, type Job as BullJob, type Queue as BullQueue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 
+import { TagferryError } from "../../errors/error.ts";
 import { sleep } from "../../lib/cancel.ts";
-import { TagferryError } from "../../lib/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { REDIS_PREFIX, type RedisLink } from "../redis/connection.ts";
 import type { Job } from "./job.ts";

@@ -1,6 +1,6 @@
 import { type Job as BullJob, Queue as BullQueue } from "bullmq";
 
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { REDIS_PREFIX, type RedisLink, withRedis } from "../redis/connection.ts";
 import { type Data, startBullWorkers } from "./bullmq-workers.ts";

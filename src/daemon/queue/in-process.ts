@@ -1,4 +1,4 @@
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import { type Job, subjectOf } from "./job.ts";
 import { type Handle, RetryLater, type Queue, type Turn, type WorkOptions } from "./queue.ts";
 

@@ -8,7 +8,7 @@ export type Queue = AsyncDisposable & {
    * `duplicate`: the check is known (waiting, under way or done lately), or the tag's job waits and is this one now. A job
    * whose tag is under way follows when that one is done; of several, only the last.
    *
-   * @throws {SyncError} QUEUE_AWAY
+   * @throws {TagferryError} QUEUE_AWAY
    */
   add(job: Job, options?: AddOptions): Promise<"queued" | "duplicate">;
   /** Begins to take jobs. */

@@ -1,4 +1,4 @@
-import type { Failure } from "../../lib/error.ts";
+import type { Failure } from "../../errors/error.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { MirrorReport, Outcome } from "../../sync/report.ts";
 import type { Cause } from "../queue/job.ts";

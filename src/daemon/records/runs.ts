@@ -1,4 +1,4 @@
-import type { Failure } from "../../lib/error.ts";
+import type { Failure } from "../../errors/error.ts";
 import type { Outcome } from "../../sync/report.ts";
 import type { StateStore } from "../state/state-store.ts";
 import type { RecordsOptions, Run } from "./record-types.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { Redis, type RedisOptions } from "ioredis";
 
 import type { RedisSettings } from "../../config/config.ts";
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 
 /** Everything of ours begins so; the braces keep it on one node of a cluster. */

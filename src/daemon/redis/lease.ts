@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 
+import { TagferryError } from "../../errors/error.ts";
 import { sleep } from "../../lib/cancel.ts";
-import { TagferryError } from "../../lib/error.ts";
 import { inProcessLease, type Lease } from "../../oci/lease.ts";
 import { REDIS_PREFIX, type RedisLink } from "./connection.ts";
 

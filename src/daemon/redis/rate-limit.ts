@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 
+import { TagferryError } from "../../errors/error.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
-import { TagferryError } from "../../lib/error.ts";
 import {
   type RateLimit,
   type RateLimits,

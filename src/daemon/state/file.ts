@@ -1,8 +1,8 @@
 import { type FileHandle, mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 
-import { errnoOf, onDisk } from "../../lib/disk.ts";
-import { failureOf } from "../../lib/error.ts";
+import { errnoOf, onDisk } from "../../errors/disk.ts";
+import { failureOf } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { inProcessStateStore, type StateStore, type StateNamespace } from "./state-store.ts";
 
@@ -22,7 +22,7 @@ const FLEETING = "progress";
  * change is done, so that a process that is killed loses nothing. A line that cannot be read is passed over; a disk that
  * refuses is told of once, and the process goes on from memory.
  *
- * @throws {SyncError} DISK, DISK_FULL when the file cannot be read or begun
+ * @throws {TagferryError} DISK, DISK_FULL when the file cannot be read or begun
  */
 export async function fileStateStore(
   path: string,

@@ -1,4 +1,4 @@
-import { isTagferryError } from "../../lib/error.ts";
+import { isTagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Drift } from "../../sync/drift.ts";
 import type { Scheduler } from "./scheduler.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 import type { Mirror, Schedule } from "../../config/config.ts";
-import { isTagferryError } from "../../lib/error.ts";
+import { isTagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { type Cause, type CheckJob, runId } from "../queue/job.ts";
 import type { Queue } from "../queue/queue.ts";

@@ -1,6 +1,6 @@
 import type { Mirror, Target } from "../../config/config.ts";
+import { failureOf, isTagferryError } from "../../errors/error.ts";
 import { sleep } from "../../lib/cancel.ts";
-import { failureOf, isTagferryError } from "../../lib/error.ts";
 import type { ImageStream } from "../../openshift/image-stream.ts";
 import type { StreamNews } from "../../openshift/watch.ts";
 import { driftOf, ownsTags } from "../../sync/drift.ts";

@@ -1,5 +1,5 @@
+import type { Failure } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
-import type { Failure } from "../../lib/error.ts";
 import type { Outcome } from "../../sync/report.ts";
 import type { Counts } from "../queue/queue.ts";
 import type { DaemonEvent, Progress, Quarantine, Run, TagRecord } from "../records/record-types.ts";

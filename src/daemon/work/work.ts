@@ -1,12 +1,6 @@
 import type { Mirror } from "../../config/config.ts";
-import {
-  ERROR_CODES,
-  type ErrorCode,
-  type Failure,
-  failureOf,
-  isTagferryError,
-  TagferryError,
-} from "../../lib/error.ts";
+import { ERROR_CODES, type ErrorCode } from "../../errors/codes.ts";
+import { type Failure, failureOf, isTagferryError, TagferryError } from "../../errors/error.ts";
 import { limit } from "../../lib/limit.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Action } from "../../plan/plan.ts";

@@ -1,5 +1,5 @@
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
-import { isTagferryError, TagferryError } from "../../lib/error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { algorithmOf, type Digest, digestOf, isDigest } from "../../oci/digest.ts";
 import {

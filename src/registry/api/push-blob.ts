@@ -1,4 +1,4 @@
-import { isTagferryError } from "../../lib/error.ts";
+import { isTagferryError } from "../../errors/error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { BlobPushed, OpenContent, PushBlobOptions } from "../../oci/store.ts";
 import { waitAsTold } from "../http/retry-after.ts";

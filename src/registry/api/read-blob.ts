@@ -1,5 +1,6 @@
+import { ERROR_CODES } from "../../errors/codes.ts";
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
-import { ERROR_CODES, isTagferryError, TagferryError } from "../../lib/error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { ReadBlobOptions } from "../../oci/store.ts";
 import type { Answer } from "../http/client.ts";

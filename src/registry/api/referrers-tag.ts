@@ -1,5 +1,5 @@
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
-import { isTagferryError, TagferryError } from "../../lib/error.ts";
 import { limit, type Limit } from "../../lib/limit.ts";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digest.ts";
 import { type Manifest, parseManifest } from "../../oci/manifest.ts";

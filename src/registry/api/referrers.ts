@@ -1,5 +1,5 @@
+import { isTagferryError } from "../../errors/error.ts";
 import { type Cancellable, unlessAborted } from "../../lib/cancel.ts";
-import { isTagferryError } from "../../lib/error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Manifest, parseManifest } from "../../oci/manifest.ts";

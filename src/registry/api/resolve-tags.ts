@@ -1,5 +1,5 @@
+import { isTagferryError } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
-import { isTagferryError } from "../../lib/error.ts";
 import { mapConcurrently } from "../../lib/limit.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { RepositoryClient } from "../repository-client.ts";

@@ -1,6 +1,6 @@
+import { TagferryError } from "../../errors/error.ts";
+import { retry } from "../../errors/retry.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
-import { TagferryError } from "../../lib/error.ts";
-import { retry } from "../../lib/retry.ts";
 import { parseStrictJson } from "../../oci/json.ts";
 import { isTag } from "../../oci/reference.ts";
 import type { ListedTag } from "../../oci/store.ts";

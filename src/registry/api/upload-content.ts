@@ -1,5 +1,5 @@
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
-import { isTagferryError, TagferryError } from "../../lib/error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { OpenContent, PushBlobOptions } from "../../oci/store.ts";
 import { type Checkpoint, verified } from "../../oci/verified.ts";

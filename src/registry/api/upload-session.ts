@@ -1,5 +1,5 @@
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { type Cancellable, within } from "../../lib/cancel.ts";
-import { isTagferryError, TagferryError } from "../../lib/error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { BlobLocations } from "../blob-locations.ts";
 import type { Answer } from "../http/client.ts";

@@ -1,5 +1,5 @@
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { type Cancellable, sleep, unlessAborted } from "../../lib/cancel.ts";
-import { isTagferryError, TagferryError } from "../../lib/error.ts";
 import { hideSecret } from "../../lib/redact.ts";
 import type { Credential, CredentialStore, FoundCredential } from "../../oci/credential.ts";
 import type { Repository } from "../../oci/reference.ts";

@@ -1,4 +1,4 @@
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import { literalAddress } from "../transport/private-address.ts";
 
 /** Public suffixes of two labels under which different people register; below them three labels make a domain. */

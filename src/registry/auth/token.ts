@@ -1,5 +1,6 @@
+import { TagferryError } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
-import { printable, TagferryError } from "../../lib/error.ts";
+import { printable } from "../../lib/error.ts";
 import { hideSecret } from "../../lib/redact.ts";
 import type { Credential } from "../../oci/credential.ts";
 import { snippet } from "../../oci/json.ts";

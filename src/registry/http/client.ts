@@ -2,10 +2,10 @@ import type { Readable } from "node:stream";
 
 import type { Dispatcher } from "undici";
 
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
+import { DEFAULT_RETRY, retry, type RetryPolicy } from "../../errors/retry.ts";
 import { type Cancellable, within } from "../../lib/cancel.ts";
-import { isTagferryError, TagferryError } from "../../lib/error.ts";
 import type { Log } from "../../lib/log.ts";
-import { DEFAULT_RETRY, retry, type RetryPolicy } from "../../lib/retry.ts";
 import { type RateLimit, uploadQueueOf } from "../../oci/rate-limit.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { parseChallenges } from "../auth/challenge.ts";

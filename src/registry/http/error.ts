@@ -1,4 +1,6 @@
-import { type Details, type ErrorCode, isTagferryError, printable, TagferryError } from "../../lib/error.ts";
+import type { ErrorCode } from "../../errors/codes.ts";
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
+import { type Details, printable } from "../../lib/error.ts";
 import { snippet } from "../../oci/json.ts";
 import type { Headers } from "../profile.ts";
 import { SEND_STALLED } from "../transport/stalled-sends.ts";

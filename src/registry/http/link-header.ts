@@ -1,4 +1,4 @@
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 
 /** A listing longer than this is taken for one that never ends. */
 export const PAGES_MAX = 100_000;

@@ -1,4 +1,4 @@
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import { isPrivateHost } from "../transport/private-address.ts";
 
 export type HopOptions = {

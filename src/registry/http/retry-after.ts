@@ -1,6 +1,6 @@
+import { isTagferryError } from "../../errors/error.ts";
+import { DEFAULT_RETRY } from "../../errors/retry.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
-import { isTagferryError } from "../../lib/error.ts";
-import { DEFAULT_RETRY } from "../../lib/retry.ts";
 import type { Headers } from "../profile.ts";
 
 /** A wait beyond this is garbage. */

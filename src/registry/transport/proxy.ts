@@ -1,6 +1,6 @@
 import { BlockList, isIP } from "node:net";
 
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 
 /** Which proxy an origin is reached through; undefined: directly. */
 export type ProxyRules = (origin: URL) => URL | undefined;

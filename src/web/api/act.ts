@@ -1,5 +1,5 @@
 import type { DaemonView } from "../../daemon/view/view.ts";
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 
 /** What a person or a program may have done to a mirror. */
 export const ACTIONS = ["sync", "pause", "resume", "retry"] as const;

@@ -1,7 +1,7 @@
 import type { Context, Hono } from "hono";
 
 import type { DaemonView } from "../../daemon/view/view.ts";
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import { answer } from "../answer.ts";
 import type { WebEnv } from "../app.ts";
 import { act, ACTIONS, unknownMirror } from "./act.ts";

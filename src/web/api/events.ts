@@ -2,7 +2,7 @@ import type { Context, Hono } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 
 import type { DaemonView } from "../../daemon/view/view.ts";
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { redact } from "../../lib/redact.ts";
 import type { WebEnv } from "../app.ts";

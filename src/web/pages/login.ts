@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 
-import type { Failure } from "../../lib/error.ts";
+import type { Failure } from "../../errors/error.ts";
 import { failureBox, type Html } from "./parts.ts";
 
 export type Login = {

@@ -3,7 +3,7 @@ import { html } from "hono/html";
 import type { TagRecord } from "../../daemon/records/record-types.ts";
 import type { WatchState } from "../../daemon/triggers/stream-watch.ts";
 import type { RateLimitStatus, Health, MirrorState, MirrorStatus } from "../../daemon/view/view.ts";
-import type { Failure } from "../../lib/error.ts";
+import type { Failure } from "../../errors/error.ts";
 import { MIRROR_STATES } from "../metrics.ts";
 import {
   actions,

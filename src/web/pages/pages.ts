@@ -3,7 +3,7 @@ import { deleteCookie, setCookie } from "hono/cookie";
 
 import type { TagRecord } from "../../daemon/records/record-types.ts";
 import type { DaemonView, MirrorState, MirrorStatus } from "../../daemon/view/view.ts";
-import { failureOf, TagferryError } from "../../lib/error.ts";
+import { failureOf, TagferryError } from "../../errors/error.ts";
 import { checkOrigin, newSession, sameSecret, type Secret, SESSION_COOKIE, SESSION_S } from "../access.ts";
 import { answer, answerFailure, statusOf, toldOf } from "../answer.ts";
 import { act, ACTIONS, unknownMirror } from "../api/act.ts";

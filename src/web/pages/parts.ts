@@ -1,7 +1,7 @@
 import { html } from "hono/html";
 
 import type { Health, MirrorState, MirrorStatus } from "../../daemon/view/view.ts";
-import type { Failure } from "../../lib/error.ts";
+import type { Failure } from "../../errors/error.ts";
 import type { ActionName } from "../api/act.ts";
 import type { Assets } from "../assets.ts";
 import { absoluteOf, bytesOf, relativeOf, shown } from "./words.ts";

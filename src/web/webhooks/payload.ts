@@ -1,4 +1,4 @@
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import type { Json } from "../../oci/json.ts";
 import { DOCKER_HUB, formatRepository, isTag, parseReference } from "../../oci/reference.ts";
 

@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import type { Context, Hono } from "hono";
 
 import type { DaemonView } from "../../daemon/view/view.ts";
-import { TagferryError } from "../../lib/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { parseStrictJson } from "../../oci/json.ts";
 import { bearerOf, sameSecret, type Secret } from "../access.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { renderFailure } from "../../../src/cli/terminal/render.ts";
-import { failureOf, TagferryError } from "../../../src/lib/error.ts";
+import { failureOf, TagferryError } from "../../../src/errors/error.ts";
 
 test("a failure tells code, message, where, what was found, what is allowed, until when and what next", () => {
   const failure = failureOf(

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { loadConfig } from "../../../src/config/file/load.ts";
 import { isProblems, renderProblems } from "../../../src/config/file/problems.ts";
 import { checkSchedules } from "../../../src/daemon/triggers/cron.ts";
-import { failureOf, isTagferryError } from "../../../src/lib/error.ts";
+import { failureOf, isTagferryError } from "../../../src/errors/error.ts";
 import { checkTagRules } from "../../../src/plan/patterns.ts";
 import { makeCertificates } from "../../support/certificates.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 
 import { copyImage } from "../../../src/copy/copy.ts";
-import { isTagferryError, type ErrorCode } from "../../../src/lib/error.ts";
+import type { ErrorCode } from "../../../src/errors/codes.ts";
+import { isTagferryError } from "../../../src/errors/error.ts";
 import { type Digest, parseDigest } from "../../../src/oci/digest.ts";
 import { inProcessLease } from "../../../src/oci/lease.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../../src/oci/media-type.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { TagferryError } from "../../../src/lib/error.ts";
+import { TagferryError } from "../../../src/errors/error.ts";
 import { ask } from "../../support/ask.ts";
 import { digest, failure, finishedRun, freshMirror, goodHealth, tagRecord } from "../../support/view.ts";
 import { openTestWeb, type TestWeb } from "../../support/web.ts";

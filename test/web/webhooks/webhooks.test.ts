@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream";
 
 import { describe, expect, test } from "vitest";
 
-import { TagferryError } from "../../../src/lib/error.ts";
+import { TagferryError } from "../../../src/errors/error.ts";
 import { openLog } from "../../../src/lib/log.ts";
 import { ask, type AskOptions, type Reply } from "../../support/ask.ts";
 import { openTestWeb, type TestWeb } from "../../support/web.ts";

@@ -1,15 +1,8 @@
 import { describe, expect, test } from "vitest";
 
-import {
-  asTagferryError,
-  ERROR_CODES,
-  type ErrorCode,
-  facts,
-  failureOf,
-  isTagferryError,
-  printable,
-  TagferryError,
-} from "../../src/lib/error.ts";
+import { ERROR_CODES, type ErrorCode } from "../../src/errors/codes.ts";
+import { asTagferryError, facts, failureOf, isTagferryError, TagferryError } from "../../src/errors/error.ts";
+import { printable } from "../../src/lib/error.ts";
 
 test.for(Object.keys(ERROR_CODES) as ErrorCode[])("%s says what it means and what to do next", (code) => {
   expect(code).toMatch(/^[A-Z][A-Z0-9_]*$/);
@@ -18,7 +11,7 @@ test.for(Object.keys(ERROR_CODES) as ErrorCode[])("%s says what it means and wha
   expect(next).toMatch(/^\S.{4,}$/);
 });
 
-describe("a SyncError", () => {
+describe("a TagferryError", () => {
   const cause = new Error("socket");
   const error = new TagferryError("STALLED", "pull a", { cause, where: "a:v1", found: 3 });
 

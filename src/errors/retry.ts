@@ -1,5 +1,6 @@
-import { type Cancellable, sleep } from "./cancel.ts";
-import { ERROR_CODES, isTagferryError, type TagferryError } from "./error.ts";
+import { type Cancellable, sleep } from "../lib/cancel.ts";
+import { ERROR_CODES } from "./codes.ts";
+import { isTagferryError, type TagferryError } from "./error.ts";
 
 export type RetryPolicy = {
   readonly attempts: number;

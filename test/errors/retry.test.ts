@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 
-import { ERROR_CODES, type ErrorCode, facts, TagferryError } from "../../src/lib/error.ts";
-import { retry } from "../../src/lib/retry.ts";
+import { ERROR_CODES, type ErrorCode } from "../../src/errors/codes.ts";
+import { facts, TagferryError } from "../../src/errors/error.ts";
+import { retry } from "../../src/errors/retry.ts";
 
 /** Fails so many times with `error`, then gives its attempt. */
 function failing(times: number, error: () => Error): (attempt: number) => Promise<number> {

@@ -1,0 +1,61 @@
+import type { CodeFacts } from "../facts.ts";
+
+/** The command line, this machine, and bugs. */
+export const COMMAND_CODES = {
+  USAGE: {
+    class: "usage",
+    meaning: "The command line is not one we know.",
+    next: "Run `tagferry --help`, or `tagferry COMMAND --help`.",
+  },
+  OUTPUT_PATH: {
+    class: "usage",
+    meaning: "The output path cannot be written, or is something else already.",
+    next: "Name another path, or make this one writable.",
+  },
+  DISK_FULL: {
+    class: "environment",
+    meaning: "The file system has too little space.",
+    next: "Free the space that is named, then run again: finished blobs are kept.",
+    retry: "later",
+  },
+  DISK: {
+    class: "environment",
+    meaning: "The file system refused a read or a write.",
+    next: "Look at the path that is named, its rights and its disk, then run again.",
+  },
+  NODE_VERSION: {
+    class: "environment",
+    meaning: "Node is older than 24.12.",
+    next: "Run `npm ci` in the checkout: it brings the right Node.",
+  },
+  PROXY_INVALID: {
+    class: "usage",
+    meaning: "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is not a proxy address we can use.",
+    next: "Write it as http://host:port, or unset it.",
+  },
+  PROXY_REFUSED: {
+    class: "environment",
+    meaning: "The proxy refused the connection (407 or another answer to CONNECT).",
+    next: "Give the proxy's credentials in its URL, or add the registry to NO_PROXY.",
+  },
+  ABORTED: {
+    class: "environment",
+    meaning: "The work was stopped before it was done (a signal, or its caller gave up).",
+    next: "Run again: finished blobs are kept, no tag was left half done.",
+  },
+  INTERNAL: {
+    class: "environment",
+    meaning: "Something Tagferry did not expect: a bug.",
+    next: "Run again with --log-level debug and report what it prints.",
+  },
+  MIRROR_UNKNOWN: {
+    class: "usage",
+    meaning: "There is no mirror of this name.",
+    next: "Use a name that is listed.",
+  },
+  REFERENCE_INVALID: {
+    class: "usage",
+    meaning: "This is not an image reference.",
+    next: "Write registry/repository:tag or registry/repository@sha256:…, or oci:DIR:tag.",
+  },
+} as const satisfies Record<string, CodeFacts>;
