@@ -1,6 +1,6 @@
 import { oneLine } from "../lib/pretty.ts";
 import { shortDigest } from "../oci/digest.ts";
-import type { Action } from "./plan.ts";
+import type { Action } from "./action.ts";
 
 /** An Action as the line a person reads: a sign, the tag, what it will be, and why. */
 export function describe(action: Action): string {

@@ -5,13 +5,10 @@ import { ERROR_CODES } from "../errors/codes.ts";
 import { asTagferryError, type Failure, failureOf } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import type { Limit } from "../lib/limit.ts";
-import type { Action, Plan } from "../plan/plan.ts";
+import type { Action, Change, Plan } from "../plan/action.ts";
 import type { Context } from "./context.ts";
 import { openPublisher, type Publisher } from "./publish.ts";
 import { type Moved, NOTHING_MOVED, type Outcome } from "./report.ts";
-
-/** A tag that has to be published. */
-export type Change = Extract<Action, { readonly kind: "create" | "update" }>;
 
 /** Told what happens while it happens: progress, log lines. */
 export type Watch = {

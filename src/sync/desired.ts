@@ -3,14 +3,20 @@ import { failureOf, isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import { mapConcurrently } from "../lib/limit.ts";
 import type { Digest } from "../oci/digest.ts";
+import { formatLocation } from "../oci/reference.ts";
 import type { ImageSource, ListedTag } from "../oci/store.ts";
 import { verified } from "../oci/verified.ts";
-import type { Desired, DesiredTag } from "../plan/plan.ts";
+import type { Desired, DesiredTag } from "../plan/action.ts";
 import { include, narrow, needsDates } from "../plan/select.ts";
 
 /** How many tags of one repository are asked for at once; the registry's own limit on connections stands below it. */
 const RESOLVE_CONCURRENCY = 16;
-export type DesiredOptions = Cancellable & { readonly now: Date };
+export type DesiredOptions = Cancellable & {
+  /** The time that `since` is counted from. */
+  readonly now: Date;
+  /** Tells when the source was asked. */
+  readonly clock?: () => Date;
+};
 
 /**
  * Reads what a mirror wants: its tags, selected by its rules, each resolved once to a digest.
@@ -21,22 +27,24 @@ export type DesiredOptions = Cancellable & { readonly now: Date };
 export async function findDesired(
   mirror: Mirror,
   source: ImageSource,
-  { now, signal }: DesiredOptions,
+  { now, clock = () => new Date(), signal }: DesiredOptions,
 ): Promise<Desired> {
+  const readAt = clock().toISOString();
+  const asking = { signal, clock, readAt, from: formatLocation(mirror.source) };
   if (mirror.tags.kind === "exact") {
     const { tags: names, digests } = mirror.tags;
     const tags = await resolveAll(
       names.map((tag) => ({ tag })),
       source,
-      { signal, digests },
+      { ...asking, digests },
     );
     const explained = names.map((tag) => ({ tag, kept: true, rule: "exact" }));
-    return { mirror: mirror.name, tags, explained, listing: "none" };
+    return { mirror: mirror.name, readAt, tags, explained, listing: "none" };
   }
   const listed = await Array.fromAsync(source.listing({ signal }));
   const included = include(mirror.tags, listed);
   const { dated, failed } = needsDates(mirror.tags)
-    ? await withDates(included.kept, source, { signal })
+    ? await withDates(included.kept, source, asking)
     : { dated: included.kept, failed: [] };
   const narrowed = narrow(mirror.tags, dated, { now });
   const explained = [
@@ -44,8 +52,8 @@ export async function findDesired(
     ...narrowed.explained,
     ...failed.map(({ tag }) => ({ tag, kept: false, rule: "its date could not be read" })),
   ];
-  const tags = [...(await resolveAll(narrowed.kept, source, { signal })), ...failed];
-  return { mirror: mirror.name, tags, explained, listing: listingState(listed, failed) };
+  const tags = [...(await resolveAll(narrowed.kept, source, asking)), ...failed];
+  return { mirror: mirror.name, readAt, tags, explained, listing: listingState(listed, failed) };
 }
 
 /** A tag whose date is unknown may be one the rules want: then nothing may follow from a tag's absence. */
@@ -54,7 +62,14 @@ function listingState(listed: readonly ListedTag[], failed: readonly DesiredTag[
   return listed.length === 0 ? "empty" : "complete";
 }
 
-type Resolving = Cancellable & { readonly digests?: Readonly<Record<string, Digest>> | undefined };
+type Asking = Cancellable & {
+  readonly clock: () => Date;
+  /** ISO: when the listing began. */
+  readonly readAt: string;
+  /** The source, as `formatLocation` writes it. */
+  readonly from: string;
+};
+type Resolving = Asking & { readonly digests?: Readonly<Record<string, Digest>> | undefined };
 
 async function resolveAll(
   tags: readonly ListedTag[],
@@ -71,11 +86,16 @@ async function resolveAll(
 async function resolveTag(
   { tag, image: listed }: ListedTag,
   source: ImageSource,
-  { digests, signal }: Resolving,
+  { digests, signal, clock, readAt, from }: Resolving,
 ): Promise<DesiredTag> {
+  const base = {
+    tag,
+    from: { source: from, tag },
+    readAt: listed ? readAt : clock().toISOString(),
+  };
   try {
     const image = listed ?? (await source.resolve(tag, { signal }));
-    if (image === undefined) return { kind: "missing", tag };
+    if (image === undefined) return { kind: "missing", ...base };
     const pinned = digests?.[tag];
     if (pinned !== undefined && pinned !== image.digest)
       throw new TagferryError(
@@ -87,11 +107,11 @@ async function resolveTag(
           allowed: pinned,
         },
       );
-    return { kind: "resolved", tag, image };
+    return { kind: "resolved", ...base, image };
   } catch (error) {
     signal?.throwIfAborted();
-    if (isTagferryError(error, "MANIFEST_UNKNOWN")) return { kind: "missing", tag };
-    return { kind: "failed", tag, failure: failureOf(error) };
+    if (isTagferryError(error, "MANIFEST_UNKNOWN")) return { kind: "missing", ...base };
+    return { kind: "failed", ...base, failure: failureOf(error) };
   }
 }
 
@@ -99,17 +119,24 @@ async function resolveTag(
 async function withDates(
   tags: readonly ListedTag[],
   source: ImageSource,
-  options: Cancellable,
+  { signal, readAt, from }: Asking,
 ): Promise<{ readonly dated: readonly ListedTag[]; readonly failed: readonly DesiredTag[] }> {
   const dated: ListedTag[] = [];
   const failed: DesiredTag[] = [];
   const date = async (listed: ListedTag): Promise<void> => {
     try {
-      const pushedAt = listed.pushedAt ?? (await createdAt(listed.tag, source, options));
+      const pushedAt = listed.pushedAt ?? (await createdAt(listed.tag, source, { signal }));
       dated.push(pushedAt === undefined ? listed : { ...listed, pushedAt });
     } catch (error) {
-      options.signal?.throwIfAborted();
-      failed.push({ kind: "failed", tag: listed.tag, failure: failureOf(error) });
+      signal?.throwIfAborted();
+      const { tag } = listed;
+      failed.push({
+        kind: "failed",
+        tag,
+        from: { source: from, tag },
+        readAt,
+        failure: failureOf(error),
+      });
     }
   };
   for await (const _ of mapConcurrently(tags, RESOLVE_CONCURRENCY, date));

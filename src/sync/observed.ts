@@ -11,7 +11,7 @@ import {
   spoilingManager,
 } from "../openshift/image-stream.ts";
 import { type OwnedTag, readOwnership } from "../openshift/ownership.ts";
-import type { Desired, Observed, ObservedTag } from "../plan/plan.ts";
+import type { Desired, Observed, ObservedTag } from "../plan/action.ts";
 import type { Context } from "./context.ts";
 
 /**

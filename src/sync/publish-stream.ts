@@ -3,7 +3,8 @@ import { type Failure, failureOf, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import { formatReference, formatLocation, type Repository } from "../oci/reference.ts";
 import { currentEvent, type ImageStream } from "../openshift/image-stream.ts";
-import type { Change, Copied } from "./apply.ts";
+import type { Change } from "../plan/action.ts";
+import type { Copied } from "./apply.ts";
 import type { Context } from "./context.ts";
 import type { Failures, Publisher } from "./publish.ts";
 

@@ -3,8 +3,8 @@ import { type Failure, failureOf, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import type { Location } from "../oci/reference.ts";
 import type { ImageTarget } from "../oci/store.ts";
-import type { Action } from "../plan/plan.ts";
-import type { Change, Copied } from "./apply.ts";
+import type { Action, Change } from "../plan/action.ts";
+import type { Copied } from "./apply.ts";
 import type { Context } from "./context.ts";
 import { streamPublisher } from "./publish-stream.ts";
 

@@ -2,7 +2,9 @@ import type { Mirror } from "../config/config.ts";
 import { failureOf, type Failure } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import { limit, mapConcurrently } from "../lib/limit.ts";
-import { clashes, plan, type Plan } from "../plan/plan.ts";
+import type { Plan } from "../plan/action.ts";
+import { clashes } from "../plan/conflicts.ts";
+import { plan } from "../plan/plan.ts";
 import type { Explained } from "../plan/select.ts";
 import { applyPlan, type Watch } from "./apply.ts";
 import type { Context } from "./context.ts";
@@ -79,7 +81,14 @@ function refuseClashes(planned: readonly Planned[]): readonly Planned[] {
               const failure = refused.get(one.mirror.name)?.get(action.tag);
               return failure === undefined
                 ? action
-                : { kind: "refuse", mirror: action.mirror, tag: action.tag, failure };
+                : {
+                    kind: "refuse",
+                    mirror: action.mirror,
+                    tag: action.tag,
+                    from: action.from,
+                    readAt: action.readAt,
+                    failure,
+                  };
             }),
           },
         },

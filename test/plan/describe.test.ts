@@ -1,12 +1,17 @@
 import { expect, test } from "vitest";
 
 import type { Digest } from "../../src/oci/digest.ts";
+import type { Action } from "../../src/plan/action.ts";
 import { describe } from "../../src/plan/describe.ts";
-import type { Action } from "../../src/plan/plan.ts";
 
 const ONE: Digest = `sha256:${"1".repeat(64)}`;
 const TWO: Digest = `sha256:${"2".repeat(64)}`;
-const base = { mirror: "nginx", tag: "1.27" };
+const base = {
+  mirror: "nginx",
+  tag: "1.27",
+  from: { source: "docker.io/library/nginx", tag: "1.27" },
+  readAt: "2026-06-01T00:00:00.000Z",
+};
 const image = { mediaType: "application/vnd.oci.image.manifest.v1+json", digest: ONE, size: 7 };
 
 test.for<[Action, string]>([

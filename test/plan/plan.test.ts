@@ -1,45 +1,10 @@
 import { describe, expect, test } from "vitest";
 
-import type { Mirror, PruneRules } from "../../src/config/config.ts";
-import { failureOf, TagferryError } from "../../src/errors/error.ts";
-import type { Digest } from "../../src/oci/digest.ts";
-import {
-  type Action,
-  clashes,
-  type Desired,
-  type DesiredTag,
-  type Observed,
-  type ObservedTag,
-  plan,
-} from "../../src/plan/plan.ts";
+import type { Mirror } from "../../src/config/config.ts";
+import type { Action, DesiredTag, ObservedTag } from "../../src/plan/action.ts";
+import { plan } from "../../src/plan/plan.ts";
 import { mirrorOf } from "./mirror.ts";
-
-const NOW = new Date("2026-06-10T00:00:00Z");
-const ONE: Digest = `sha256:${"1".repeat(64)}`;
-const TWO: Digest = `sha256:${"2".repeat(64)}`;
-const DAY_MS = 86_400_000;
-const FAILURE = failureOf(new TagferryError("REGISTRY_UNAVAILABLE", "no answer"));
-
-const wants = (tag: string, digest: Digest = ONE): DesiredTag => ({
-  kind: "resolved",
-  tag,
-  image: { mediaType: "application/vnd.oci.image.index.v1+json", digest, size: 500 },
-});
-const desire = (tags: readonly DesiredTag[], changes: Partial<Desired> = {}): Desired => ({
-  mirror: "nginx",
-  tags,
-  explained: tags.map(({ tag }) => ({ tag, kept: true, rule: "all: true" })),
-  listing: "complete",
-  ...changes,
-});
-const observe = (tags: Observed["tags"] = {}): Observed => ({ mirror: "nginx", tags });
-const ours = (changes: Partial<ObservedTag> = {}): ObservedTag => ({
-  digest: ONE,
-  inPlace: true,
-  owner: { kind: "us" },
-  published: ONE,
-  ...changes,
-});
+import { FAILURE, NOW, ONE, TWO, desire, observe, ours, readOf, wants } from "./scene.ts";
 
 function decide(observed: ObservedTag | undefined, mirror: Partial<Mirror> = {}): Action | undefined {
   const observedTags = observe(observed ? { "1": observed } : {});
@@ -80,7 +45,7 @@ describe("a wanted tag", () => {
     ["is remembered as back", ours({ missingSince: "2026-06-01T00:00:00Z" }), {}, { kind: "remember" }],
   ])("%s", ([, observed, mirror, expected]) => {
     const action = decide(observed, mirror);
-    expect(action).toMatchObject({ mirror: "nginx", tag: "1", ...expected });
+    expect(action).toMatchObject({ mirror: "nginx", ...readOf("1"), ...expected });
     if (action?.kind === "create" || action?.kind === "update") expect(action.image.digest).toBe(ONE);
     if (action?.kind === "remember") expect(action).not.toHaveProperty("missingSince");
   });
@@ -139,7 +104,7 @@ describe("a wanted tag", () => {
 
   test("that the source lacks fails and touches nothing", () => {
     const { actions } = plan(
-      desire([{ kind: "missing", tag: "1" }], { listing: "none" }),
+      desire([{ kind: "missing", ...readOf("1") }], { listing: "none" }),
       observe({ "1": ours() }),
       mirrorOf({ prune: { graceMs: 0, atMost: { kind: "count", count: 9 } } }),
       { now: NOW },
@@ -148,7 +113,7 @@ describe("a wanted tag", () => {
   });
 
   test("that failed does not stop the others", () => {
-    const tags: DesiredTag[] = [wants("1"), { kind: "failed", tag: "2", failure: FAILURE }, wants("3")];
+    const tags: DesiredTag[] = [wants("1"), { kind: "failed", ...readOf("2"), failure: FAILURE }, wants("3")];
     const { actions } = plan(desire(tags), observe(), mirrorOf(), { now: NOW });
     expect(actions.map(({ kind, tag }) => [tag, kind])).toEqual([
       ["1", "create"],
@@ -187,132 +152,4 @@ test("A32 rules that select nothing are a warning", () => {
   );
   expect(actions).toEqual([]);
   expect(warnings).toMatchObject([{ code: "FILTER_EMPTY", details: { found: 1 } }]);
-});
-
-const gone = (missingSince?: string): ObservedTag => ours(missingSince ? { missingSince } : {});
-
-describe("pruning", () => {
-  const LONG_AGO = "2026-06-01T00:00:00Z";
-  const PRUNE: PruneRules = { graceMs: 7 * DAY_MS, atMost: { kind: "count", count: 5 } };
-  const removals = (
-    observed: Observed["tags"],
-    { prune = PRUNE, desired = desire([wants("1")]) }: { prune?: PruneRules; desired?: Desired } = {},
-  ): ReturnType<typeof plan> => {
-    const made = plan(desired, observe({ "1": ours(), ...observed }), mirrorOf({ prune }), { now: NOW });
-    return { ...made, actions: made.actions.filter(({ tag }) => tag !== "1") };
-  };
-
-  test("first remembers, then waits, then removes", () => {
-    expect(removals({ old: gone() }).actions).toMatchObject([
-      { kind: "remember", tag: "old", missingSince: NOW.toISOString() },
-    ]);
-    expect(removals({ old: gone("2026-06-04T00:00:00Z") }).actions).toEqual([]);
-    expect(removals({ old: gone(LONG_AGO) }).actions).toMatchObject([
-      { kind: "prune", tag: "old", digest: ONE, missingSince: LONG_AGO },
-    ]);
-  });
-
-  test("waits when the date it remembered cannot be read", () => {
-    expect(removals({ old: gone("soon") }).actions).toEqual([]);
-  });
-
-  test("tells the rule that dropped the tag, or that the source lacks it", () => {
-    const desired = desire([wants("1")], {
-      explained: [{ tag: "old", kept: false, rule: "newest: 3, by: semver" }],
-    });
-    const { actions } = removals({ old: gone(LONG_AGO), lost: gone(LONG_AGO) }, { desired });
-    expect(actions.map((action) => "reason" in action && action.reason)).toEqual([
-      `dropped by newest: 3, by: semver, unwanted since ${LONG_AGO}`,
-      `gone at the source, unwanted since ${LONG_AGO}`,
-    ]);
-  });
-
-  test.for<[string, Desired]>([
-    ["listing was empty", desire([], { listing: "empty" })],
-    ["listing failed", desire([wants("1")], { listing: "failed" })],
-    ["tags were named and nothing was listed", desire([wants("1")], { listing: "none" })],
-    ["rules select nothing", desire([])],
-    ["tags could all not be resolved", desire([{ kind: "failed", tag: "1", failure: FAILURE }])],
-    ["tags are all missing", desire([{ kind: "missing", tag: "1" }])],
-  ])("removes and remembers nothing when the %s", ([, desired]) => {
-    expect(removals({ old: gone(LONG_AGO), older: gone() }, { desired }).actions).toEqual([]);
-  });
-
-  test("never happens unless it is asked for", () => {
-    const { actions } = plan(desire([wants("1")]), observe({ old: gone(LONG_AGO) }), mirrorOf(), {
-      now: NOW,
-    });
-    expect(actions.map(({ tag }) => tag)).toEqual(["1"]);
-  });
-
-  test.for<ObservedTag["owner"]>([
-    { kind: "unowned" },
-    { kind: "other", installation: "prod", mirror: "nginx" },
-    { kind: "other", installation: "here", mirror: "another" },
-  ])("never touches a tag of owner %j", (owner) => {
-    expect(removals({ old: { ...gone(LONG_AGO), owner } }).actions).toEqual([]);
-  });
-
-  test("spares a wanted tag that failed", () => {
-    const desired = desire([wants("1"), { kind: "failed", tag: "old", failure: FAILURE }]);
-    expect(removals({ old: gone(LONG_AGO) }, { desired }).actions).toMatchObject([{ kind: "refuse" }]);
-  });
-
-  test.for<[PruneRules["atMost"], number]>([
-    [{ kind: "count", count: 2 }, 0],
-    [{ kind: "count", count: 3 }, 3],
-    [{ kind: "share", share: 0.2 }, 0],
-    [{ kind: "share", share: 0.75 }, 3],
-  ])("of three among four is held to %j: %i are removed", ([atMost, removed]) => {
-    const { actions, warnings } = removals(
-      { a: gone(LONG_AGO), b: gone(LONG_AGO), c: gone(LONG_AGO) },
-      { prune: { ...PRUNE, atMost } },
-    );
-    expect(actions.filter(({ kind }) => kind === "prune")).toHaveLength(removed);
-    expect(warnings.map(({ code }) => code)).toEqual(removed === 0 ? ["PRUNE_CAPPED"] : []);
-  });
-
-  test("a cap that holds still lets new absences be remembered", () => {
-    const { actions } = removals(
-      { a: gone(LONG_AGO), b: gone() },
-      { prune: { ...PRUNE, atMost: { kind: "count", count: 0 } } },
-    );
-    expect(actions).toMatchObject([{ kind: "remember", tag: "b" }]);
-  });
-});
-
-describe("two mirrors", () => {
-  const other = mirrorOf({ name: "other" });
-  const planned = (
-    mirror: Mirror,
-    observed: Observed = observe(),
-  ): { mirror: Mirror; plan: ReturnType<typeof plan> } => ({
-    mirror,
-    plan: plan(desire([wants("1"), wants("2")]), observed, mirror, { now: NOW }),
-  });
-
-  test.for<[string, Observed]>([
-    ["creates", observe()],
-    ["keeps", observe({ "1": ours(), "2": ours() })],
-    ["updates", observe({ "1": ours({ digest: TWO }), "2": ours({ digest: TWO }) })],
-    ["finds back", observe({ "1": ours({ missingSince: NOW.toISOString() }), "2": ours({ digest: TWO }) })],
-  ])("that write one tag are both refused it, also where one %s it", ([, observed]) => {
-    const found = clashes([planned(mirrorOf(), observed), planned(other)]);
-    expect([...found.keys()]).toEqual(["nginx", "other"]);
-    for (const [, tags] of found) {
-      expect([...tags.keys()]).toEqual(["1", "2"]);
-      expect(tags.get("1")).toMatchObject({
-        code: "CONFIG_OVERLAP",
-        details: { where: "web/nginx:1", found: "nginx and other" },
-      });
-    }
-  });
-
-  test("that write different targets do not clash", () => {
-    const elsewhere = mirrorOf({
-      name: "other",
-      target: { kind: "imagestream", namespace: "web", name: "b" },
-    });
-    expect(clashes([planned(mirrorOf()), planned(elsewhere)]).size).toBe(0);
-  });
 });

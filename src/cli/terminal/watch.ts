@@ -1,6 +1,6 @@
 import type { Mirror } from "../../config/config.ts";
+import { targetName } from "../../config/target-name.ts";
 import type { CopyEvent } from "../../copy/events.ts";
-import { targetName } from "../../plan/plan.ts";
 import type { Watch } from "../../sync/apply.ts";
 import type { CommonFlags, Process } from "../cli.ts";
 import { openProgress, type Progress } from "./progress.ts";

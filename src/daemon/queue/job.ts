@@ -1,4 +1,4 @@
-import type { Action } from "../../plan/plan.ts";
+import type { Action } from "../../plan/action.ts";
 
 /** Why a mirror was checked. `stream`: somebody else changed what it published. */
 export type Cause = "schedule" | "missed" | "asked" | "webhook" | "retry" | "stream";

@@ -3,7 +3,7 @@ import { ERROR_CODES, type ErrorCode } from "../../errors/codes.ts";
 import { type Failure, failureOf, isTagferryError, TagferryError } from "../../errors/error.ts";
 import { limit } from "../../lib/limit.ts";
 import type { Log } from "../../lib/log.ts";
-import type { Action } from "../../plan/plan.ts";
+import type { Action } from "../../plan/action.ts";
 import { applyPlan, type Watch } from "../../sync/apply.ts";
 import type { Outcome } from "../../sync/report.ts";
 import { planMirrors } from "../../sync/sync.ts";

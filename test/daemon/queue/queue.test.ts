@@ -25,7 +25,18 @@ function apply(mirror: string, tag: string, content = "one"): ApplyJob {
     mirror,
     run: "r",
     plannedAt: "2026-01-01T00:00:00.000Z",
-    actions: [{ kind: "create", mirror, tag, image, takeover: false, reason: "" }],
+    actions: [
+      {
+        kind: "create",
+        mirror,
+        tag,
+        image,
+        takeover: false,
+        reason: "",
+        from: { source: "docker.io/library/nginx", tag },
+        readAt: "2026-06-01T00:00:00.000Z",
+      },
+    ],
   };
 }
 
