@@ -4,13 +4,13 @@ import { TagferryError } from "../errors/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { parseReference, parseTag, type Location } from "../oci/reference.ts";
 
-/** An image as the command line writes it: where, and which. */
-export type ImageArgument = { readonly place: Location; readonly tag?: string; readonly digest?: Digest };
+/** An image of the command line: its location, and a tag or a digest. */
+export type ImageArgument = { readonly location: Location; readonly tag?: string; readonly digest?: Digest };
 
 /**
  * Reads `registry/repository[:tag][@digest]` or `oci:DIR[:tag]` (or `oci:DIR@digest`).
  *
- * A directory may hold colons; what follows the last one is a tag only when it looks like one.
+ * The path of a directory may contain colons: the part after the last colon is a tag only when it contains no slash.
  *
  * @throws {TagferryError} REFERENCE_INVALID and what parseReference throws
  */
@@ -21,7 +21,7 @@ export function parseImageArgument(
   if (!text.startsWith("oci:")) {
     const { tag, digest, registry, repository } = parseReference(text);
     return {
-      place: { kind: "registry", registry, repository },
+      location: { kind: "registry", registry, repository },
       ...(tag === undefined ? {} : { tag }),
       ...(digest === undefined ? {} : { digest }),
     };
@@ -30,18 +30,18 @@ export function parseImageArgument(
   const at = rest.lastIndexOf("@");
   const digest = at === -1 ? undefined : rest.slice(at + 1);
   if (digest !== undefined && isDigest(digest))
-    return { place: layoutAt(rest.slice(0, at), text, directory), digest };
+    return { location: layoutAt(rest.slice(0, at), text, directory), digest };
   const colon = rest.lastIndexOf(":");
   const tagged = colon > 0 && !rest.slice(colon).includes("/");
   return {
-    place: layoutAt(tagged ? rest.slice(0, colon) : rest, text, directory),
+    location: layoutAt(tagged ? rest.slice(0, colon) : rest, text, directory),
     ...(tagged ? { tag: parseTag(rest.slice(colon + 1)) } : {}),
   };
 }
 
 function layoutAt(path: string, text: string, directory: string): Location {
   if (path === "")
-    throw new TagferryError("REFERENCE_INVALID", `"${text}" names no directory`, {
+    throw new TagferryError("REFERENCE_INVALID", `"${text}" has no directory`, {
       found: text,
       allowed: "oci:DIR[:tag]",
     });

@@ -1,6 +1,4 @@
-import { ERROR_CODES } from "../errors/codes.ts";
 import type { Failure } from "../errors/error.ts";
-import type { ErrorClass } from "../errors/facts.ts";
 import type { Digest } from "../oci/digest.ts";
 
 /** What became of one Action. JSON-safe. */
@@ -56,7 +54,7 @@ export type MirrorReport = {
   readonly failure?: Failure;
 };
 
-/** What one run did. The exit code, the page and the log all come from this record. */
+/** What one run did. The exit code, the page and the log are made from this record. */
 export type Report = {
   readonly startedAt: string;
   readonly durationMs: number;
@@ -113,21 +111,4 @@ function totals(mirrors: readonly MirrorReport[]): Totals {
     failed: count("failed"),
     bytes: outcomes.reduce((sum, outcome) => sum + ("moved" in outcome ? outcome.moved.bytes : 0), 0),
   };
-}
-
-/**
- * 0 done, 1 some failed, 2 all failed, 4 all failed for refused credentials, 5 only refusals by a policy.
- */
-export function exitCodeOfReport({ mirrors }: Report): number {
-  const failures = mirrors.flatMap(({ failure, outcomes }) => [
-    ...(failure ? [failure] : []),
-    ...outcomes.flatMap((outcome) => ("failure" in outcome ? [outcome.failure] : [])),
-  ]);
-  if (failures.length === 0) return 0;
-  const classes = new Set<ErrorClass>(failures.map(({ code }) => ERROR_CODES[code].class));
-  const only = (wanted: ErrorClass): boolean => classes.size === 1 && classes.has(wanted);
-  if (only("policy")) return 5;
-  const good = mirrors.some(({ outcomes }) => outcomes.some((outcome) => !("failure" in outcome)));
-  if (good) return 1;
-  return only("credentials") ? 4 : 2;
 }

@@ -91,7 +91,7 @@ describe("the exit code", () => {
     const ended = once(child, "exit");
     child.kill(signal);
     expect(await ended).toEqual([code, null]);
-    expect(await said).toContain("nothing was left half done");
+    expect(await said).toContain("no tag points to an incomplete image");
     expect(world.registry.digestOf("b/app", "1")).toBeUndefined();
   });
 });

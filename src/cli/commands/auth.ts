@@ -1,23 +1,16 @@
 import { type Candidate, openCredentials } from "../../config/credentials/credentials.ts";
-import { type Failure, failureOf } from "../../errors/error.ts";
+import { ERROR_CODES } from "../../errors/codes.ts";
+import { failureOf } from "../../errors/error.ts";
 import type { Credential } from "../../oci/credential.ts";
 import { parseReference, parseRegistry, type Repository } from "../../oci/reference.ts";
-import type { CommonFlags, Process } from "../cli.ts";
-import { contextOf, readConfigIfAny } from "../run.ts";
+import { contextOf } from "../clients.ts";
+import { EXIT } from "../exit-code.ts";
+import type { CommonFlags, Process } from "../process.ts";
+import { readConfigIfAny } from "../read-config.ts";
+import { type RegistryLogin, renderLogin } from "../terminal/credentials-text.ts";
 import { print } from "../terminal/output.ts";
-import { renderFailure } from "../terminal/render.ts";
 
-type Row = {
-  readonly registry: string;
-  /** Where the credentials that win were found. */
-  readonly from?: string;
-  readonly username?: string;
-  readonly works: boolean;
-  readonly failure?: Failure;
-  readonly candidates: readonly { readonly from: string; readonly found: boolean }[];
-};
-
-/** Shows, for each registry, every place that was looked at, which credentials win, and whether the registry takes them. */
+/** Shows for each registry every place that was searched, which credentials are used, and whether the registry accepts them. */
 export async function authCommand(
   registries: readonly string[],
   flags: CommonFlags,
@@ -27,7 +20,7 @@ export async function authCommand(
   await using context = contextOf(config, flags, process);
   const credentials = openCredentials({ registries: config.registries, env: process.env });
   const rows = await Promise.all(
-    registries.map(async (text): Promise<Row> => {
+    registries.map(async (text): Promise<RegistryLogin> => {
       const repository = repositoryOf(text);
       const candidates: Candidate[] = [];
       try {
@@ -40,21 +33,25 @@ export async function authCommand(
       }
     }),
   );
-  await print(rows, () => rows.map(render).join("\n\n"), flags, process);
-  if (rows.every(({ works }) => works)) return 0;
-  return rows.some(({ failure }) => failure?.code.startsWith("AUTH_") === true || failure?.code === "DENIED")
-    ? 4
-    : 2;
+  await print(rows, () => rows.map(renderLogin).join("\n\n"), flags, process);
+  if (rows.every(({ works }) => works)) return EXIT.done;
+  const refused = rows.some(
+    ({ failure }) => failure !== undefined && ERROR_CODES[failure.code].class === "credentials",
+  );
+  return refused ? EXIT.credentials : EXIT.all;
 }
 
-/** A host alone, or a repository: credentials may belong to a path. */
+/** The argument is a host or a repository: credentials can belong to a path. */
 function repositoryOf(text: string): Repository {
   if (!text.includes("/")) return { registry: parseRegistry(text), repository: "" };
   const { registry, repository } = parseReference(text);
   return { registry, repository };
 }
 
-function rowOf({ registry, repository }: Repository, candidates: readonly Candidate[]): Omit<Row, "works"> {
+function rowOf(
+  { registry, repository }: Repository,
+  candidates: readonly Candidate[],
+): Omit<RegistryLogin, "works"> {
   const winner = candidates.find(({ found }) => found !== undefined)?.found;
   const username = winner && usernameOf(winner.credential);
   return {
@@ -67,20 +64,4 @@ function rowOf({ registry, repository }: Repository, candidates: readonly Candid
 
 function usernameOf(credential: Credential): string | undefined {
   return credential.kind === "basic" ? credential.username : undefined;
-}
-
-function render({ registry, from, username, works, failure, candidates }: Row): string {
-  const who =
-    from === undefined
-      ? "anonymous"
-      : `${username === undefined ? "a token" : `user ${username}`}, from ${from}`;
-  const looked = candidates.map(
-    (candidate) => `  ${candidate.found ? "found " : "nothing"}  ${candidate.from}`,
-  );
-  const verdict = works
-    ? "  works"
-    : failure
-      ? renderFailure(failure).replaceAll(/^/gm, "  ")
-      : "  does not work";
-  return [`${registry}  ${who}`, ...looked, verdict].join("\n");
 }

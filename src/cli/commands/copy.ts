@@ -2,30 +2,32 @@ import { copyImage } from "../../copy/copy.ts";
 import { TagferryError } from "../../errors/error.ts";
 import { parsePlatform } from "../../oci/platform.ts";
 import { formatLocation } from "../../oci/reference.ts";
-import type { CommonFlags, Process } from "../cli.ts";
+import { contextOf } from "../clients.ts";
+import { EXIT } from "../exit-code.ts";
 import { type ImageArgument, parseImageArgument } from "../image-argument.ts";
-import { contextOf, readConfigIfAny } from "../run.ts";
+import type { CommonFlags, Process } from "../process.ts";
+import { readConfigIfAny } from "../read-config.ts";
 import { print } from "../terminal/output.ts";
+import { showCopyProgress } from "../terminal/show-progress.ts";
 import { formatBytes } from "../terminal/units.ts";
-import { watchCopy } from "../terminal/watch.ts";
 
 type CopyFlags = CommonFlags & { readonly platform?: readonly string[]; readonly referrers: boolean };
 type Arguments = { readonly source: string; readonly target: string };
 
-/** Copies one image, with everything that refers to it. */
+/** Copies one image, with its signatures and other referrers. */
 export async function copyCommand(texts: Arguments, flags: CopyFlags, process: Process): Promise<number> {
   const from = parseImageArgument(texts.source, process);
   const to = parseImageArgument(texts.target, process);
   if (to.digest !== undefined)
     throw new TagferryError("USAGE", `the target ${texts.target} has a digest`, {
-      allowed: "a tag, or none: the source's",
+      allowed: "a tag, or no tag: then the tag of the source is used",
     });
   const platforms = flags.platform?.map(parsePlatform);
   const config = await readConfigIfAny(flags, process);
   await using context = contextOf(config, flags, process);
   const { signal } = process;
-  const source = await context.source(from.place);
-  const target = await context.target(to.place);
+  const source = await context.source(from.location);
+  const target = await context.target(to.location);
   const reference = from.digest ?? from.tag ?? "latest";
   const image = await source.resolve(reference, { signal });
   if (!image)
@@ -34,7 +36,7 @@ export async function copyCommand(texts: Arguments, flags: CopyFlags, process: P
     });
   const tag = to.tag ?? from.tag ?? (from.digest === undefined ? "latest" : undefined);
   const moved = await (async () => {
-    using watching = watchCopy(texts.target, flags, process);
+    using progress = showCopyProgress(texts.target, flags, process);
     const copying = copyImage(image, source, target, {
       ...(tag === undefined ? {} : { tag }),
       ...(platforms ? { platforms } : {}),
@@ -44,12 +46,12 @@ export async function copyCommand(texts: Arguments, flags: CopyFlags, process: P
     });
     for (let step = await copying.next(); ; step = await copying.next()) {
       if (step.done) return step.value;
-      watching.event(step.value);
+      progress.event(step.value);
     }
   })();
   const record = {
-    source: nameOf(from, reference),
-    target: nameOf(to, tag ?? image.digest),
+    source: formatImage(from, reference),
+    target: formatImage(to, tag ?? image.digest),
     digest: image.digest,
     moved,
   };
@@ -58,13 +60,13 @@ export async function copyCommand(texts: Arguments, flags: CopyFlags, process: P
     record,
     () =>
       `${record.target}  ${image.digest}\n` +
-      `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} there; ${referrers} referrers; ${formatBytes(bytes)}`,
+      `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} already there; ${referrers} referrers; ${formatBytes(bytes)}`,
     flags,
     process,
   );
-  return 0;
+  return EXIT.done;
 }
 
-function nameOf({ place }: ImageArgument, reference: string): string {
-  return `${formatLocation(place)}${reference.includes(":") ? "@" : ":"}${reference}`;
+function formatImage({ location }: ImageArgument, reference: string): string {
+  return `${formatLocation(location)}${reference.includes(":") ? "@" : ":"}${reference}`;
 }

@@ -1,11 +1,11 @@
-import { ERROR_CODES } from "../../errors/codes.ts";
-import { describe } from "../../plan/describe.ts";
 import { type Planned, planMirrors } from "../../sync/sync.ts";
-import type { CommonFlags, Process } from "../cli.ts";
-import { chooseMirrors, contextOf, printWarnings, readConfig } from "../run.ts";
+import { contextOf } from "../clients.ts";
+import { exitCodeOfPlan } from "../exit-code.ts";
+import type { CommonFlags, Process } from "../process.ts";
+import { chooseMirrors, readConfig } from "../read-config.ts";
+import { printWarnings } from "../terminal/failure-text.ts";
 import { print } from "../terminal/output.ts";
-import { renderFailure } from "../terminal/render.ts";
-import { table } from "../terminal/table.ts";
+import { renderPlan } from "../terminal/plan-text.ts";
 
 type PlanFlags = CommonFlags & { readonly explain: boolean; readonly exitCode: boolean };
 
@@ -21,7 +21,7 @@ export async function planCommand(
   for (const one of planned) if (one.kind === "planned") printWarnings(one.plan.warnings, process.stderr);
   await print(
     planned.map((one) => recordOf(one, flags)),
-    () => planned.map((one) => render(one, flags)).join("\n\n"),
+    () => planned.map((one) => renderPlan(one, flags)).join("\n\n"),
     flags,
     process,
   );
@@ -31,35 +31,4 @@ export async function planCommand(
 function recordOf(one: Planned, { explain }: PlanFlags): unknown {
   if (one.kind === "failed") return { mirror: one.mirror.name, failure: one.failure };
   return explain ? { ...one.plan, explained: one.explained } : one.plan;
-}
-
-function render(one: Planned, { explain }: PlanFlags): string {
-  if (one.kind === "failed")
-    return `${one.mirror.name}\n${renderFailure(one.failure).replaceAll(/^/gm, "  ")}`;
-  const lines = one.plan.actions.map((action) => `  ${describe(action)}`);
-  const rules = one.explained.map(({ tag, kept, rule }) => [kept ? "kept" : "dropped", tag, rule]);
-  return [
-    one.mirror.name,
-    ...(lines.length > 0 ? lines : ["  no tag is wanted"]),
-    ...(explain ? ["", "  why", table(rules).replaceAll(/^/gm, "  ")] : []),
-  ].join("\n");
-}
-
-/** 5 only with --exit-code, when something would change; failures as a run would report them. */
-function exitCodeOfPlan(planned: readonly Planned[], { exitCode }: PlanFlags): number {
-  const failures = planned.flatMap((one) =>
-    one.kind === "failed"
-      ? [one.failure]
-      : one.plan.actions.flatMap((action) => (action.kind === "refuse" ? [action.failure] : [])),
-  );
-  if (failures.length > 0) {
-    const classes = new Set(failures.map(({ code }) => ERROR_CODES[code].class));
-    if (classes.size === 1 && classes.has("policy")) return 5;
-    if (planned.some(({ kind }) => kind === "planned")) return 1;
-    return classes.size === 1 && classes.has("credentials") ? 4 : 2;
-  }
-  const changes = planned.some(
-    (one) => one.kind === "planned" && one.plan.actions.some(({ kind }) => kind !== "keep"),
-  );
-  return exitCode && changes ? 5 : 0;
 }

@@ -1,4 +1,4 @@
-import type { Process } from "../cli.ts";
+import type { Process } from "../process.ts";
 
 /** Prints the JSON Schema that `config/schema.json` holds. */
 export async function schemaCommand({ stdout }: Pick<Process, "stdout">): Promise<void> {

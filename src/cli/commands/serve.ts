@@ -8,14 +8,17 @@ import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { checkTagRules } from "../../plan/patterns.ts";
 import { openWeb, type Web } from "../../web/server.ts";
-import { type CommonFlags, type Process, VERSION } from "../cli.ts";
-import { logOf, printWarnings } from "../run.ts";
+import { logOf } from "../clients.ts";
+import { EXIT } from "../exit-code.ts";
+import type { CommonFlags, Process } from "../process.ts";
+import { printWarnings } from "../terminal/failure-text.ts";
+import { VERSION } from "../version.ts";
 
-export type ServeFlags = CommonFlags & { readonly listen?: string; readonly workers?: string };
+type ServeFlags = CommonFlags & { readonly listen?: string; readonly workers?: string };
 
 const WORKERS_MAX = 256;
 
-/** Runs until it is told to stop: `serve` with schedules and the page, `worker` only works. */
+/** Runs until a signal stops it. `serve` has schedules and the page; `worker` only does jobs. */
 export async function serveCommand(
   kind: "serve" | "worker",
   flags: ServeFlags,
@@ -32,7 +35,7 @@ export async function serveCommand(
   const { config, warnings } = await load();
   printWarnings(warnings, process.stderr);
   if (kind === "worker" && !config.daemon.redis)
-    throw new TagferryError("CONFIG_REDIS", "a worker next to a daemon needs the Redis that both share", {
+    throw new TagferryError("CONFIG_REDIS", "a worker needs the Redis that it shares with the daemon", {
       where: config.file,
       found: "no daemon.redis",
     });
@@ -51,12 +54,12 @@ export async function serveCommand(
     process.stderr.write(`tagferry ${kind} on ${web.url}\n`);
     await aborted(process.signal);
   } finally {
-    log.info({ graceMs: config.daemon.graceMs }, "stopping: what is under way may end");
+    log.info({ graceMs: config.daemon.graceMs }, "stopping: running work may finish within the grace period");
     await daemon.stop({ signal: AbortSignal.timeout(config.daemon.graceMs) });
     await web?.[Symbol.asyncDispose]();
   }
   log.info("stopped");
-  return 0;
+  return EXIT.done;
 }
 
 async function openListener(
@@ -80,15 +83,19 @@ function listenOf({ listen: text }: ServeFlags, daemon: Config["daemon"]): Confi
   if (text === undefined) return daemon.listen;
   const listen = parseListen(text);
   if (!listen)
-    throw new TagferryError("CONFIG_LISTEN", `"${text}" is no address to listen on`, {
+    throw new TagferryError("CONFIG_LISTEN", `"${text}" is not an address to listen on`, {
       found: text,
       allowed: "HOST:PORT",
     });
   if (!isLoopback(listen.host) && !daemon.token)
-    throw new TagferryError("CONFIG_LISTEN", `${text} can be reached from elsewhere, and there is no token`, {
-      found: text,
-      allowed: "127.0.0.1:PORT, or any address with daemon.tokenFile",
-    });
+    throw new TagferryError(
+      "CONFIG_LISTEN",
+      `${text} can be reached from other machines, and there is no token`,
+      {
+        found: text,
+        allowed: "127.0.0.1:PORT, or any address with daemon.tokenFile",
+      },
+    );
   return listen;
 }
 
@@ -96,7 +103,7 @@ function workersOf({ workers: text }: ServeFlags): number | undefined {
   if (text === undefined) return undefined;
   const workers = Number(text);
   if (/^\d{1,3}$/.test(text) && workers <= WORKERS_MAX) return workers;
-  throw new TagferryError("USAGE", `--workers ${text} is no number of workers`, {
+  throw new TagferryError("USAGE", `--workers ${text} is not a number of workers`, {
     found: text,
     allowed: `0 to ${WORKERS_MAX}`,
   });

@@ -1,12 +1,13 @@
 import { openSecretFile } from "../../config/credentials/secret-file.ts";
 import type { MirrorStatus } from "../../daemon/view/view.ts";
 import { TagferryError } from "../../errors/error.ts";
-import type { CommonFlags, Process } from "../cli.ts";
-import { chooseNamed, readConfigIfAny } from "../run.ts";
+import { EXIT } from "../exit-code.ts";
+import type { CommonFlags, Process } from "../process.ts";
+import { chooseNamed, readConfigIfAny } from "../read-config.ts";
 import { print } from "../terminal/output.ts";
-import { table } from "../terminal/table.ts";
+import { renderStatus } from "../terminal/status-text.ts";
 
-export type StatusFlags = CommonFlags & {
+type StatusFlags = CommonFlags & {
   readonly url?: string;
   readonly tokenFile?: string;
   readonly live: boolean;
@@ -14,7 +15,9 @@ export type StatusFlags = CommonFlags & {
 
 const TIMEOUT_MS = 10_000;
 
-/** Asks a running daemon what is fresh, what is late, what failed. Exit code 1 when something is not well. */
+const WELL: readonly MirrorStatus["state"][] = ["fresh", "running", "waiting", "paused"];
+
+/** Asks a running daemon which mirrors are fresh, late or failing. The exit code is 1 when a mirror is late or failing. */
 export async function statusCommand(
   names: readonly string[],
   flags: StatusFlags,
@@ -25,7 +28,7 @@ export async function statusCommand(
   const base = flags.url ?? `http://${host.includes(":") ? `[${host}]` : host}:${daemon.listen.port}`;
   if (flags.live) {
     const { ok } = await ask(new URL("/livez", base), {}, process.signal);
-    return ok ? 0 : 1;
+    return ok ? EXIT.done : EXIT.some;
   }
   const file = flags.tokenFile ?? (daemon.token?.kind === "file" ? daemon.token.path : undefined);
   const headers = file === undefined ? {} : { authorization: `Bearer ${await openSecretFile(file)()}` };
@@ -44,7 +47,7 @@ export async function statusCommand(
     );
   const mirrors = chooseNamed(body.mirrors, names);
   await print(mirrors, () => renderStatus(mirrors), flags, process);
-  return mirrors.every(({ state }) => ["fresh", "running", "waiting", "paused"].includes(state)) ? 0 : 1;
+  return mirrors.every(({ state }) => WELL.includes(state)) ? EXIT.done : EXIT.some;
 }
 
 async function ask(
@@ -61,19 +64,4 @@ async function ask(
       where: url.origin,
     });
   }
-}
-
-function renderStatus(mirrors: readonly MirrorStatus[]): string {
-  if (mirrors.length === 0) return "there are no mirrors";
-  return table([
-    ["MIRROR", "STATE", "TAGS", "LAST GOOD RUN", "NEXT RUN", ""],
-    ...mirrors.map(({ name, state, tags, failedTags, lastSuccessAt, nextRunAt, failure }) => [
-      name,
-      state,
-      failedTags > 0 ? `${tags} (${failedTags} failed)` : `${tags}`,
-      lastSuccessAt ?? "never",
-      nextRunAt ?? "when asked",
-      failure ? `${failure.code}: ${failure.message}` : "",
-    ]),
-  ]);
 }

@@ -1,13 +1,14 @@
-import { exitCodeOfReport, type MirrorReport, type Outcome, type Report } from "../../sync/report.ts";
 import { syncMirrors } from "../../sync/sync.ts";
-import type { CommonFlags, Process } from "../cli.ts";
-import { chooseMirrors, contextOf, printWarnings, readConfig } from "../run.ts";
+import { contextOf } from "../clients.ts";
+import { exitCodeOfReport } from "../exit-code.ts";
+import type { CommonFlags, Process } from "../process.ts";
+import { chooseMirrors, readConfig } from "../read-config.ts";
+import { printWarnings } from "../terminal/failure-text.ts";
 import { print } from "../terminal/output.ts";
-import { renderFailure } from "../terminal/render.ts";
-import { formatBytes, formatDuration } from "../terminal/units.ts";
-import { watchOnTerminal } from "../terminal/watch.ts";
+import { renderReport } from "../terminal/report-text.ts";
+import { showRunProgress } from "../terminal/show-progress.ts";
 
-/** Checks the mirrors and brings their targets up to date, once. Tells the exit code. */
+/** Checks the mirrors once and updates their targets. Returns the exit code. */
 export async function syncCommand(
   names: readonly string[],
   flags: CommonFlags,
@@ -17,72 +18,10 @@ export async function syncCommand(
   const mirrors = chooseMirrors(config, names);
   await using context = contextOf(config, flags, process);
   const result = await (async () => {
-    using watching = watchOnTerminal(mirrors, flags, process);
-    return syncMirrors(mirrors, context, { signal: process.signal, watch: watching.watch });
+    using progress = showRunProgress(mirrors, flags, process);
+    return syncMirrors(mirrors, context, { signal: process.signal, watch: progress.watch });
   })();
   for (const { warnings } of result.mirrors) printWarnings(warnings, process.stderr);
   await print(result, () => renderReport(result), flags, process);
   return exitCodeOfReport(result);
-}
-
-export function renderReport(result: Report): string {
-  const { totals, durationMs } = result;
-  const counts = [
-    [totals.copied, "copied"],
-    [totals.imported, "imported"],
-    [totals.unchanged, "unchanged"],
-    [totals.pruned, "pruned"],
-    [totals.missing, "missing at the source"],
-    [totals.refused, "refused"],
-    [totals.failed, "failed"],
-  ] as const;
-  const said = counts.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`);
-  const failedMirrors = result.mirrors.filter(({ state }) => state === "failed").length;
-  if (failedMirrors > 0)
-    said.push(`${failedMirrors} ${failedMirrors === 1 ? "mirror" : "mirrors"} could not be checked`);
-  const sum = `${said.join(", ") || "nothing to do"}; ${formatBytes(totals.bytes)} sent in ${formatDuration(durationMs)}`;
-  return [...result.mirrors.map(renderMirror), sum].filter((part) => part !== "").join("\n");
-}
-
-function renderMirror({ mirror, outcomes, failure }: MirrorReport): string {
-  if (failure) return `${mirror}\n${indent(renderFailure(failure))}`;
-  const changed = outcomes.filter(({ kind }) => kind !== "unchanged");
-  const unchanged = outcomes.length - changed.length;
-  const rest = unchanged > 0 ? [`  = ${unchanged} ${unchanged === 1 ? "tag" : "tags"} unchanged`] : [];
-  return [mirror, ...changed.map(renderOutcome), ...rest].join("\n");
-}
-
-export function renderOutcome(outcome: Outcome): string {
-  const { tag } = outcome;
-  switch (outcome.kind) {
-    case "copied":
-    case "imported": {
-      const { bytes, blobs, referrers, notCarried } = outcome.moved;
-      const facts = [
-        `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} there`,
-        formatBytes(bytes),
-        ...(referrers > 0 ? [`${referrers} ${referrers === 1 ? "referrer" : "referrers"}`] : []),
-        ...(notCarried > 0
-          ? [`${notCarried} referrers not carried: this target keeps cosign tags only`]
-          : []),
-      ];
-      const moved = blobs.pushed + blobs.mounted + blobs.present > 0 ? `  (${facts.join("; ")})` : "";
-      return `  ${outcome.replaced ? "~" : "+"} ${tag}  ${outcome.digest}  ${outcome.kind}${moved}`;
-    }
-    case "unchanged":
-      return `  = ${tag}  ${outcome.digest}  unchanged`;
-    case "pruned":
-      return `  - ${tag}  ${outcome.digest ?? ""}  pruned`;
-    case "missing":
-      return outcome.since === undefined
-        ? `  . ${tag}  is back at the source`
-        : `  . ${tag}  missing at the source since ${outcome.since}; kept`;
-    case "refused":
-    case "failed":
-      return `  ! ${tag}  ${outcome.kind}\n${indent(indent(renderFailure(outcome.failure)))}`;
-  }
-}
-
-function indent(text: string): string {
-  return text.replaceAll(/^/gm, "  ");
 }

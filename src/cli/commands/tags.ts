@@ -2,9 +2,11 @@ import { TagferryError } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
 import { mapConcurrently } from "../../lib/limit.ts";
 import type { ImageSource, ListedTag } from "../../oci/store.ts";
-import type { CommonFlags, Process } from "../cli.ts";
+import { contextOf } from "../clients.ts";
+import { EXIT } from "../exit-code.ts";
 import { parseImageArgument } from "../image-argument.ts";
-import { contextOf, readConfigIfAny } from "../run.ts";
+import type { CommonFlags, Process } from "../process.ts";
+import { readConfigIfAny } from "../read-config.ts";
 import { print } from "../terminal/output.ts";
 import { table } from "../terminal/table.ts";
 
@@ -17,20 +19,20 @@ type Row = {
   readonly pushedAt?: string;
 };
 
-/** Lists the tags of a repository or a layout with their digests: one HEAD a tag where the listing does not tell them. */
+/** Lists the tags of a repository or a layout with their digests. Where the listing has no digests, this costs one HEAD request per tag. */
 export async function tagsCommand(
   repository: string,
   flags: CommonFlags & { readonly names: boolean },
   process: Process,
 ): Promise<number> {
-  const { place, tag, digest } = parseImageArgument(repository, process);
+  const { location, tag, digest } = parseImageArgument(repository, process);
   if (tag !== undefined || digest !== undefined)
     throw new TagferryError("USAGE", `${repository} names one image`, {
       allowed: "a repository: registry/repository, or oci:DIR",
     });
   const config = await readConfigIfAny(flags, process);
   await using context = contextOf(config, flags, process);
-  const source = await context.source(place);
+  const source = await context.source(location);
   const listed = await Array.fromAsync(source.listing({ signal: process.signal }));
   const rows = flags.names ? listed.map(rowOf) : await resolveAll(listed, source, process);
   await print(
@@ -39,7 +41,7 @@ export async function tagsCommand(
     flags,
     process,
   );
-  return 0;
+  return EXIT.done;
 }
 
 function rowOf({ tag, image, pushedAt }: ListedTag): Row {

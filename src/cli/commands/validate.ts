@@ -3,8 +3,9 @@ import { readFile } from "node:fs/promises";
 import { loadConfig } from "../../config/file/load.ts";
 import { isProblems, renderProblems } from "../../config/file/problems.ts";
 import { checkTagRules } from "../../plan/patterns.ts";
-import type { CommonFlags, Process } from "../cli.ts";
-import { printWarnings } from "../run.ts";
+import { EXIT } from "../exit-code.ts";
+import type { CommonFlags, Process } from "../process.ts";
+import { printWarnings } from "../terminal/failure-text.ts";
 import { print } from "../terminal/output.ts";
 
 /** Checks a configuration file and prints everything that is wrong with it, with line and column. */
@@ -30,13 +31,13 @@ export async function validateCommand(
       flags,
       process,
     );
-    return 0;
+    return EXIT.done;
   } catch (error) {
     if (!isProblems(error)) throw error;
     const { file: read, problems } = error.details;
     await print({ file: read, valid: false, problems }, () => "", flags, process);
     if (flags.output === "text")
       process.stderr.write(`${renderProblems(problems, await readFile(read, "utf8"))}\n`);
-    return 3;
+    return EXIT.usage;
   }
 }

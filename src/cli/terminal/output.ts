@@ -1,6 +1,6 @@
-import type { CommonFlags, Process } from "../cli.ts";
+import type { CommonFlags, Process } from "../process.ts";
 
-/** Results go to stdout: text made by `render`, or the record itself. */
+/** Prints a result on stdout: the text of `render`, or the record as JSON or YAML. */
 export async function print(
   record: unknown,
   render: () => string,

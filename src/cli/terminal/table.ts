@@ -1,6 +1,6 @@
 import { oneLine } from "../../lib/pretty.ts";
 
-/** Rows with their columns below each other. What comes from outside is made safe to print. */
+/** Rows with aligned columns. Text from outside is made safe to print. */
 export function table(rows: readonly (readonly string[])[]): string {
   const safe = rows.map((row) => row.map((cell) => oneLine(cell)));
   const widths: number[] = [];

@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from "node:util";
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { openProgress, type Progress } from "../../../src/cli/terminal/progress.ts";
+import { openProgressDisplay, type ProgressDisplay } from "../../../src/cli/terminal/progress-display.ts";
 
 beforeEach(() => {
   vi.stubEnv("FORCE_COLOR", undefined);
@@ -17,7 +17,7 @@ type Terminal = { readonly columns?: number; readonly rows?: number; readonly de
 
 /** A progress with a clock of its own, and what it wrote. */
 function open({ drawing, columns = 100, rows = 24, depth = 8 }: Terminal & { drawing: boolean }): {
-  readonly progress: Progress;
+  readonly progress: ProgressDisplay;
   readonly chunks: string[];
   readonly pass: (durationMs: number) => void;
 } {
@@ -33,7 +33,7 @@ function open({ drawing, columns = 100, rows = 24, depth = 8 }: Terminal & { dra
   );
   let nowMs = 0;
   return {
-    progress: openProgress({ stream, drawing, now: () => nowMs }),
+    progress: openProgressDisplay({ stream, drawing, now: () => nowMs }),
     chunks,
     pass(durationMs) {
       nowMs += durationMs;
@@ -53,7 +53,7 @@ describe("on a terminal", () => {
     using _ = progress;
     progress.begin("web/nginx:1");
     pass(100);
-    expect(lastLines(chunks)).toEqual([expect.stringMatching(/^web\/nginx:1 .* looking$/)]);
+    expect(lastLines(chunks)).toEqual([expect.stringMatching(/^web\/nginx:1 .* reading$/)]);
     progress.planned("web/nginx:1", 100 * MIB);
     progress.advance("web/nginx:1", 25 * MIB);
     pass(4900);

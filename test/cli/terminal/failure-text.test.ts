@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { renderFailure } from "../../../src/cli/terminal/render.ts";
+import { renderFailure } from "../../../src/cli/terminal/failure-text.ts";
 import { failureOf, TagferryError } from "../../../src/errors/error.ts";
 
 test("a failure tells code, message, where, what was found, what is allowed, until when and what next", () => {

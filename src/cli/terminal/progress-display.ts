@@ -10,19 +10,19 @@ export type Terminal = Writable & {
   readonly rows?: number;
 };
 
-/** What is under way, drawn on a terminal or told in lines. */
-export type Progress = Disposable & {
+/** Shows the copies that are running: as bars on a terminal, or as lines of text. */
+export type ProgressDisplay = Disposable & {
   begin(image: string): void;
-  /** How much there is, as far as it is known; grows. */
+  /** The bytes of the image that are known so far. The number grows while the image is read. */
   planned(image: string, totalBytes: number): void;
   /** Negative when an upload starts over. */
   advance(image: string, bytes: number): void;
   end(image: string, line: string): void;
 };
 
-export type ProgressOptions = {
+export type ProgressDisplayOptions = {
   readonly stream: Terminal;
-  /** Draws bars; otherwise lines. */
+  /** True: bars. False: lines of text. */
   readonly drawing: boolean;
   readonly now?: () => number;
 };
@@ -34,12 +34,16 @@ const BAR_WIDTH = 24;
 const NAME_MIN_WIDTH = 10;
 const SHOWN_MAX = 8;
 
-export function openProgress({ stream, drawing, now = () => performance.now() }: ProgressOptions): Progress {
-  return drawing ? openBoard(stream, now) : openLines(stream, now);
+export function openProgressDisplay({
+  stream,
+  drawing,
+  now = () => performance.now(),
+}: ProgressDisplayOptions): ProgressDisplay {
+  return drawing ? openBars(stream, now) : openLines(stream, now);
 }
 
-/** One line an image when it begins and one when it ends. */
-function openLines(stream: Terminal, now: () => number): Progress {
+/** One line when an image begins, and one when it ends. */
+function openLines(stream: Terminal, now: () => number): ProgressDisplay {
   const started = new Map<string, number>();
   return {
     begin(image) {
@@ -57,8 +61,8 @@ function openLines(stream: Terminal, now: () => number): Progress {
   };
 }
 
-/** A line an image under way, redrawn in place ten times a second; what is finished scrolls up. */
-function openBoard(stream: Terminal, now: () => number): Progress {
+/** One line per running image, redrawn in place ten times per second. Finished images scroll up. */
+function openBars(stream: Terminal, now: () => number): ProgressDisplay {
   const items = new Map<string, Item>();
   let drawnLines = 0;
   const timer = setInterval(draw, REDRAW_MS);
@@ -72,7 +76,7 @@ function openBoard(stream: Terminal, now: () => number): Progress {
 
   function draw(): void {
     if (items.size === 0 && drawnLines === 0) return;
-    // a line that wraps, or scrolls away, cannot be drawn over
+    // a line that wraps or scrolls out of the terminal cannot be redrawn
     const most = Math.max(1, Math.min(SHOWN_MAX, (stream.rows ?? 24) - 2));
     const shown = [...items].slice(0, most).map(([image, item]) => renderItem(image, item, now(), stream));
     if (items.size > most) shown.push(`  and ${items.size - most} more`);
@@ -102,7 +106,7 @@ function openBoard(stream: Terminal, now: () => number): Progress {
   };
 }
 
-/** Name, bar, bytes, rate, what is left: as much of it as the terminal is wide. */
+/** Name, bar, bytes, rate and time left, as far as the width of the terminal allows. */
 function renderItem(
   image: string,
   { totalBytes, bytes, startedMs }: Item,
@@ -116,7 +120,7 @@ function renderItem(
     rate > 0 && totalBytes > moved ? `, ${formatDuration(((totalBytes - moved) / rate) * 1000)} left` : "";
   const facts =
     totalBytes === 0
-      ? "looking"
+      ? "reading"
       : `${formatBytes(moved)} of ${formatBytes(totalBytes)}, ${formatBytes(rate)}/s${left}`;
   const name = oneLine(image);
   const nameRoom = room - BAR_WIDTH - facts.length - 4;
@@ -127,7 +131,7 @@ function renderItem(
   return `${shorten(name, nameRoom).padEnd(nameRoom)}  ${bar}  ${facts}`;
 }
 
-/** The end of a name says more than its beginning: it holds the tag. */
+/** Keeps the end of the name, because it contains the tag. */
 function shorten(text: string, width: number): string {
   return text.length > width ? `…${text.slice(text.length - width + 1)}` : text;
 }

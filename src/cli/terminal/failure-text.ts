@@ -1,7 +1,8 @@
 import type { Failure } from "../../errors/error.ts";
 import { oneLine } from "../../lib/pretty.ts";
+import type { Process } from "../process.ts";
 
-/** A failure as a person reads it: code and message, then where, what was found, what is allowed, what to do next. */
+/** A failure as text: code and message, then where, what was found, what is allowed, and what to do next. */
 export function renderFailure({ code, message, next, details }: Failure): string {
   const facts = [
     ["where", details["where"]],
@@ -19,7 +20,16 @@ export function renderFailure({ code, message, next, details }: Failure): string
   return [`${code}  ${oneLine(message)}`, ...lines].join("\n");
 }
 
+export function printWarnings(warnings: readonly Failure[], stderr: Process["stderr"]): void {
+  for (const warning of warnings) stderr.write(`warning: ${renderFailure(warning)}\n`);
+}
+
 function plain(value: unknown): string | undefined {
   if (value === undefined || value === null || value === "") return undefined;
   return oneLine(typeof value === "string" ? value : JSON.stringify(value), { maxLength: 600 });
+}
+
+/** Moves a block of text two columns to the right. */
+export function indent(text: string): string {
+  return text.replaceAll(/^/gm, "  ");
 }

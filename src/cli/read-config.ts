@@ -1,0 +1,57 @@
+import type { Config, Mirror } from "../config/config.ts";
+import { DEFAULT_DAEMON } from "../config/daemon.ts";
+import { loadConfig } from "../config/file/load.ts";
+import { checkSchedules } from "../daemon/triggers/cron.ts";
+import { TagferryError } from "../errors/error.ts";
+import { checkTagRules } from "../plan/patterns.ts";
+import type { CommonFlags, Process } from "./process.ts";
+import { printWarnings } from "./terminal/failure-text.ts";
+
+/** The configuration of a command, and the mirrors that its arguments name. */
+
+/** Reads the configuration with all checks and prints the warnings on stderr. */
+export async function readConfig(
+  { config: file }: Pick<CommonFlags, "config">,
+  { env, directory, stderr }: Process,
+): Promise<Config> {
+  const { config, warnings } = await loadConfig({
+    ...(file === undefined ? {} : { file }),
+    env,
+    directory,
+    checks: [checkTagRules, checkSchedules],
+  });
+  printWarnings(warnings, stderr);
+  return config;
+}
+
+/** For commands that also work without a configuration file. Without a file, all settings have their defaults. */
+export async function readConfigIfAny(flags: CommonFlags, process: Process): Promise<Config> {
+  const named = flags.config !== undefined || (process.env["TAGFERRY_CONFIG"] ?? "") !== "";
+  try {
+    return await readConfig(flags, process);
+  } catch (error) {
+    if (!named && error instanceof TagferryError && error.code === "CONFIG_NOT_FOUND")
+      return { file: "", registries: [], cluster: {}, mirrors: [], daemon: DEFAULT_DAEMON, fingerprint: "" };
+    throw error;
+  }
+}
+
+/** @throws {TagferryError} MIRROR_UNKNOWN */
+export function chooseMirrors({ mirrors }: Config, names: readonly string[]): readonly Mirror[] {
+  return chooseNamed(mirrors, names);
+}
+
+/** @throws {TagferryError} MIRROR_UNKNOWN */
+export function chooseNamed<T extends { readonly name: string }>(
+  mirrors: readonly T[],
+  names: readonly string[],
+): readonly T[] {
+  if (names.length === 0) return mirrors;
+  const unknown = names.find((name) => !mirrors.some((mirror) => mirror.name === name));
+  if (unknown !== undefined)
+    throw new TagferryError("MIRROR_UNKNOWN", `there is no mirror "${unknown}"`, {
+      found: unknown,
+      allowed: mirrors.map(({ name }) => name).join(", "),
+    });
+  return mirrors.filter(({ name }) => names.includes(name));
+}

@@ -1,0 +1,62 @@
+import type { MirrorReport, Outcome, Report } from "../../sync/report.ts";
+import { indent, renderFailure } from "./failure-text.ts";
+import { formatBytes, formatDuration } from "./units.ts";
+
+/** The report of a run: the changed tags of each mirror, and one line with the totals. */
+export function renderReport(result: Report): string {
+  const { totals, durationMs } = result;
+  const counts = [
+    [totals.copied, "copied"],
+    [totals.imported, "imported"],
+    [totals.unchanged, "unchanged"],
+    [totals.pruned, "pruned"],
+    [totals.missing, "missing at the source"],
+    [totals.refused, "refused"],
+    [totals.failed, "failed"],
+  ] as const;
+  const parts = counts.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`);
+  const failedMirrors = result.mirrors.filter(({ state }) => state === "failed").length;
+  if (failedMirrors > 0)
+    parts.push(`${failedMirrors} ${failedMirrors === 1 ? "mirror" : "mirrors"} could not be checked`);
+  const totalsLine = `${parts.join(", ") || "nothing to do"}; ${formatBytes(totals.bytes)} sent in ${formatDuration(durationMs)}`;
+  return [...result.mirrors.map(renderMirror), totalsLine].filter((part) => part !== "").join("\n");
+}
+
+function renderMirror({ mirror, outcomes, failure }: MirrorReport): string {
+  if (failure) return `${mirror}\n${indent(renderFailure(failure))}`;
+  const changed = outcomes.filter(({ kind }) => kind !== "unchanged");
+  const unchanged = outcomes.length - changed.length;
+  const rest = unchanged > 0 ? [`  = ${unchanged} ${unchanged === 1 ? "tag" : "tags"} unchanged`] : [];
+  return [mirror, ...changed.map(renderOutcome), ...rest].join("\n");
+}
+
+function renderOutcome(outcome: Outcome): string {
+  const { tag } = outcome;
+  switch (outcome.kind) {
+    case "copied":
+    case "imported": {
+      const { bytes, blobs, referrers, notCarried } = outcome.moved;
+      const facts = [
+        `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} already there`,
+        formatBytes(bytes),
+        ...(referrers > 0 ? [`${referrers} ${referrers === 1 ? "referrer" : "referrers"}`] : []),
+        ...(notCarried > 0
+          ? [`${notCarried} referrers not carried: this target keeps cosign tags only`]
+          : []),
+      ];
+      const moved = blobs.pushed + blobs.mounted + blobs.present > 0 ? `  (${facts.join("; ")})` : "";
+      return `  ${outcome.replaced ? "~" : "+"} ${tag}  ${outcome.digest}  ${outcome.kind}${moved}`;
+    }
+    case "unchanged":
+      return `  = ${tag}  ${outcome.digest}  unchanged`;
+    case "pruned":
+      return `  - ${tag}  ${outcome.digest ?? ""}  pruned`;
+    case "missing":
+      return outcome.since === undefined
+        ? `  . ${tag}  is back at the source`
+        : `  . ${tag}  missing at the source since ${outcome.since}; kept`;
+    case "refused":
+    case "failed":
+      return `  ! ${tag}  ${outcome.kind}\n${indent(indent(renderFailure(outcome.failure)))}`;
+  }
+}
