@@ -36,24 +36,29 @@ export type RegistryOptions = {
   readonly proxy: ProxyRules;
   readonly log: Log;
   readonly retry?: Partial<RetryPolicy>;
-  readonly timeouts?: Partial<RegistryTimeouts>;
+  readonly timeouts?: Partial<RegistryTimeouts> | undefined;
+  /** Read large bodies through sockets of our own; true unless told otherwise. */
+  readonly largeReads?: boolean | undefined;
   /** Told of every answer, and of every request that got none. */
   readonly onRequest?: ((request: RequestFacts) => void) | undefined;
 };
 
 export type RegistryTimeouts = BlobTimeouts & {
   readonly connectMs: number;
+  /** From the end of a request to the first byte of its answer. */
+  readonly firstByteMs: number;
   /** All of a request about metadata. */
   readonly requestMs: number;
-  /** Silence on an open connection. */
+  /** Silence within a body. */
   readonly idleMs: number;
   readonly freshTokenPauseMs: number;
 };
 
 const TIMEOUTS: RegistryTimeouts = {
   connectMs: 10_000,
+  firstByteMs: 30_000,
   requestMs: 60_000,
-  idleMs: 45_000,
+  idleMs: 60_000,
   floorWindowMs: 60_000,
   floorBytesPerSecond: 1024,
   resumePauseMs: 200,
@@ -84,7 +89,9 @@ export function openRegistry(options: RegistryOptions): Registry {
     ...options,
     registryUrl,
     connectTimeoutMs: timeouts.connectMs,
+    firstByteTimeoutMs: timeouts.firstByteMs,
     idleTimeoutMs: timeouts.idleMs,
+    largeReads: options.largeReads ?? true,
   });
   const authenticator = openAuthenticator({
     registryUrl,

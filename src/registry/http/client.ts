@@ -11,7 +11,7 @@ import type { Authenticator } from "../auth/authenticator.ts";
 import { parseChallenges } from "../auth/challenge.ts";
 import type { Scope } from "../auth/scope.ts";
 import type { Headers } from "../profile.ts";
-import type { DirectAnswer } from "../transport/large-reads.ts";
+import type { DirectAnswer } from "../transport/exchange.ts";
 import { leadsInside, type Transport } from "../transport/transport.ts";
 import { errorOfResponse, errorOfTransport, type Subject } from "./error.ts";
 import { nextHop } from "./redirect.ts";

@@ -3,6 +3,7 @@ import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 
 import { type Cancellable, within } from "../../lib/cancel.ts";
+import { literalAddress } from "./private-address.ts";
 import { openRing } from "./ring.ts";
 
 /** A socket that is read in large pieces. Its errors are Node's. */
@@ -34,6 +35,7 @@ export async function openConnection(
   const ring = openRing();
   let isPaused = false;
   let hasEnded = false;
+  let isGivenUp = false;
   let failure: Error | undefined;
   let waiting: PromiseWithResolvers<void> | undefined;
   const wake = (): void => waiting?.resolve();
@@ -45,7 +47,7 @@ export async function openConnection(
     buffer: () => ring.space(),
     callback(bytes: number) {
       ring.filled(bytes);
-      // what else comes in this turn makes the piece larger
+      // bytes that come in the same turn of the loop make the piece larger
       if (waiting)
         if (ring.piled) wake();
         else setImmediate(wake);
@@ -66,11 +68,14 @@ export async function openConnection(
   socket.on("close", () => {
     hasEnded = true;
     clearTimeout(silence);
-    ring.release();
+    // with `Connection: close` the socket is closed before the reader has taken all that came
+    if (isGivenUp) ring.release();
     wake();
   });
   const destroy = (): void => {
-    socket.destroy();
+    isGivenUp = true;
+    if (socket.closed) ring.release();
+    else socket.destroy();
   };
   await connected(socket, url, within(connectTimeoutMs, { signal }), signal);
 
@@ -112,7 +117,7 @@ export async function openConnection(
 type ReadInto = { readonly buffer: () => Buffer; readonly callback: (bytes: number) => boolean };
 
 function connect(url: URL, options: ConnectionOptions & { readonly onread: ReadInto }): Socket {
-  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  const host = literalAddress(url.hostname) ?? url.hostname;
   const secure = url.protocol === "https:";
   const place = { ...options, host, port: Number(url.port === "" ? (secure ? 443 : 80) : url.port) };
   const socket = secure

@@ -1,109 +1,56 @@
 import type { ConnectionOptions } from "node:tls";
 
 import type { Cancellable } from "../../lib/cancel.ts";
-import type { Headers } from "../profile.ts";
 import { type Connection, openConnection } from "./connection.ts";
-import { parseResponseHead, type ResponseHead } from "./response-head.ts";
+import { type DirectAnswer, type DirectRequest, exchange } from "./exchange.ts";
 
 /**
- * Reads large bodies with large reads, through sockets and buffers of our own. Through the ordinary client every 64 KiB are
- * a new buffer and a turn of the loop, which costs twice the CPU.
+ * Reads large bodies with large reads, through sockets and buffers of our own. With the ordinary client every 64 KiB (over
+ * TLS every 16 KiB) is a new buffer and a turn of the loop, which costs twice the CPU.
  */
 export type Direct = Disposable & {
   /**
-   * Sends a GET. Undefined when the answer is not plain (chunked, interim, without a length): the ordinary client asks again.
-   * Errors of the connection are thrown as Node made them.
+   * Sends a GET. Undefined when the answer is not plain (chunked, interim, without a length): the ordinary client asks
+   * again, and for a while is the only one to ask this origin. Errors of the connection are thrown as Node made them.
    */
   get(request: DirectRequest, options?: Cancellable): Promise<DirectAnswer | undefined>;
-};
-
-export type DirectRequest = { readonly url: URL; readonly headers: Readonly<Record<string, string>> };
-
-export type DirectAnswer = {
-  readonly statusCode: number;
-  readonly headers: Headers;
-  /** A chunk is valid until the next is asked for. */
-  readonly body: AsyncIterable<Buffer>;
-  /** Ends what is under way; when the body was read to its end, the connection waits for the next request. */
-  close(): void;
 };
 
 export type DirectOptions = {
   /** Certificates and name lookup. */
   readonly tls: () => ConnectionOptions;
   readonly connectTimeoutMs: number;
+  readonly firstByteTimeoutMs: number;
   readonly idleTimeoutMs: number;
 };
 
-const HEAD_MAX_BYTES = 32 * 1024;
-/** A redirect or a refusal is read at once, so that its connection is good for more. */
-const SMALL_BODY_BYTES = 64 * 1024;
 /** Shorter than servers keep idle connections. */
 const KEPT_MS = 4_000;
 const KEPT_MAX = 8;
+/** How long an origin whose answers are not plain is left to the ordinary client. */
+const DECLINED_MS = 10 * 60_000;
+/** Redirects name any number of hosts; of these the last ones are remembered. */
+const ORIGINS_MAX = 256;
 
 export function openDirect(options: DirectOptions): Direct {
-  const kept = new Map<string, Connection[]>();
+  const pool = openPool();
   const sessions = new Map<string, Buffer>();
-
-  function keep({ origin }: URL, connection: Connection): void {
-    const line = kept.get(origin) ?? [];
-    if (line.length >= KEPT_MAX || !connection.isFit) return connection.destroy();
-    kept.set(origin, [...line, connection]);
-    setTimeout(() => {
-      const left = kept.get(origin) ?? [];
-      if (!left.includes(connection)) return;
-      kept.set(
-        origin,
-        left.filter((one) => one !== connection),
-      );
-      connection.destroy();
-    }, KEPT_MS).unref();
-  }
-
-  function reuse({ origin }: URL): Connection | undefined {
-    const line = kept.get(origin) ?? [];
-    for (let one = line.pop(); one; one = line.pop()) {
-      if (one.isFit) return one;
-      one.destroy();
-    }
-    return undefined;
-  }
-
-  async function exchange(
-    connection: Connection,
-    request: DirectRequest,
-    { signal }: Cancellable,
-  ): Promise<DirectAnswer | undefined> {
-    connection.send(textOf(request));
-    const begun = await readHead(connection, { signal });
-    if (!begun) return undefined;
-    const { head, rest } = begun;
-    const large = openBody(connection, { bytes: head.bodyBytes, rest, signal });
-    const answer = {
-      statusCode: head.status,
-      headers: head.headers,
-      body: large.content,
-      close() {
-        if (large.isRead() && head.keepAlive) keep(request.url, connection);
-        else connection.destroy();
-      },
-    };
-    if (isContent(head) || head.bodyBytes > SMALL_BODY_BYTES) return answer;
-    const small: Buffer[] = [];
-    for await (const piece of large.content) small.push(Buffer.from(piece));
-    answer.close();
-    return { ...answer, body: oneByOne(small), close: () => {} };
-  }
+  const declinedUntilMs = new Map<string, number>();
 
   async function attempt(
     connection: Connection,
     request: DirectRequest,
     cancellable: Cancellable,
   ): Promise<DirectAnswer | undefined> {
+    const { origin } = request.url;
     let answer: DirectAnswer | undefined;
     try {
-      answer = await exchange(connection, request, cancellable);
+      answer = await exchange(connection, request, {
+        ...cancellable,
+        firstByteTimeoutMs: options.firstByteTimeoutMs,
+        onFree: (free) => pool.keep(origin, free),
+      });
+      if (!answer) remember(declinedUntilMs, origin, performance.now() + DECLINED_MS);
       return answer;
     } finally {
       if (!answer) connection.destroy();
@@ -113,92 +60,83 @@ export function openDirect(options: DirectOptions): Direct {
   return {
     async get(request, { signal } = {}) {
       signal?.throwIfAborted();
-      if (!isSendable(request)) return undefined;
       const { url } = request;
-      const rested = reuse(url);
+      if (!isSendable(request) || performance.now() < (declinedUntilMs.get(url.origin) ?? 0))
+        return undefined;
+      const rested = pool.take(url.origin);
       if (rested)
         try {
           return await attempt(rested, request, { signal });
-        } catch {
-          signal?.throwIfAborted(); // else it was closed while it rested: once more, on a new one
+        } catch (error) {
+          signal?.throwIfAborted();
+          if (isTimeout(error)) throw error;
+          // it was closed while it rested: once more, on a new one
         }
-      const { origin } = url;
-      const session = sessions.get(origin);
+      const session = sessions.get(url.origin);
       const settings = {
         ...options,
         tls: { ...options.tls(), ...(session ? { session } : {}) },
-        onSession: (one: Buffer) => void sessions.set(origin, one),
+        onSession: (one: Buffer) => remember(sessions, url.origin, one),
       };
       return attempt(await openConnection(url, settings, { signal }), request, { signal });
     },
-    [Symbol.dispose]() {
-      for (const connection of [...kept.values()].flat()) connection.destroy();
-      kept.clear();
-    },
+    [Symbol.dispose]: () => pool.destroy(),
   };
 }
 
-/** What the ordinary client would refuse to send, it shall refuse. */
+function remember<T>(map: Map<string, T>, origin: string, value: T): void {
+  map.delete(origin);
+  map.set(origin, value);
+  const [oldest] = map.keys();
+  if (map.size > ORIGINS_MAX && oldest !== undefined) map.delete(oldest);
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.name === "TimeoutError";
+}
+
+/** What the ordinary client would refuse to send is left to it. */
 function isSendable({ headers }: DirectRequest): boolean {
   return Object.values(headers).every((value) => /^[\t\x20-\x7e]*$/.test(value));
 }
 
-function textOf({ url, headers }: DirectRequest): string {
-  const lines = Object.entries({ host: url.host, ...headers }).map(
-    ([name, value]) => `${name}: ${value}\r\n`,
-  );
-  return `GET ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join("")}\r\n`;
-}
+type Pool = {
+  keep(origin: string, connection: Connection): void;
+  take(origin: string): Connection | undefined;
+  destroy(): void;
+};
 
-const isContent = ({ status }: ResponseHead): boolean => status === 200 || status === 206;
+/** Connections between two requests, for a few seconds. */
+function openPool(): Pool {
+  const kept = new Map<string, Set<Connection>>();
 
-type Begun = { readonly head: ResponseHead; readonly rest: Buffer };
-
-/** @returns undefined when the answer is none that can be read by hand */
-async function readHead(connection: Connection, options: Cancellable): Promise<Begun | undefined> {
-  let seen = Buffer.alloc(0);
-  while (seen.length <= HEAD_MAX_BYTES) {
-    const piece = await connection.read(options);
-    if (!piece && seen.length === 0) throw closed();
-    if (!piece) return undefined;
-    seen = Buffer.concat([seen, piece.subarray(0, HEAD_MAX_BYTES)]);
-    const end = seen.indexOf("\r\n\r\n");
-    if (end < 0) continue;
-    const head = parseResponseHead(seen.toString("latin1", 0, end));
-    const rest = piece.subarray(end + 4 - (seen.length - Math.min(piece.length, HEAD_MAX_BYTES)));
-    return head && { head, rest };
+  function remove(origin: string, connection: Connection): boolean {
+    const line = kept.get(origin);
+    const was = line?.delete(connection) ?? false;
+    if (line?.size === 0) kept.delete(origin);
+    return was;
   }
-  return undefined;
-}
 
-type Body = { readonly content: AsyncGenerator<Buffer, void, void>; isRead(): boolean };
-
-function openBody(
-  connection: Connection,
-  { bytes, rest, signal }: { readonly bytes: number; readonly rest: Buffer } & Cancellable,
-): Body {
-  let missing = bytes;
-  let hasMore = rest.length > bytes;
   return {
-    isRead: () => missing === 0 && !hasMore,
-    content: (async function* () {
-      for (let piece: Buffer | undefined = rest; missing > 0;) {
-        piece = piece.length > 0 ? piece : await connection.read({ signal });
-        if (!piece) throw closed();
-        hasMore = piece.length > missing;
-        const given: Buffer = hasMore ? piece.subarray(0, missing) : piece;
-        missing -= given.length;
-        yield given;
-        piece = piece.subarray(given.length);
+    keep(origin, connection) {
+      const line = kept.get(origin) ?? new Set();
+      if (line.size >= KEPT_MAX || !connection.isFit) return connection.destroy();
+      kept.set(origin, line.add(connection));
+      setTimeout(() => {
+        if (remove(origin, connection)) connection.destroy();
+      }, KEPT_MS).unref();
+    },
+    take(origin) {
+      for (const one of [...(kept.get(origin) ?? [])].toReversed()) {
+        remove(origin, one);
+        if (one.isFit) return one;
+        one.destroy();
       }
-    })(),
+      return undefined;
+    },
+    destroy() {
+      for (const line of kept.values()) for (const connection of line) connection.destroy();
+      kept.clear();
+    },
   };
-}
-
-function closed(): Error {
-  return Object.assign(new Error("other side closed"), { code: "ECONNRESET" });
-}
-
-async function* oneByOne(pieces: readonly Buffer[]): AsyncGenerator<Buffer, void, void> {
-  yield* pieces;
 }

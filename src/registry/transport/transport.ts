@@ -15,23 +15,28 @@ export type TransportOptions = TrustOptions & {
   readonly registryUrl: URL;
   readonly proxy: ProxyRules;
   readonly connectTimeoutMs: number;
+  /** From the end of a request to the first byte of its answer. */
+  readonly firstByteTimeoutMs: number;
+  /** Silence within a body. */
   readonly idleTimeoutMs: number;
+  /** Whether large bodies are read through sockets of our own. */
+  readonly largeReads: boolean;
 };
 
 /** Connections, kept alive and shared: to the registry itself, and (without its certificate and laxities) to other origins. */
 export type Transport = AsyncDisposable & {
   dispatcherFor(url: URL): Dispatcher;
-  /** For large bodies; undefined where a proxy stands between. */
+  /** For large bodies; undefined where a proxy stands between, or where `largeReads` is off. */
   directTo(url: URL): Direct | undefined;
 };
 
 export function openTransport(options: TransportOptions): Transport {
-  const { registryUrl, proxy, connectTimeoutMs, idleTimeoutMs } = options;
+  const { registryUrl, proxy, connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs } = options;
   const common = {
     allowH2: false, // HTTP/2 halves the speed of blobs (libraries: 142 against 245 MB/s)
     keepAliveTimeout: 30_000,
     keepAliveMaxTimeout: 600_000,
-    headersTimeout: idleTimeoutMs,
+    headersTimeout: firstByteTimeoutMs,
     bodyTimeout: idleTimeoutMs,
     maxHeaderSize: 32 * 1024,
   };
@@ -39,9 +44,10 @@ export function openTransport(options: TransportOptions): Transport {
   const trust = openTrust(options);
   const guard = { lookup: guardedLookup(registryUrl) };
   const tlsOf = (isOwn: boolean): TrustedOptions => (isOwn ? trust.own() : { ...trust.foreign(), ...guard });
+  const timeouts = { connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs };
   const direct = {
-    own: openDirect({ connectTimeoutMs, idleTimeoutMs, tls: () => tlsOf(true) }),
-    foreign: openDirect({ connectTimeoutMs, idleTimeoutMs, tls: () => tlsOf(false) }),
+    own: openDirect({ ...timeouts, tls: () => tlsOf(true) }),
+    foreign: openDirect({ ...timeouts, tls: () => tlsOf(false) }),
   };
   const open = new Map<string, Dispatcher>();
 
@@ -69,7 +75,7 @@ export function openTransport(options: TransportOptions): Transport {
       return dispatcher;
     },
     directTo(url) {
-      if (proxy(url)) return undefined;
+      if (!options.largeReads || proxy(url)) return undefined;
       return url.origin === registryUrl.origin ? direct.own : direct.foreign;
     },
     async [Symbol.asyncDispose]() {
