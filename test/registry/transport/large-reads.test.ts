@@ -139,6 +139,27 @@ test.for<Row>([
   expect(registry.ledger.count({ method: "GET", kind: "blob" })).toBe(requests);
 });
 
+test("keeps what came before the server closed, for a reader that takes its time", async () => {
+  await using registry = await withBlob();
+  registry.on({ method: "GET", kind: "blob", always: true }, header("connection", "close"));
+  let readBytes = 0;
+  const pace: Pace = (pieceBytes) => {
+    readBytes += pieceBytes;
+    return readBytes > 8 * MIB ? delay(50) : undefined; // meanwhile the rest and the end arrive
+  };
+  expect(await read(registry, { pace })).toMatchObject({ digest: blob.digest });
+  expect(registry.ledger.count({ method: "GET", kind: "blob" })).toBe(1);
+});
+
+test("leaves an origin whose answers are not plain to the ordinary client, and asks it once", async () => {
+  await using registry = await withBlob();
+  registry.on({ method: "GET", kind: "blob", always: true }, longBody(0, { framing: "chunked" }));
+  await using client = registryClient(registry.host);
+  for (let time = 0; time < 2; time += 1)
+    for await (const _ of verified(client.repository(REPOSITORY).blob(blob), blob));
+  expect(registry.ledger.count({ method: "GET", kind: "blob" })).toBe(3);
+});
+
 test("goes on where the answer broke off", async () => {
   await using registry = await withBlob();
   registry.on({ method: "GET", kind: "blob" }, shortBody(5 * MIB));
