@@ -34,7 +34,7 @@ export function parseStrictJson(
 ): Json {
   const text = decodeUtf8(bytes, codes.encoding, subject);
   try {
-    // The fast, native reader says whether it is JSON at all; ours then only has to walk.
+    // The native reader is fast and says whether it is JSON at all; ours then only has to walk.
     JSON.parse(text);
   } catch (cause) {
     if (cause instanceof RangeError)
@@ -54,13 +54,34 @@ function decodeUtf8(bytes: Uint8Array, code: ErrorCode, subject: string): string
   }
 }
 
+const SNIPPET_CHARACTERS = 120;
+/** Only so much is cleaned: the rest of a large body is never looked at. */
+const SNIPPET_READ_CHARACTERS = 1024;
+
 /** The beginning of what came instead, for a person to recognise a login page by. */
 export function snippet(text: string): string {
-  const flat = text.replaceAll(/\s+/g, " ").trim();
-  return flat.length > 120 ? `${flat.slice(0, 120)}…` : flat;
+  const flat = text.slice(0, SNIPPET_READ_CHARACTERS).replaceAll(/\s+/g, " ").trim();
+  return flat.length > SNIPPET_CHARACTERS || text.length > SNIPPET_READ_CHARACTERS
+    ? `${flat.slice(0, SNIPPET_CHARACTERS)}…`
+    : flat;
 }
 
-/** Walks text that is known to be JSON; only keys, depth and numbers need judging. */
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const OPENING_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSING_BRACKET = 0x5d;
+const OPENING_BRACE = 0x7b;
+const CLOSING_BRACE = 0x7d;
+/** No manifest, listing or token has so many keys in one object; beyond it the engine's own tables grow slowly. */
+const KEYS_MAX = 100_000;
+/** A key in an error message is cut to this length. */
+const KEY_SHOWN_CHARACTERS = 80;
+
+/**
+ * Walks text that is known to be JSON; only keys, depth and numbers need judging. Each character is looked at once, by its
+ * index, so that the time grows with the size of the text and not faster.
+ */
 class Walker {
   #at = 0;
   readonly #text: string;
@@ -86,41 +107,56 @@ class Walker {
         `${this.#subject} is nested deeper than ${this.#maxDepth} levels`,
       );
     switch (this.#peek()) {
-      case "{":
+      case OPENING_BRACE:
         return this.#object(depth);
-      case "[":
+      case OPENING_BRACKET:
         return this.#array(depth);
-      case '"':
+      case QUOTE:
         return this.#string();
       default:
         return this.#literal();
     }
   }
 
+  /** Fields are collected in a Map: an object that grows to a million keys is moved in memory many times. */
   #object(depth: number): Json {
-    const object: Record<string, Json> = Object.create(null) as Record<string, Json>;
+    const fields = new Map<string, Json>();
     this.#at += 1;
-    while (this.#peek() !== "}") {
-      if (this.#peek() === ",") this.#at += 1;
+    while (this.#peek() !== CLOSING_BRACE) {
+      if (this.#peek() === COMMA) this.#at += 1;
       this.#peek();
       const key = this.#string();
-      if (key in object)
-        throw new TagferryError(this.#codes.duplicate, `${this.#subject} has the key "${key}" twice`, {
-          found: key,
-        });
+      if (fields.has(key)) throw this.#duplicate(key);
+      if (fields.size >= KEYS_MAX)
+        throw new TagferryError(
+          this.#codes.syntax,
+          `${this.#subject} has more than ${KEYS_MAX} keys in one object`,
+          {
+            allowed: KEYS_MAX,
+          },
+        );
       this.#peek();
       this.#at += 1; // the colon
-      object[key] = this.#value(depth + 1);
+      fields.set(key, this.#value(depth + 1));
     }
     this.#at += 1;
+    const object = Object.create(null) as Record<string, Json>;
+    for (const [key, value] of fields) object[key] = value;
     return object;
+  }
+
+  #duplicate(key: string): TagferryError {
+    const shown = key.length > KEY_SHOWN_CHARACTERS ? `${key.slice(0, KEY_SHOWN_CHARACTERS)}…` : key;
+    return new TagferryError(this.#codes.duplicate, `${this.#subject} has the key "${shown}" twice`, {
+      found: shown,
+    });
   }
 
   #array(depth: number): Json {
     const array: Json[] = [];
     this.#at += 1;
-    while (this.#peek() !== "]") {
-      if (this.#peek() === ",") this.#at += 1;
+    while (this.#peek() !== CLOSING_BRACKET) {
+      if (this.#peek() === COMMA) this.#at += 1;
       array.push(this.#value(depth + 1));
     }
     this.#at += 1;
@@ -128,24 +164,39 @@ class Walker {
   }
 
   #string(): string {
+    const text = this.#text;
     const start = this.#at;
-    for (this.#at += 1; this.#text[this.#at] !== '"'; this.#at += 1) {
-      if (this.#text[this.#at] === "\\") this.#at += 1;
-    }
-    this.#at += 1;
-    return JSON.parse(this.#text.slice(start, this.#at)) as string;
+    let at = start + 1;
+    for (let code = text.charCodeAt(at); code !== QUOTE; code = text.charCodeAt(at))
+      at += code === BACKSLASH ? 2 : 1;
+    this.#at = at + 1;
+    // parsed and not only sliced: a slice would keep the whole document in memory
+    return JSON.parse(text.slice(start, at + 1)) as string;
   }
 
   #literal(): Json {
+    const text = this.#text;
     const start = this.#at;
-    while (this.#at < this.#text.length && !/[\s,\]}]/.test(this.#text[this.#at] ?? "")) this.#at += 1;
-    const value = JSON.parse(this.#text.slice(start, this.#at)) as Json;
+    let at = start;
+    while (at < text.length && !endsLiteral(text.charCodeAt(at))) at += 1;
+    this.#at = at;
+    const value = JSON.parse(text.slice(start, at)) as Json;
     return typeof value === "number" && !Number.isSafeInteger(value) ? Number.NaN : value;
   }
 
   /** The next character that is not white space. */
-  #peek(): string {
-    while (/\s/.test(this.#text[this.#at] ?? "x")) this.#at += 1;
-    return this.#text[this.#at] ?? "";
+  #peek(): number {
+    const text = this.#text;
+    while (isSpace(text.charCodeAt(this.#at))) this.#at += 1;
+    return text.charCodeAt(this.#at);
   }
+}
+
+/** JSON's white space: space, tab, line feed, carriage return. @see https://www.rfc-editor.org/rfc/rfc8259#section-2 */
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}
+
+function endsLiteral(code: number): boolean {
+  return code === COMMA || code === CLOSING_BRACKET || code === CLOSING_BRACE || isSpace(code);
 }

@@ -145,3 +145,55 @@ test("a snippet is one line of at most 120 characters", () => {
   expect(snippet("x".repeat(120))).toBe("x".repeat(120));
   expect(snippet("x".repeat(121))).toBe(`${"x".repeat(120)}…`);
 });
+
+describe("on hostile text", () => {
+  const shapes: Readonly<Record<string, (bytes: number) => string>> = {
+    literals: (bytes) => `[${"1,".repeat(bytes / 2)}1]`,
+    spaces: (bytes) => `[${" ".repeat(bytes)}]`,
+    "short strings": (bytes) => `[${'"a",'.repeat(bytes / 4)}"a"]`,
+    "one long string": (bytes) => `"${"a".repeat(bytes)}"`,
+    escapes: (bytes) => `"${String.raw`\n`.repeat(bytes / 2)}"`,
+    "empty objects": (bytes) => `[${"{},".repeat(bytes / 3)}{}]`,
+    keys: (bytes) => `{${Array.from({ length: bytes / 12 }, (_, index) => `"k${index}":1`).join(",")}}`,
+    "numbers as keys": (bytes) =>
+      `{${Array.from({ length: bytes / 12 }, (_, index) => `"${index * 1_000_003}":1`).join(",")}}`,
+    "no JSON after white space": (bytes) => `${" ".repeat(bytes)}<`,
+  };
+
+  test.for(Object.entries(shapes))("the time for %s grows with their length and not faster", ([, shape]) => {
+    const cpuMs = (bytes: number): number => {
+      const content = Buffer.from(shape(bytes));
+      return Math.min(
+        ...[1, 2, 3].map(() => {
+          const start = process.cpuUsage();
+          try {
+            parseStrictJson(content);
+          } catch {
+            // the time counts, whatever the outcome
+          }
+          const { user, system } = process.cpuUsage(start);
+          return (user + system) / 1000;
+        }),
+      );
+    };
+    cpuMs(64 * 1024);
+    // sixteen times the length: linear is 16, quadratic 256
+    expect(cpuMs(2 * 1024 * 1024) / Math.max(2, cpuMs(128 * 1024))).toBeLessThan(80);
+  });
+
+  test("an object has a bounded number of keys", () => {
+    const keys = Array.from({ length: 100_001 }, (_, index) => `"k${index}":1`).join(",");
+    expect(thrownBy(() => read(`{${keys}}`))).toMatchObject({ code: "MANIFEST_NOT_JSON" });
+  });
+
+  test("a long key is cut in the message", () => {
+    const key = "k".repeat(1_000_000);
+    const error = thrownBy(() => read(`{"${key}":1,"${key}":1}`));
+    expect(String(error).length).toBeLessThan(300);
+  });
+
+  test("a snippet reads the beginning alone", () => {
+    expect(snippet(" ".repeat(10_000_000)).length).toBeLessThan(10);
+    expect(snippet("x ".repeat(5_000_000)).length).toBe(121);
+  });
+});
