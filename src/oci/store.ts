@@ -104,6 +104,8 @@ export interface ImageTarget {
 }
 
 export type PushBlobOptions = Cancellable & {
+  /** Sends it even though it seems to be there: it was found to be missing, cut off or altered. */
+  readonly again?: boolean | undefined;
   /** Told while bytes go out; an upload that has to send some again tells a negative number first. */
   readonly onBytes?: (bytes: number) => void;
   /** The name of a target of the same blob store that was given this blob lately. */

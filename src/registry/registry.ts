@@ -5,7 +5,7 @@ import type { Log } from "../lib/log.ts";
 import type { CredentialStore } from "../oci/credential.ts";
 import type { RateLimit } from "../oci/rate-limit.ts";
 import { DOCKER_HUB } from "../oci/reference.ts";
-import type { HeadMemory } from "./api/manifests.ts";
+import type { HeadMemory } from "./api/head-memory.ts";
 import type { BlobTimeouts } from "./api/read-blob.ts";
 import { subjectQueue } from "./api/referrers-tag.ts";
 import { openAuthenticator } from "./auth/authenticator.ts";

@@ -1,5 +1,5 @@
 import type { RetryPolicy } from "../errors/retry.ts";
-import type { HeadMemory } from "./api/manifests.ts";
+import type { HeadMemory } from "./api/head-memory.ts";
 import type { Scope } from "./auth/scope.ts";
 import type { Requester } from "./http/client.ts";
 import type { RegistryProfile } from "./profile.ts";

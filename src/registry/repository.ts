@@ -1,7 +1,8 @@
 import type { Digest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
-import { getManifest, putManifest, resolveManifest } from "./api/manifests.ts";
+import { getManifest, resolveManifest } from "./api/manifests.ts";
 import { pushBlob } from "./api/push-blob.ts";
+import { putManifest } from "./api/push-manifest.ts";
 import { type BlobTimeouts, readBlob } from "./api/read-blob.ts";
 import { fallbackTag, registerWithSubject, type subjectQueue } from "./api/referrers-tag.ts";
 import { openDigestTags, readReferrers, type ReferrersMemory } from "./api/referrers.ts";

@@ -40,6 +40,12 @@ export const PUSH_CODES = {
     meaning: "The tag was written and the target shows another digest.",
     next: "Somebody else writes this tag, or the target converts manifests.",
   },
+  TARGET_UNPROVEN: {
+    class: "target",
+    meaning: "The target answered a push with something other than 201, and what was pushed is not there.",
+    next: "Look at the proxy in front of the target; it is tried again at the next run.",
+    retry: "again",
+  },
   TARGET_NOT_A_REGISTRY: {
     class: "target",
     meaning: "The target says yes to everything and keeps nothing.",

@@ -3,7 +3,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import type { BlobPushed, OpenContent, PushBlobOptions } from "../../oci/store.ts";
 import { waitAsTold } from "../http/retry-after.ts";
 import { send } from "./upload-content.ts";
-import { begin, cancel, isThere, type UploadContext } from "./upload-session.ts";
+import { begin, cancel, hasBlob, type UploadContext } from "./upload-session.ts";
 
 /** How often a blob is sent from its start. */
 const SENDINGS_MAX = 3;
@@ -11,7 +11,7 @@ const SENDINGS_MAX = 3;
 const SMALLEST_CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Puts a blob into a repository: known → mounted → there already → uploaded, each asked with the request that also does it.
+ * Puts a blob into a repository. In this order: it is known to be there, it is mounted, it is found there, it is uploaded.
  *
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
  */
@@ -19,14 +19,14 @@ export async function pushBlob(
   descriptor: Descriptor,
   open: OpenContent,
   context: UploadContext,
-  { onBytes, signal, pushedTo }: PushBlobOptions = {},
+  { onBytes, signal, pushedTo, again }: PushBlobOptions = {},
 ): Promise<BlobPushed> {
   const { endpoint, knowledge } = context;
   const elsewhere = pushedTo === undefined ? undefined : endpoint.repositoryOf(pushedTo);
   if (elsewhere !== undefined) knowledge.learn(descriptor.digest, elsewhere);
-  if (knowledge.has(descriptor.digest, endpoint.repository)) return { how: "present", bytes: 0 };
+  if (!again && knowledge.has(descriptor.digest, endpoint.repository)) return { how: "present", bytes: 0 };
   for (let sending = 1; ; sending += 1) {
-    const begun = await begin(descriptor, context, { signal });
+    const begun = await begin(descriptor, context, { signal, ...(again === undefined ? {} : { again }) });
     if (begun.kind === "placed") {
       knowledge.learn(descriptor.digest, endpoint.repository);
       return { how: begun.how, bytes: 0 };
@@ -43,7 +43,8 @@ export async function pushBlob(
     } catch (error) {
       await cancel(begun.location, endpoint);
       signal?.throwIfAborted();
-      if (isTagferryError(error, "OUTCOME_UNKNOWN") && (await isThere(descriptor, context, { signal }))) {
+      const maybeThere = isTagferryError(error, "OUTCOME_UNKNOWN", "TARGET_UNPROVEN");
+      if (maybeThere && (await hasBlob(descriptor, endpoint, { signal }))) {
         knowledge.learn(descriptor.digest, endpoint.repository);
         return { how: "pushed", bytes: descriptor.size };
       }
@@ -54,7 +55,10 @@ export async function pushBlob(
   }
 }
 
-/** The session was lost, the connection broke, the registry was busy, or the body was too large for one request: a new session, from the start. */
+/**
+ * Whether a new session from the start may succeed: the session was lost, the connection broke, the registry was busy, the
+ * body was too large for one request, or the blob is not there after an answer that was no 201.
+ */
 function maySendAgain(error: unknown, { endpoint, memory }: UploadContext): boolean {
   if (isTagferryError(error, "TARGET_TOO_LARGE")) {
     // first the registry's own chunks, then what the most modest proxy takes
@@ -66,6 +70,7 @@ function maySendAgain(error: unknown, { endpoint, memory }: UploadContext): bool
     error,
     "UPLOAD",
     "TARGET_DIGEST",
+    "TARGET_UNPROVEN",
     "TARGET_PROJECT",
     "REGISTRY_UNREACHABLE",
     "REGISTRY_UNAVAILABLE",

@@ -5,7 +5,8 @@ import { algorithmOf, type Digest, encodedOf } from "../../oci/digest.ts";
 import { type Manifest, parseManifest } from "../../oci/manifest.ts";
 import { OCI_INDEX } from "../../oci/media-type.ts";
 import type { RepositoryClient } from "../repository-client.ts";
-import { type FetchedManifest, fetchManifest, putManifest } from "./manifests.ts";
+import { type FetchedManifest, fetchManifest } from "./manifests.ts";
+import { putManifest } from "./push-manifest.ts";
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema */
 export function fallbackTag(digest: Digest): string {

@@ -8,7 +8,6 @@ import type { RepositoryClient } from "../repository-client.ts";
 import { type Chunk, chunksOf, lengthOf } from "./chunks.ts";
 import { uploadLocation, withDigest } from "./upload-location.ts";
 import {
-  notARegistry,
   type Standing,
   standingOf,
   type UploadContext,
@@ -74,7 +73,7 @@ async function sendWhole({ session, descriptor, open, endpoint, options }: Sendi
   }
 }
 
-/** The request that makes the blob exist. */
+/** The request that makes the blob exist. Only 201 says that it does; the caller looks for the blob after any other answer. */
 async function close(
   url: URL,
   body: Chunk | undefined,
@@ -90,7 +89,7 @@ async function close(
         ...(body && body.bytes > 0 ? { body: body.content } : {}),
         scopes: endpoint.push,
         subject: uploadSubject(endpoint),
-        expect: [201, 204, 200, 504],
+        expect: [201, 200, 202, 204, 504],
         timeoutMs: CLOSING_TIMEOUT_MS,
       },
       { signal },
@@ -101,7 +100,12 @@ async function close(
         `${endpoint.name}: the gateway gave up while the registry finished an upload`,
         { where: endpoint.name, status: 504 },
       );
-    if (answer.status === 200) throw notARegistry(endpoint, 200);
+    if (answer.status !== 201)
+      throw new TagferryError(
+        "TARGET_UNPROVEN",
+        `${endpoint.name}: an upload was closed with ${answer.status} and the blob is not there`,
+        { where: endpoint.name, status: answer.status, allowed: 201 },
+      );
   } catch (error) {
     throw isTagferryError(error, "TARGET_PROJECT") ? lost(endpoint, error) : error;
   }

@@ -5,24 +5,25 @@ import type { BlobLocations } from "../blob-locations.ts";
 import type { Answer } from "../http/client.ts";
 import { waitAsTold } from "../http/retry-after.ts";
 import type { RepositoryClient } from "../repository-client.ts";
+import { findBlob } from "./blob-presence.ts";
 import { header } from "./manifests.ts";
 import { uploadLocation } from "./upload-location.ts";
 
 const CANCEL_TIMEOUT_MS = 5_000;
 
-/** The largest body that is sent at once; undefined: whole blobs. */
+/** The largest body of one request; undefined: no limit is known. */
 export type UploadMemory = { chunkBytes: number | undefined };
 
 export type UploadContext = {
   readonly endpoint: RepositoryClient;
   readonly knowledge: BlobLocations;
-  /** What uploads of this registry learnt: a proxy in front takes only so much at once. */
+  /** The largest body that uploads to this registry were found to get through. */
   readonly memory: UploadMemory;
 };
 
 type Begun = { readonly kind: "placed"; readonly how: "mounted" | "present" } | UploadSession;
 
-/** An upload that was opened, and the bounds that the registry names for its parts. */
+/** An open upload, with the bounds that the registry sets for its chunks. */
 export type UploadSession = {
   readonly kind: "session";
   readonly location: URL;
@@ -30,30 +31,36 @@ export type UploadSession = {
   readonly chunkMaxBytes: number;
 };
 
-/** Asks for the blob with the request that also opens an upload, or mounts it. */
+/**
+ * Finds the blob, mounts it, or opens an upload for it.
+ *
+ * A blob that is there counts only with the length of its descriptor: one that was cut off is uploaded again. `again`: upload
+ * it whatever is there.
+ */
 export async function begin(
   descriptor: Descriptor,
-  context: UploadContext,
-  options: Cancellable,
+  { endpoint, knowledge }: UploadContext,
+  { again = false, signal }: Cancellable & { readonly again?: boolean },
 ): Promise<Begun> {
-  const { endpoint, knowledge } = context;
   const { digest } = descriptor;
+  if (again) return beginWith("", "present", undefined, endpoint, { signal });
   const from = knowledge.elsewhere(digest, endpoint.repository);
   if (from !== undefined)
-    return beginWith(`?mount=${digest}&from=${encodeURIComponent(from)}`, "mounted", from, endpoint, options);
-  if (endpoint.profile().selfMount)
-    return beginWith(
-      `?mount=${digest}&from=${encodeURIComponent(endpoint.repository)}`,
-      "present",
-      endpoint.repository,
-      endpoint,
-      options,
-    );
-  if (await headBlob(descriptor, endpoint, options)) return { kind: "placed", how: "present" };
-  return beginWith("", "present", undefined, endpoint, options);
+    return beginWith(`?mount=${digest}&from=${encodeURIComponent(from)}`, "mounted", from, endpoint, {
+      signal,
+    });
+  if (endpoint.profile().selfMount) {
+    const begun = await beginWith(selfMount(descriptor, endpoint), "present", undefined, endpoint, {
+      signal,
+    });
+    if (begun.kind === "session") return begun;
+  }
+  if ((await findBlob(descriptor, endpoint, { signal })) === "present")
+    return { kind: "placed", how: "present" };
+  return beginWith("", "present", undefined, endpoint, { signal });
 }
 
-/** Asks for a mount and an upload at once: 201 placed it, 202 opened a session. A refused mount is no refused upload. */
+/** Asks for a mount and an upload in one request: 201 mounted it, 202 opened a session. A mount that is refused is left out. */
 async function beginWith(
   query: string,
   how: "mounted" | "present",
@@ -63,9 +70,7 @@ async function beginWith(
 ): Promise<Begun> {
   const url = endpoint.url(`blobs/uploads/${query}`);
   const scopes =
-    from === undefined || from === endpoint.repository
-      ? endpoint.push
-      : [...endpoint.push, { repository: from, actions: ["pull" as const] }];
+    from === undefined ? endpoint.push : [...endpoint.push, { repository: from, actions: ["pull" as const] }];
   try {
     await using answer = await endpoint.requester.ask(
       {
@@ -123,52 +128,31 @@ function chunkBound(answer: Answer, name: string): number | undefined {
 export const uploadSubject = ({ name }: RepositoryClient) =>
   ({ action: "push", what: "upload", where: name }) as const;
 
-async function headBlob(
-  { digest }: Descriptor,
-  endpoint: RepositoryClient,
-  { signal }: Cancellable,
-): Promise<boolean> {
-  const url = endpoint.url(`blobs/${digest}`);
-  await using answer = await endpoint.requester.ask(
-    {
-      method: "HEAD",
-      url,
-      scopes: endpoint.push,
-      subject: { action: "resolve", what: "blob", where: `${endpoint.name}@${digest}` },
-      expect: [200, 301, 302, 303, 307, 308, 404, 405],
-      manualRedirect: true,
-    },
-    { signal },
-  );
-  // servers look before they sign an address elsewhere; the address itself may be good for GET only
-  return (
-    answer.status === 200 || (answer.status >= 300 && answer.status < 400 && !isRegistryPath(answer, url))
-  );
-}
-
-function isRegistryPath(answer: Answer, url: URL): boolean {
-  return URL.parse(header(answer, "location") ?? "", url.href)?.pathname.startsWith("/v2/") ?? true;
-}
-
-/** After a gateway gave up on us: whether the registry finished. Nothing is sent again before that is known. */
-export async function isThere(
+/**
+ * Whether the repository itself has the blob, with its length. Asked after an answer that does not say so (a gateway's 504,
+ * a 200), and when an image is proved.
+ */
+export async function hasBlob(
   descriptor: Descriptor,
-  { endpoint }: UploadContext,
+  endpoint: RepositoryClient,
   options: Cancellable,
 ): Promise<boolean> {
-  if (!endpoint.profile().selfMount) return headBlob(descriptor, endpoint, options);
-  const begun = await beginWith(
-    `?mount=${descriptor.digest}&from=${encodeURIComponent(endpoint.repository)}`,
-    "present",
-    endpoint.repository,
-    endpoint,
-    options,
-  );
-  if (begun.kind === "session") await cancel(begun.location, endpoint);
-  return begun.kind === "placed";
+  // behind pull-through HEAD also answers for other registries; the mount does not
+  if (endpoint.profile().selfMount && !endpoint.profile().capabilities.manifestImpliesContent) {
+    const begun = await beginWith(selfMount(descriptor, endpoint), "present", undefined, endpoint, options);
+    if (begun.kind === "session") {
+      await cancel(begun.location, endpoint);
+      return false;
+    }
+  }
+  return (await findBlob(descriptor, endpoint, options)) === "present";
 }
 
-/** How far an upload has come: where it goes on, and how many bytes the registry has. */
+function selfMount({ digest }: Descriptor, { repository }: RepositoryClient): string {
+  return `?mount=${digest}&from=${encodeURIComponent(repository)}`;
+}
+
+/** How far an upload has come: its current address, and how many bytes the registry has. */
 export type Standing = { readonly location: URL; readonly bytes: number };
 
 /**
@@ -208,7 +192,7 @@ export async function standingOf(
     };
   } catch {
     signal?.throwIfAborted();
-    return undefined; // what broke the upload is the news, not that nobody knows how far it came
+    return undefined; // the caller reports what broke the upload
   }
 }
 

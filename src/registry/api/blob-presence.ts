@@ -1,0 +1,72 @@
+import type { Cancellable } from "../../lib/cancel.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import type { Answer } from "../http/client.ts";
+import type { RepositoryClient } from "../repository-client.ts";
+import { header } from "./manifests.ts";
+
+/** What a repository has under a blob's digest. `other`: something of another length. */
+export type BlobPresence = "present" | "absent" | "other";
+
+/**
+ * Whether a blob is there with the length that its descriptor has.
+ *
+ * HEAD answers that with its Content-Length. Where it has none (a proxy compresses, a redirect to object storage, no HEAD
+ * at all), one byte is asked for: Content-Range then has the length.
+ *
+ * @throws {TagferryError} AUTH_*, DENIED, REGISTRY_*
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
+ */
+export async function findBlob(
+  descriptor: Descriptor,
+  endpoint: RepositoryClient,
+  options: Cancellable,
+): Promise<BlobPresence> {
+  const { digest, size } = descriptor;
+  const url = endpoint.url(`blobs/${digest}`);
+  await using answer = await endpoint.requester.ask(
+    {
+      method: "HEAD",
+      url,
+      scopes: endpoint.push,
+      subject: { action: "resolve", what: "blob", where: `${endpoint.name}@${digest}` },
+      expect: [200, 301, 302, 303, 307, 308, 404, 405],
+      // an address in object storage may be signed for GET only
+      manualRedirect: true,
+    },
+    options,
+  );
+  if (answer.status === 404) return "absent";
+  if (answer.status === 200 && size === 0) return "present";
+  const length = answer.status === 200 ? lengthOfBody(answer) : undefined;
+  if (length !== undefined) return length === size ? "present" : "other";
+  return findByRange(descriptor, endpoint, options);
+}
+
+/** undefined: not sent, of an encoded body, or the 0 that some proxies send to every HEAD. */
+function lengthOfBody(answer: Answer): number | undefined {
+  const encoding = header(answer, "content-encoding") ?? "identity";
+  const length = Number(header(answer, "content-length"));
+  return encoding === "identity" && Number.isSafeInteger(length) && length > 0 ? length : undefined;
+}
+
+async function findByRange(
+  { digest, size }: Descriptor,
+  endpoint: RepositoryClient,
+  options: Cancellable,
+): Promise<BlobPresence> {
+  await using answer = await endpoint.requester.ask(
+    {
+      method: "GET",
+      url: endpoint.url(`blobs/${digest}`),
+      headers: { range: "bytes=0-0" },
+      scopes: endpoint.push,
+      subject: { action: "resolve", what: "blob", where: `${endpoint.name}@${digest}` },
+      expect: [200, 206, 404, 416],
+    },
+    options,
+  );
+  if (answer.status === 404) return "absent";
+  const [, total] = /^bytes 0-0\/(\d{1,16})$/.exec(header(answer, "content-range") ?? "") ?? [];
+  const length = answer.status === 206 ? Number(total) : lengthOfBody(answer);
+  return length === size ? "present" : "other";
+}

@@ -1,0 +1,195 @@
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
+import { type Cancellable, sleep } from "../../lib/cancel.ts";
+import { algorithmOf, type Digest, isDigest } from "../../oci/digest.ts";
+import { type Manifest, MANIFEST_WRITE_MAX_BYTES } from "../../oci/manifest.ts";
+import type { RepositoryClient } from "../repository-client.ts";
+import {
+  getManifest,
+  giveUpHead,
+  header,
+  headManifest,
+  isBelieved,
+  isUseless,
+  referenceName,
+  resolveManifest,
+} from "./manifests.ts";
+
+/** Harbor and OpenShift do work in their databases before they answer. */
+const PUT_TIMEOUT_MS = 120_000;
+/** How often a manifest is sent when the answer was not 201 and the manifest is not there. */
+const SENDINGS_MAX = 3;
+const READ_BACK_PAUSES_MS = [0, 250, 1000];
+
+export type PutOptions = Cancellable & {
+  readonly tag?: string | undefined;
+  /** Only over the state of the tag that has this ETag. Few registries look at it. */
+  readonly ifMatch?: string | undefined;
+  /** The caller checks by itself that the tag was written. */
+  readonly readsBack?: boolean;
+};
+
+/** What the answer to a PUT shows. `isStored`: it was 201, the only status that promises it. */
+type PutAnswer = { readonly status: number; readonly isStored: boolean; readonly subjectListed: boolean };
+
+/**
+ * Writes a manifest's bytes, and returns whether the registry lists it with its subject.
+ *
+ * Only 201 says that a manifest was stored. After any other success (200, 202, 204: a proxy's page, a catch-all) it is read
+ * back by its reference, and sent again when it is not there. A tag is read back after a 201 too.
+ *
+ * @throws {TagferryError} TARGET_UNPROVEN, TARGET_READBACK, TARGET_NOT_A_REGISTRY, TARGET_*, MANIFEST_TOO_LARGE
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
+ */
+export async function putManifest(
+  manifest: Manifest,
+  endpoint: RepositoryClient,
+  options: PutOptions,
+): Promise<{ readonly subjectListed: boolean }> {
+  const { tag, readsBack = false, signal } = options;
+  const { descriptor, bytes } = manifest;
+  const where = referenceName(endpoint, tag ?? descriptor.digest);
+  if (bytes.length > MANIFEST_WRITE_MAX_BYTES)
+    throw new TagferryError("MANIFEST_TOO_LARGE", `${where} has more than the 4 MiB that registries take`, {
+      where,
+      found: bytes.length,
+      allowed: MANIFEST_WRITE_MAX_BYTES,
+    });
+  for (let sending = 1; ; sending += 1) {
+    const { status, isStored, subjectListed } = await putOnce(manifest, endpoint, options);
+    const needsProof = !isStored || (tag !== undefined && !readsBack && endpoint.profile().readBack);
+    if (!needsProof) return { subjectListed };
+    const found = await readBack(tag ?? descriptor.digest, manifest, endpoint, { isStored, signal });
+    if (found === descriptor.digest) return { subjectListed };
+    if (isStored) throw otherThanWritten(where, found, descriptor.digest);
+    if (sending >= SENDINGS_MAX) throw unproven(where, status, found);
+  }
+}
+
+async function putOnce(
+  manifest: Manifest,
+  endpoint: RepositoryClient,
+  { tag, ifMatch, signal }: PutOptions,
+): Promise<PutAnswer> {
+  const { descriptor, bytes } = manifest;
+  const reference = tag ?? descriptor.digest;
+  const where = referenceName(endpoint, reference);
+  await using answer = await endpoint.requester
+    .ask(
+      {
+        method: "PUT",
+        url: endpoint.url(`manifests/${reference}`),
+        headers: {
+          "content-type": descriptor.mediaType,
+          "content-length": String(bytes.length),
+          ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
+        },
+        body: bytes,
+        scopes: endpoint.push,
+        subject: { action: "push", what: "manifest", where },
+        expect: [201, 200, 202, 204],
+        timeoutMs: PUT_TIMEOUT_MS,
+      },
+      { signal },
+    )
+    .catch((error: unknown) => immutableButOurs(error, manifest, endpoint, reference, { signal }));
+  if (!answer) return { status: 201, isStored: true, subjectListed: true };
+  const stored = header(answer, "docker-content-digest");
+  if (
+    isDigest(stored) &&
+    algorithmOf(stored) === algorithmOf(descriptor.digest) &&
+    stored !== descriptor.digest
+  )
+    throw new TagferryError(
+      "TARGET_REJECTED",
+      `${where}: the registry stored another manifest than it was sent`,
+      { where, found: stored, allowed: descriptor.digest },
+    );
+  const subjectListed = header(answer, "oci-subject") !== undefined;
+  return { status: answer.status, isStored: answer.status === 201, subjectListed };
+}
+
+/** An immutable tag that holds what we wanted to write is as good as written. */
+async function immutableButOurs(
+  error: unknown,
+  { descriptor }: Manifest,
+  endpoint: RepositoryClient,
+  reference: string,
+  options: Cancellable,
+): Promise<undefined> {
+  if (isTagferryError(error, "TARGET_IMMUTABLE", "TARGET_REJECTED")) {
+    const there = await resolveManifest(reference, endpoint, options);
+    if (there?.digest === descriptor.digest) return undefined;
+  }
+  throw error;
+}
+
+type ReadBackOptions = Cancellable & { readonly isStored: boolean };
+
+/** The digest that is found under `reference` after the PUT; undefined: none, also after a moment. */
+async function readBack(
+  reference: string,
+  { descriptor, bytes }: Manifest,
+  endpoint: RepositoryClient,
+  { isStored, signal }: ReadBackOptions,
+): Promise<Digest | undefined> {
+  try {
+    for (const pauseMs of READ_BACK_PAUSES_MS) {
+      if (pauseMs > 0) await sleep(pauseMs, { signal });
+      const head = isUseless(endpoint) ? undefined : await headManifest(reference, endpoint, { signal });
+      if (head?.kind === "found" && head.descriptor.digest !== descriptor.digest)
+        return head.descriptor.digest;
+      // a length is not always sent; where it is, it has to be right
+      if (head?.kind === "found" && [-1, bytes.length].includes(head.descriptor.size))
+        return descriptor.digest;
+      // nothing yet may be a registry that needs a moment, or one whose HEAD is of no use
+      const mayLie = head?.kind !== "absent" || !isBelieved(endpoint);
+      const found = mayLie ? await digestByGet(reference, endpoint, { signal }) : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  } catch (error) {
+    // Harbor writes the tag and then refuses to hand it out, by a policy of the project
+    if (isStored && isTagferryError(error, "SOURCE_POLICY")) return descriptor.digest;
+    throw error;
+  }
+}
+
+/** The digest of what GET answers. When GET finds what HEAD did not, HEAD is not asked any more. */
+async function digestByGet(
+  reference: string,
+  endpoint: RepositoryClient,
+  options: Cancellable,
+): Promise<Digest | undefined> {
+  const where = referenceName(endpoint, reference);
+  try {
+    const { descriptor } = await getManifest(reference, endpoint, options);
+    giveUpHead(endpoint);
+    return descriptor.digest;
+  } catch (cause) {
+    if (isTagferryError(cause, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
+    if (isTagferryError(cause, "MANIFEST_EMPTY", "MANIFEST_NOT_JSON", "MANIFEST_SHAPE", "MEDIA_TYPE"))
+      throw new TagferryError(
+        "TARGET_NOT_A_REGISTRY",
+        `${where} was "written" to something that keeps nothing`,
+        { cause, where },
+      );
+    throw cause;
+  }
+}
+
+function otherThanWritten(where: string, found: Digest | undefined, digest: Digest): TagferryError {
+  return new TagferryError("TARGET_READBACK", `${where} was written and the registry shows something else`, {
+    where,
+    found: found ?? "nothing",
+    allowed: digest,
+  });
+}
+
+function unproven(where: string, status: number, found: Digest | undefined): TagferryError {
+  return new TagferryError("TARGET_UNPROVEN", `${where} was answered ${status} and is not there`, {
+    where,
+    status,
+    found: found ?? "nothing",
+    allowed: 201,
+  });
+}
