@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import { jsonSchema } from "../src/config/file/schema.ts";
 import { ERROR_CODES } from "../src/errors/codes.ts";
 import type { ErrorClass } from "../src/errors/facts.ts";
@@ -11,7 +13,34 @@ export function documents(): ReadonlyMap<string, string> {
     ["docs/config.md", configuration()],
     ["docs/errors.md", errors()],
     ["docs/openapi.json", `${JSON.stringify(openApi(), undefined, 2)}\n`],
+    ["helm/values.schema.json", chartValues()],
   ]);
+}
+
+/** The schema of the chart's values, with the schema of the configuration file under `config`. */
+function chartValues(): string {
+  const values = JSON.parse(readFileSync(new URL("../helm/values.schema.json", import.meta.url), "utf8")) as {
+    properties: { config: unknown };
+  };
+  const {
+    $schema: _,
+    title: __,
+    ...config
+  } = structuredClone(jsonSchema()) as Schema & {
+    $schema: string;
+    title: string;
+    properties: {
+      daemon: { properties: Record<string, unknown> };
+      mirrors: { minItems?: number };
+    };
+  };
+  // the chart sets all other keys of the daemon itself
+  const { workers, grace } = config.properties.daemon.properties;
+  config.properties.daemon.properties = { workers, grace };
+  // the chart has a better message for a file without mirrors
+  delete config.properties.mirrors.minItems;
+  values.properties.config = config;
+  return `${JSON.stringify(values, undefined, 2)}\n`;
 }
 
 type Schema = {

@@ -1,0 +1,69 @@
+import { after, before, type Recipe } from "./recipe.ts";
+
+/** Example: `description` of a mirror is printed by `tagferry plan`. */
+export const KEY: Recipe = {
+  title: "A key of the configuration",
+  generated: ["config/schema.json", "docs/config.md", "helm/values.schema.json"],
+  edits: [
+    before(
+      "src/config/file/schema.ts",
+      "  schedule: text(",
+      `  description: text("What the mirror is for; \`tagferry plan\` prints it.", "the web team's nginx").optional(),\n`,
+    ),
+    after(
+      "src/config/config.ts",
+      "export type Mirror = {\n  readonly name: string;\n",
+      "  readonly description?: string;\n",
+    ),
+    after(
+      "src/config/mirrors.ts",
+      "    name: shape.name ?? derivedName(target),\n",
+      "    ...(shape.description === undefined ? {} : { description: shape.description }),\n",
+    ),
+    {
+      file: "src/cli/terminal/plan-text.ts",
+      replace: "  return [\n    one.mirror.name,\n",
+      by: `  const { name, description } = one.mirror;
+  return [
+    description === undefined ? name : \`\${name}: \${description}\`,
+`,
+    },
+    after("config/example.yaml", "  - name: jenkins\n", "    description: the build team's Jenkins\n"),
+    before(
+      "test/e2e/keys/mirrors.ts",
+      `  "mirrors[].source": () =>`,
+      `  "mirrors[].description": async () => {
+    await using directory = await temporaryDirectory();
+    await using registry = await startRegistry();
+    const firstLine = async (more: object): Promise<string> => {
+      const file = await writeConfig(directory.path, {
+        version: 1,
+        registries: { [registry.host]: { plainHttp: true } },
+        mirrors: [{ source: \`\${registry.host}/a/app\`, target: \`\${registry.host}/b/app\`, tags: ["1"], ...more }],
+      });
+      return (await tagferry(["plan", "-c", file])).stdout.split("\\n", 1)[0] ?? "";
+    };
+    expect(await firstLine({})).toBe("b-app");
+    expect(await firstLine({ description: "for the web" })).toBe("b-app: for the web");
+  },
+`,
+    ),
+    before(
+      "test/e2e/keys/mirrors.ts",
+      `import { temporaryDirectory } from`,
+      `import { tagferry, writeConfig } from "../../support/tagferry.ts";\n`,
+    ),
+    after(
+      "test/e2e/keys.test.ts",
+      `const VALUES: Readonly<Record<string, object>> = {\n`,
+      `  description: { description: "for the web" },\n`,
+    ),
+  ],
+  probe: [
+    "test/e2e/keys.test.ts",
+    "test/docs.test.ts",
+    "-t",
+    // the tests about this key and about generated files, and all of the architecture
+    "imports of src|^no |^every |has its test|description (changes|says)|is what the code says|is a valid configuration|example shows|names every key",
+  ],
+};
