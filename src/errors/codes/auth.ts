@@ -4,49 +4,50 @@ import type { CodeFacts } from "../facts.ts";
 export const AUTH_CODES = {
   AUTH_DENIED: {
     class: "credentials",
-    meaning: "The registry refused our credentials, or the anonymous request.",
-    next: "Run `tagferry auth REGISTRY`: it shows which credentials win and whether they work.",
+    meaning: "The registry refused the credentials, or the anonymous request.",
+    next: "Run `tagferry auth REGISTRY`: it shows which credentials are used and whether they work.",
   },
   AUTH_NO_CHALLENGE: {
     class: "credentials",
-    meaning: "The registry answered 401 without saying how to log in.",
-    next: "Look at what stands in front of the registry; a registry sends WWW-Authenticate.",
+    meaning:
+      "The registry answered 401 without a WWW-Authenticate header, so Tagferry does not know how to log in.",
+    next: "Check the proxy in front of the registry: a registry sends WWW-Authenticate.",
   },
   AUTH_CHALLENGE: {
     class: "credentials",
-    meaning: "The WWW-Authenticate header cannot be read, or offers nothing we can do (Bearer or Basic).",
-    next: "Look at the registry's authentication settings.",
+    meaning: "The WWW-Authenticate header is malformed, or offers neither Bearer nor Basic.",
+    next: "Check the authentication settings of the registry.",
   },
   AUTH_REALM: {
     class: "credentials",
-    meaning: "The registry sends us to a token server we do not give credentials to.",
-    next: "If that host belongs to the registry, list it under tokenRealms of this registry.",
+    meaning: "The registry names a token server on a host that must not receive its credentials.",
+    next: "If that host belongs to the registry, add it to `tokenRealms` of this registry.",
   },
   AUTH_TOKEN: {
     class: "credentials",
     meaning: "The token server did not answer with a token.",
-    next: "Look at the token server; a login page or a proxy may stand in front of it.",
+    next: "Check the token server: its address may lead to a login page or a proxy.",
   },
   AUTH_HELPER: {
     class: "credentials",
     meaning: "The credential helper failed.",
-    next: "Run docker-credential-NAME yourself and mend what it says.",
+    next: "Run docker-credential-NAME yourself and fix the problem that it reports.",
   },
   AUTH_FILE: {
     class: "credentials",
-    meaning: "The docker or podman authentication file cannot be read.",
-    next: "Log in again with `docker login` or `podman login`, or mend the file.",
+    meaning: "The authentication file of docker or podman cannot be read.",
+    next: "Log in again with `docker login` or `podman login`, or fix the file.",
   },
   DENIED: {
     class: "credentials",
-    meaning: "The registry knows us and says no (403): this repository, this action.",
-    next: "Ask for the right that is named.",
+    meaning:
+      "The registry accepted the credentials, but they do not allow this action on this repository (403).",
+    next: "Ask the owner of the registry for the right that the message names.",
   },
 
-  // What a registry answers (reliability D1-D60)
   REGISTRY_NOT_V2: {
     class: "source",
-    meaning: "The host does not speak the registry protocol (404, HTML or a login page at /v2/).",
-    next: "Look at the host name, the port and any proxy or login page in between.",
+    meaning: "The host does not speak the registry protocol: /v2/ answers 404, HTML or a login page.",
+    next: "Check the host name, the port, and any proxy or login page in front of the registry.",
   },
 } as const satisfies Record<string, CodeFacts>;

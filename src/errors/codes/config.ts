@@ -4,13 +4,13 @@ import type { CodeFacts } from "../facts.ts";
 export const CONFIG_CODES = {
   CONFIG_INVALID: {
     class: "usage",
-    meaning: "The configuration has one or more problems, each listed with its own code.",
-    next: "Mend the lines that are listed, then run `tagferry validate`.",
+    meaning: "The configuration has one or more problems. Each is listed with its own code.",
+    next: "Fix the lines that are listed, then run `tagferry validate`.",
   },
   CONFIG_NOT_FOUND: {
     class: "usage",
     meaning: "There is no configuration file at this path.",
-    next: "Pass it with --config, set $TAGFERRY_CONFIG, or write ./tagferry.yaml (config/quickstart.yaml is a start).",
+    next: "Name the file with --config, set $TAGFERRY_CONFIG, or write ./tagferry.yaml (start with config/quickstart.yaml).",
   },
   CONFIG_NOT_FILE: {
     class: "usage",
@@ -24,8 +24,8 @@ export const CONFIG_CODES = {
   },
   CONFIG_EMPTY: {
     class: "usage",
-    meaning: "The file says nothing.",
-    next: "Start from config/quickstart.yaml.",
+    meaning: "The file is empty.",
+    next: "Start with config/quickstart.yaml.",
   },
   CONFIG_TOO_LARGE: {
     class: "usage",
@@ -34,59 +34,63 @@ export const CONFIG_CODES = {
   },
   CONFIG_ENCODING: {
     class: "usage",
-    meaning: "The file is not UTF-8 text, or has a NUL byte.",
-    next: "Save it as UTF-8 without byte order mark.",
+    meaning: "The file is not UTF-8 text, or contains a NUL byte.",
+    next: "Save it as UTF-8 without a byte order mark.",
   },
   CONFIG_SYNTAX: {
     class: "usage",
-    meaning: "The file is not YAML.",
-    next: "Mend the line; YAML is indented by spaces, never by tabs.",
+    meaning: "The file is not valid YAML.",
+    next: "Fix the line. Indent YAML with spaces, not with tabs.",
   },
   CONFIG_MULTIPLE_DOCUMENTS: {
     class: "usage",
-    meaning: "The file holds several YAML documents.",
-    next: "Keep one, without a `---` between.",
+    meaning: "The file contains several YAML documents.",
+    next: "Keep one document, and remove the `---` lines.",
   },
   CONFIG_DUPLICATE_KEY: {
     class: "usage",
-    meaning: "A key stands twice in one map.",
+    meaning: "A key occurs twice in one map.",
     next: "Keep one of the two lines.",
   },
   CONFIG_UNKNOWN_KEY: {
     class: "usage",
-    meaning: "The key is not one we know.",
-    next: "Use the name that is suggested, or look it up in docs/config.md.",
+    meaning: "The key is unknown.",
+    next: "Use the name that is suggested, or see docs/config.md.",
   },
   CONFIG_TYPE: {
     class: "usage",
     meaning: "The value has the wrong type.",
-    next: 'Write it as the message says; quote text such as "1.10" or "yes".',
+    next: 'Write the value as the message says. Quote text such as "1.10" or "yes".',
   },
   CONFIG_ALIAS: {
     class: "usage",
     meaning: "YAML anchors, aliases and merge keys are not accepted.",
     next: "Write the values out, or put them under `defaults`.",
   },
-  CONFIG_DEPTH: { class: "usage", meaning: "The file is nested deeper than 32 levels.", next: "Flatten it." },
+  CONFIG_DEPTH: {
+    class: "usage",
+    meaning: "The file is nested deeper than 32 levels.",
+    next: "Reduce the nesting.",
+  },
   CONFIG_RESERVED_KEY: {
     class: "usage",
-    meaning: "`__proto__`, `constructor` and `prototype` are never keys.",
+    meaning: "`__proto__`, `constructor` and `prototype` are not accepted as keys.",
     next: "Remove the key.",
   },
   CONFIG_ENVIRONMENT: {
     class: "usage",
-    meaning: "`${NAME}` stands in a value and the variable is unset or empty.",
-    next: "Set it, or give a default as ${NAME:-default}.",
+    meaning: "A value contains `${NAME}`, and the variable is unset or empty.",
+    next: "Set the variable, or write a default: ${NAME:-default}.",
   },
   CONFIG_SECRET: {
     class: "usage",
-    meaning: "A file that holds a secret is missing, empty or unreadable.",
-    next: "Create it, or make it readable; its content is never shown.",
+    meaning: "A file with a secret is missing, empty or unreadable.",
+    next: "Create the file, or make it readable. Its content is never shown.",
   },
   CONFIG_INLINE_SECRET: {
     class: "usage",
-    meaning: "A password or token stands in the file itself.",
-    next: "Put it into a file and name that with passwordFile.",
+    meaning: "The configuration file contains a password or token.",
+    next: "Write the secret into another file and name that file with passwordFile.",
   },
   CONFIG_REGISTRY: {
     class: "usage",
@@ -106,12 +110,12 @@ export const CONFIG_CODES = {
   CONFIG_REPOSITORY: {
     class: "usage",
     meaning: "This is not a repository name.",
-    next: "Use lower-case letters, digits, `.`, `_`, `-` and `/` between them, 255 characters at most.",
+    next: "Use lower-case letters and digits, with `.`, `_`, `-` or `/` between them, at most 255 characters.",
   },
   CONFIG_TAG: {
     class: "usage",
     meaning: "This is not a tag.",
-    next: "Use letters, digits, `.`, `_`, `-`, not first `.` or `-`, 128 characters at most.",
+    next: "Use letters, digits, `.`, `_` and `-`, at most 128 characters. The first character is not `.` or `-`.",
   },
   CONFIG_DIGEST: {
     class: "usage",
@@ -120,46 +124,47 @@ export const CONFIG_CODES = {
   },
   CONFIG_REGEX: {
     class: "usage",
-    meaning: "The regular expression does not compile.",
-    next: "Mend it at the position that is shown.",
+    meaning: "The regular expression is not valid.",
+    next: "Fix it at the position that the message shows.",
   },
   CONFIG_REGEX_UNSAFE: {
     class: "usage",
     meaning:
-      "The regular expression is longer than 1,000 characters or uses lookaround or backreferences, which take more than linear time.",
+      "The regular expression is longer than 1,000 characters, or uses lookaround or backreferences, which need more than linear time.",
     next: "Use RE2 syntax, a glob or a semver range.",
   },
   CONFIG_FILTER: {
     class: "usage",
     meaning: "A glob or a semver range is not valid.",
-    next: "Mend it; the message says what was not understood.",
+    next: "Fix it as the message says.",
   },
   FILTER_EMPTY: {
     class: "usage",
-    meaning: "Warning: the rules match no tag at the source. Nothing is deleted for it.",
+    meaning: "Warning: the rules select no tag of the source. Nothing is deleted because of this.",
     next: "Run `tagferry plan --explain` to see which rule dropped each tag.",
   },
-  CONFIG_SELF: { class: "usage", meaning: "The source is its own target.", next: "Change one of the two." },
+  CONFIG_SELF: { class: "usage", meaning: "Source and target are the same.", next: "Change one of the two." },
   CONFIG_OVERLAP: {
     class: "usage",
-    meaning: "Two mirrors write one tag of one target.",
-    next: "Give the tag to one of them.",
+    meaning: "Two mirrors write the same tag of the same target.",
+    next: "Remove the tag from one of them.",
   },
   CONFIG_PRUNE: {
     class: "usage",
-    meaning: "Pruning is not possible as it is configured (nothing is owned at registry and oci: targets).",
+    meaning:
+      "Pruning is not possible with this target or these rules (Tagferry owns no tags at registries and oci: targets).",
     next: "Remove `prune`, or mirror into an image stream.",
   },
   CONFIG_CRON: {
     class: "usage",
-    meaning: "The schedule is not valid or never fires.",
+    meaning: "The schedule is not valid, or never fires.",
     next: "Write five fields: minute hour day-of-month month day-of-week.",
   },
   CONFIG_CRON_BOTH_DAYS: {
     class: "usage",
     meaning:
-      "The schedule names a day of the month and a day of the week: it fires only where both are true (in crontab one would do).",
-    next: "Write * for one of them, or keep both if that is meant.",
+      "Warning: the schedule has a day of the month and a day of the week. It fires only when both match; crontab fires when one matches.",
+    next: "Write * for one of them, or keep both if you want both to match.",
   },
   CONFIG_TIME_ZONE: {
     class: "usage",
@@ -168,8 +173,8 @@ export const CONFIG_CODES = {
   },
   CONFIG_LISTEN: {
     class: "usage",
-    meaning: "The daemon cannot listen there, or must not without a token.",
-    next: "Write HOST:PORT; beyond loopback name a tokenFile too.",
+    meaning: "The address is not valid, or other machines can reach it and there is no token.",
+    next: "Write HOST:PORT. For an address other than loopback, set tokenFile too.",
   },
   CONFIG_REDIS: {
     class: "usage",
@@ -178,7 +183,7 @@ export const CONFIG_CODES = {
   },
   CONFIG_STATE: {
     class: "usage",
-    meaning: "Two places are named for what the daemon remembers.",
+    meaning: "The file sets both daemon.redis and daemon.stateFile.",
     next: "Keep daemon.redis for several processes, or daemon.stateFile for one.",
   },
   CONFIG_DURATION: {
@@ -188,38 +193,39 @@ export const CONFIG_CODES = {
   },
   CONFIG_RANGE: {
     class: "usage",
-    meaning: "The number is outside what is allowed.",
-    next: "Use a number in the range that is shown.",
+    meaning: "The number is out of range.",
+    next: "Use a number in the range that the message shows.",
   },
   CONFIG_PLATFORM: {
     class: "usage",
     meaning: "The platform is unknown, or cannot be chosen for this target.",
-    next: "Use os/architecture[/variant], for example linux/amd64; see the list in the message.",
+    next: "Use os/architecture[/variant], for example linux/amd64; the message lists them.",
   },
   CONFIG_CA: {
     class: "usage",
-    meaning: "The CA file is not PEM, has no certificate, or one that expired.",
-    next: "Name a PEM file with the certificate of the authority that signed the registry's.",
+    meaning: "The CA file is not PEM, contains no certificate, or its certificate has expired.",
+    next: "Name a PEM file with the certificate of the authority that signed the registry's certificate.",
   },
   CONFIG_CLIENT_CERTIFICATE: {
     class: "usage",
-    meaning: "Client certificate and key do not belong together, one is missing, or the key is encrypted.",
-    next: "Give both clientCertificate and clientKey, PEM, the key without passphrase.",
+    meaning: "Client certificate and key do not match, one of them is missing, or the key is encrypted.",
+    next: "Set both clientCertificate and clientKey to PEM files. The key must have no passphrase.",
   },
   CONFIG_INSECURE: {
     class: "usage",
     meaning:
-      "`insecure` or `plainHttp` together with a CA or certificate, with one another, or for docker.io.",
+      "`insecure` or `plainHttp` is set together with a CA or certificate, together with the other, or for docker.io.",
     next: "Keep one of them.",
   },
   CONFIG_KUBERNETES_NAME: {
     class: "usage",
-    meaning: "Namespace or image stream name is not valid in Kubernetes or in the integrated registry.",
-    next: "Use lower-case letters and digits with single `-`, `.` or `_` between them (namespaces: `-` only, 63 characters at most).",
+    meaning:
+      "The name of the namespace or the image stream is not valid in Kubernetes or in the integrated registry.",
+    next: "Use lower-case letters and digits with single `-`, `.` or `_` between them (namespaces: only `-`, at most 63 characters).",
   },
   CONFIG_VERSION: {
     class: "usage",
-    meaning: "The file's version is not one this Tagferry reads.",
+    meaning: "This Tagferry cannot read this version of the file.",
     next: "Write `version: 1`, or use a newer Tagferry.",
   },
 } as const satisfies Record<string, CodeFacts>;

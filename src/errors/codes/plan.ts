@@ -1,15 +1,15 @@
 import type { CodeFacts } from "../facts.ts";
 
-/** What a plan refuses or warns of. */
+/** Refusals and warnings of a plan. */
 export const PLAN_CODES = {
   TAGS_TOO_MANY: {
     class: "policy",
     meaning: "The rules select more tags than `max`.",
-    next: "Narrow the rules (`tagferry plan --explain`), or raise max.",
+    next: "Use narrower rules (`tagferry plan --explain` helps), or raise max.",
   },
   PRUNE_CAPPED: {
     class: "policy",
-    meaning: "More tags would be pruned than `prune.atMost` allows.",
-    next: "Look at why they are gone at the source; raise atMost if it is meant.",
+    meaning: "The run would prune more tags than `prune.atMost` allows, so it prunes none.",
+    next: "Check why the tags are gone at the source. If that is right, raise atMost.",
   },
 } as const satisfies Record<string, CodeFacts>;
