@@ -6,7 +6,7 @@ import type { ErrorClass } from "../src/errors/facts.ts";
 import { openApi } from "../src/web/api/openapi.ts";
 import { badInputs } from "./rows.ts";
 
-/** What is generated from the code: path → text. A test holds that the files are these. */
+/** The files that are generated from the code: path → text. A test compares them with the files. */
 export function documents(): ReadonlyMap<string, string> {
   return new Map([
     ["config/schema.json", `${JSON.stringify(jsonSchema(), undefined, 2)}\n`],
@@ -64,16 +64,17 @@ function configuration(): string {
   const rules = mapAmong(mirror.properties?.["tags"]);
   return `# The configuration file
 
-Generated from the code. One YAML file, strict: an unknown key is an error with a suggestion, and all problems are told at once with
-line and column. Editors complete it with [config/schema.json](../config/schema.json) (\`tagferry schema\` prints it):
+This page is generated from the code. The configuration is one YAML file. It is checked strictly: an unknown key is an error with a suggestion, and
+all problems are reported together, with line and column. Editors can complete keys with [config/schema.json](../config/schema.json), which
+\`tagferry schema\` prints:
 
 \`\`\`yaml
 # yaml-language-server: $schema=./schema.json
 \`\`\`
 
-\`\${NAME}\` and \`\${NAME:-default}\` are replaced in values. Paths are relative to the file. Durations are whole numbers with a unit: \`30s\`,
-\`15m\`, \`12h\`, \`90d\`. Secrets never stand in the file. A start: [config/quickstart.yaml](../config/quickstart.yaml); every key:
-[config/example.yaml](../config/example.yaml).
+In values, \`\${NAME}\` and \`\${NAME:-default}\` are replaced by environment variables. Paths are relative to the file. Durations are whole numbers with a
+unit: \`30s\`, \`15m\`, \`12h\`, \`90d\`. The file never contains secrets. [config/quickstart.yaml](../config/quickstart.yaml) is a short start,
+[config/example.yaml](../config/example.yaml) shows the keys.
 
 ## The file
 
@@ -109,7 +110,7 @@ ${keys(mapAmong(daemon?.properties?.["redis"]))}
 ${keys(daemon?.properties?.["webhooks"] ?? {})}`;
 }
 
-/** The map among the ways to write a value. */
+/** The map, when a value can be written as a map or as something else. */
 function mapAmong(schema: Schema | undefined): Schema {
   return schema?.anyOf?.find(({ properties }) => properties !== undefined) ?? {};
 }
@@ -154,17 +155,17 @@ function typeOf(schema: Schema): string {
   return types.map((type) => words[String(type)] ?? String(type)).join(" or ");
 }
 
-/** Bad inputs that other mirroring tools know and this one cannot be given, kept by hand. */
+/** Bad inputs of other mirroring tools that cannot occur here. This list is written by hand. */
 export const DOES_NOT_APPLY: readonly { readonly row: string; readonly reason: string }[] = [
   {
     row: "A35",
     reason:
-      "A mirror goes one way, so a cycle of mirrors is not looked for; a mirror onto itself is `CONFIG_SELF`.",
+      "Mirrors have one direction, so cycles of mirrors are not searched. A mirror from a repository to itself is `CONFIG_SELF`.",
   },
-  { row: "A37", reason: "Targets are written out; there are no templates." },
+  { row: "A37", reason: "Targets are written in full; there are no templates." },
   {
     row: "A38, first half",
-    reason: "There is no list of protected tags: only tags that the mirror owns are ever pruned.",
+    reason: "There is no list of protected tags: only tags that the mirror owns are pruned.",
   },
   {
     row: "A27",
@@ -173,13 +174,13 @@ export const DOES_NOT_APPLY: readonly { readonly row: string; readonly reason: s
   },
   {
     row: "B3, B5, B7, B9",
-    reason: "No two flags exclude each other, and no command takes `--since`, writes an archive, or prompts.",
+    reason: "No two flags exclude each other. No command has `--since`, writes an archive, or prompts.",
   },
   {
     row: "D36",
-    reason: "No conditional request is made, so a 304 is `HTTP_PROTOCOL`.",
+    reason: "Tagferry makes no conditional requests, so a 304 is `HTTP_PROTOCOL`.",
   },
-  { row: "D59, D60", reason: "There is neither a ratchet nor a signature policy yet." },
+  { row: "D59, D60", reason: "There are no signature policies yet." },
   { row: "A48", reason: "Signature policies are not accepted: `require` is an unknown key." },
 ];
 
@@ -199,26 +200,26 @@ function errors(): string {
   });
   return `# Error codes
 
-Generated from the code. A code is stable: scripts may match on it, messages may change. Every failure says code, where, what was found,
-what is allowed and what to do next.
+This page is generated from the code. Codes are stable: scripts can match them. Messages may change. Every failure has a code and says where it
+happened, what was found, what is allowed, and what to do next.
 
-| class | exit code when nothing else went wrong |
+| class | exit code when all failures have this class |
 |---|---|
 ${Object.entries(EXITS)
   .map(([name, exit]) => `| ${name} | ${exit} |`)
   .join("\n")}
 
-1: some tags failed and others did not; 2: all failed, or the run could not start.
+1: some tags failed and others did not. 2: all tags failed, or the run could not start.
 
-| code | class | what it means | what to do | tried again |
+| code | class | what it means | what to do | retry |
 |---|---|---|---|---|
 ${rows.join("\n")}
 
-## Bad input, and what is answered
+## Bad input and the answer
 
-Each row is a test of that name; the table is made from the tests.
+Each row is a test with this name. The table is generated from the tests.
 
-| row | what | answered |
+| row | input | answer |
 |---|---|---|
 ${badInputs()
   .map(

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** The shape of the file, as people write it. docs/config.md and config/schema.json are generated from this. */
+/** The configuration file as people write it. docs/config.md and config/schema.json are generated from this. */
 
 const text = (description: string, ...examples: readonly string[]) =>
   z.string().min(1).meta({ description, examples });
@@ -12,66 +12,73 @@ const list = (item: z.ZodString, description: string) => z.array(item).min(1).me
 const credentials = z
   .strictObject({
     usernameFile: path("File with the user name.", "/run/secrets/hub/username").optional(),
-    username: text("The user name; not a secret.", "robot$mirror", "${HUB_USER}").optional(),
+    username: text("The user name. It is not a secret.", "robot$mirror", "${HUB_USER}").optional(),
     passwordFile: path("File with the password or token.", "/run/secrets/hub/password").optional(),
-    password: text("Only as ${NAME}: a password never stands in the file.", "${HUB_PASSWORD}").optional(),
-    tokenFile: path("File with a bearer token that is sent as it is.", "/run/secrets/token").optional(),
+    password: text(
+      "The password, only as ${NAME}: the file never contains a password.",
+      "${HUB_PASSWORD}",
+    ).optional(),
+    tokenFile: path("File with a bearer token, which is sent unchanged.", "/run/secrets/token").optional(),
     anonymous: z
       .literal(true)
-      .meta({ description: "Send no credentials to this registry, whatever the auth files say." })
+      .meta({ description: "Send no credentials to this registry, even if the auth files contain some." })
       .optional(),
   })
   .meta({
     description:
-      "Who we are at this registry. Without it: docker's and podman's auth files and their helpers.",
+      "Credentials for this registry. Without this key, the auth files and credential helpers of docker and podman are used.",
   });
 
 const registry = z
   .strictObject({
     kind: z
       .enum(["auto", "harbor", "dockerhub", "quay", "distribution", "openshift"])
-      .meta({ description: "What kind of registry this is. `auto` finds out.", default: "auto" })
+      .meta({ description: "The kind of registry. `auto` detects it.", default: "auto" })
       .optional(),
     credentials: credentials.optional(),
     ca: path(
-      "PEM file with the authority that signed the registry's certificate; trusted besides the system's.",
+      "PEM file with the authority that signed the registry's certificate. It is trusted in addition to the authorities of the system.",
       "/etc/tagferry/corp-ca.crt",
     ).optional(),
-    clientCertificate: path("PEM file with our certificate, for registries that ask for one.").optional(),
-    clientKey: path("PEM file with its key, without passphrase.").optional(),
-    insecure: flag("Take any certificate. Never for docker.io.").optional(),
-    plainHttp: flag("Speak HTTP instead of HTTPS. Never for docker.io.").optional(),
+    clientCertificate: path(
+      "PEM file with a client certificate, for registries that ask for one.",
+    ).optional(),
+    clientKey: path("PEM file with the key of the client certificate, without passphrase.").optional(),
+    insecure: flag("Accept any certificate. Not allowed for docker.io.").optional(),
+    plainHttp: flag("Use HTTP instead of HTTPS. Not allowed for docker.io.").optional(),
     connections: z
       .int()
       .min(1)
       .max(1000)
-      .meta({ description: "Requests under way at once.", default: 16 })
+      .meta({ description: "Maximum number of requests at the same time.", default: 16 })
       .optional(),
     requestsPerSecond: z
       .number()
       .positive()
       .max(10_000)
-      .meta({ description: "Requests started per second. Without: as fast as it answers." })
+      .meta({
+        description: "Maximum number of requests started per second. Without this key, there is no limit.",
+      })
       .optional(),
     tokenRealms: list(
       z.string().min(1),
-      "Hosts, besides the registry's own and its domain, that may be given its credentials to make a token.",
+      "Hosts of token servers that may receive the credentials of this registry, in addition to its own host and domain.",
     ).optional(),
   })
-  .meta({ description: "How to talk to one registry, or to one project of it." });
+  .meta({ description: "Settings of one registry, or of one project of it." });
 
 const cluster = z
   .strictObject({
     kubeconfigFile: path(
-      "Kubeconfig of the cluster. Without: the pod's service account, else $KUBECONFIG or ~/.kube/config.",
+      "Kubeconfig of the cluster. Without this key: the pod's service account, else $KUBECONFIG or ~/.kube/config.",
     ).optional(),
-    context: text("Context of the kubeconfig. Without: the current one.").optional(),
+    context: text("Context of the kubeconfig. Without this key: the current context.").optional(),
     registry: text(
-      "Host of the integrated registry as seen from here. Without: told by the streams' status.",
+      "Host of the integrated registry, as this machine reaches it. Without this key: the host in the status of the image streams.",
       "default-route-openshift-image-registry.apps.example.com",
     ).optional(),
     owner: text(
-      "Name of this installation in the ownership annotation. Without: the pod's namespace, else the host name.",
+      "Name of this installation in the ownership annotation. Without this key: the pod's namespace, else the host name.",
     ).optional(),
   })
   .meta({ description: "One cluster." });
@@ -80,14 +87,14 @@ const exactTags = z
   .array(z.string())
   .min(1)
   .meta({
-    description: "Exact names: no listing is needed. `TAG@sha256:…` also pins the digest.",
+    description: "Exact tags. They need no listing of the source. `TAG@sha256:…` also pins the digest.",
     examples: [["latest", "2"]],
   });
 
 const tagRules = z
   .strictObject({
     all: z.literal(true).meta({ description: "Every tag." }).optional(),
-    exact: list(z.string().min(1), "Exact names.").optional(),
+    exact: list(z.string().min(1), "Exact tags.").optional(),
     glob: z
       .union([z.string(), z.array(z.string()).min(1)])
       .meta({ description: "Globs: `*`, `?`, `[a-z]`, `{a,b}`.", examples: ["1.*-alpine"] })
@@ -108,31 +115,45 @@ const tagRules = z
       .optional(),
     exclude: z
       .union([z.string(), z.array(z.string()).min(1)])
-      .meta({ description: "Globs that are left out.", examples: [["*-perl", "*-rc*"]] })
+      .meta({ description: "Globs of tags that are excluded.", examples: [["*-perl", "*-rc*"]] })
       .optional(),
-    since: text("Only tags pushed (or images made) within this time.", "90d").optional(),
+    since: text(
+      "Only tags that were pushed within this time. Where the registry does not tell the push date, the creation date of the image counts.",
+      "90d",
+    ).optional(),
     newest: z
       .int()
       .min(1)
       .max(100_000)
-      .meta({ description: "Only the newest so many of each variant (`-alpine` is one)." })
+      .meta({
+        description:
+          "Number of newest tags to keep for each variant (for example, all tags with `-alpine` are one variant).",
+      })
       .optional(),
     by: z
       .enum(["semver", "pushed", "name"])
-      .meta({ description: "What newest means.", default: "semver" })
+      .meta({ description: "The order for `newest`.", default: "semver" })
       .optional(),
-    max: z.int().min(1).max(1_000_000).meta({ description: "More tags than this are an error." }).optional(),
+    max: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .meta({ description: "If the rules select more tags than this, the mirror fails." })
+      .optional(),
   })
-  .meta({ description: "Rules: (all, exact, glob, regex, semver united) → exclude → since → newest → max." });
+  .meta({
+    description:
+      "The rules apply in this order: the union of all, exact, glob, regex and semver → exclude → since → newest → max.",
+  });
 
 const prune = z
   .strictObject({
-    grace: text("How long a tag must have been gone at the source.", "7d"),
+    grace: text("How long a tag must be missing at the source before it is removed.", "7d"),
     atMost: z
       .union([z.string(), z.number()])
       .meta({
         description:
-          "A brake: when more than this share (or number) of the mirror's tags would go in one run, none goes.",
+          "Safety limit: if one run would remove more than this share (or number) of the mirror's tags, it removes none.",
         default: "20%",
         examples: ["20%", 5],
       })
@@ -140,12 +161,12 @@ const prune = z
   })
   .meta({
     description:
-      "Remove tags that are gone at the source. Without: never. Only tags this mirror owns, never on an empty or failed listing.",
+      "Remove tags that no longer exist at the source. Without this key, no tag is removed. Only tags that this mirror owns are removed, and nothing is removed after an empty or failed listing.",
   });
 
 const mirrorKeys = {
   storage: text(
-    "Where the bytes live when the target is an image stream: `integrated`, `source`, or a repository such as harbor.corp.example/mirror/app.",
+    "Where the image is stored when the target is an image stream: `integrated` (the integrated registry), `source` (not copied), or a repository such as harbor.corp.example/mirror/app.",
     "integrated",
     "source",
     "harbor.corp.example/mirror/app",
@@ -156,30 +177,30 @@ const mirrorKeys = {
     .min(1)
     .meta({
       description:
-        "Only these platforms are copied; the index and its digest stay as they are. Without: all.",
+        "Copy only these platforms. The index and its digest do not change. Without this key: all platforms.",
       examples: [["linux/amd64", "linux/arm64"]],
     })
     .optional(),
-  referrers: flag("Signatures, SBOMs and attestations travel along. Default: true.").optional(),
+  referrers: flag("Copy signatures, SBOMs and attestations too. Default: true.").optional(),
   takeover: flag(
-    "A tag of the stream that imports from elsewhere, or that somebody pushed, may become ours. Default: false.",
+    "Take over tags of the stream that import from another registry, or that somebody pushed. Default: false.",
   ).optional(),
   referencePolicy: z
     .enum(["source", "local"])
     .meta({
       description:
-        "For imported tags: pods pull from where the image is, or through the integrated registry. An existing tag keeps its own.",
+        "For imported tags: pods pull directly from the source of the import (`source`), or through the integrated registry (`local`). Existing tags keep their policy.",
       default: "source",
     })
     .optional(),
   prune: prune.optional(),
   schedule: text(
-    "When the daemon checks the mirror: five cron fields (minute, hour, day of month, month, day of week), or six with seconds first. Without: only when asked to.",
+    "When the daemon checks the mirror: five cron fields (minute, hour, day of month, month, day of week), or six with seconds first. Without this key: only on request.",
     "*/30 * * * *",
   ).optional(),
-  timeZone: text("Time zone of the schedule: an IANA name. Without: UTC.", "Europe/Berlin").optional(),
+  timeZone: text("Time zone of the schedule, as an IANA name. Default: UTC.", "Europe/Berlin").optional(),
   jitter: text(
-    "The check begins up to so much later, so that not all mirrors ask at once; the same for every due time of one mirror in all replicas.",
+    "Maximum delay of each check, so that not all mirrors start at the same time. One mirror has the same delay at every due time and in all replicas.",
     "60s",
   ).optional(),
 } as const;
@@ -192,46 +213,59 @@ const daemon = z
         z.strictObject({
           url: text("redis://HOST:PORT, rediss:// with TLS, or unix:/path.", "redis://redis:6379"),
           passwordFile: path("File with the password.", "/run/secrets/redis/password").optional(),
-          ca: path("PEM file with the authority of Redis' certificate.").optional(),
+          ca: path("PEM file with the authority that signed the certificate of Redis.").optional(),
         }),
       ])
-      .meta({ description: "The Redis that several processes share. Without: everything in one process." })
+      .meta({
+        description:
+          "The Redis that several processes share. Without this key, everything is in one process.",
+      })
       .optional(),
     stateFile: path(
-      "Without redis: the file in which the daemon remembers pauses, runs, history and quarantine. Without either: a restart forgets them.",
+      "For a daemon without redis: the file where it stores pauses, runs, history and quarantine. Without redis and this file, they are lost at a restart.",
       "/var/lib/tagferry/state.jsonl",
     ).optional(),
     workers: z
       .int()
       .min(0)
       .max(256)
-      .meta({ description: "Tags in flight per process. 0: it only schedules and shows.", default: 4 })
+      .meta({
+        description:
+          "Number of tags that one process copies at the same time. With 0, the process does no such work.",
+        default: 4,
+      })
       .optional(),
     listen: text(
-      "Where page, API and metrics are served. Anything but loopback needs tokenFile. Default: 127.0.0.1:8080.",
+      "Address of page, API and metrics. An address other than loopback needs tokenFile. Default: 127.0.0.1:8080.",
       "0.0.0.0:8080",
     ).optional(),
-    tokenFile: path("File with the token for API and page.", "/run/secrets/tagferry/token").optional(),
+    tokenFile: path(
+      "File with the token for the API and the page.",
+      "/run/secrets/tagferry/token",
+    ).optional(),
     webhooks: z
       .strictObject({
-        secretFile: path("File with the secret that webhooks must know.", "/run/secrets/tagferry/webhook"),
+        secretFile: path("File with the secret that webhooks must send.", "/run/secrets/tagferry/webhook"),
       })
-      .meta({ description: "Pushes at a registry make a mirror due at once. Without: no webhook is taken." })
+      .meta({
+        description:
+          "Webhooks of registries: a push makes a mirror due at once. Without this key, webhooks are refused.",
+      })
       .optional(),
-    grace: text("How long work in flight may take after SIGTERM. Default: 25s.", "25s").optional(),
+    grace: text("How long running work may continue after SIGTERM. Default: 25s.", "25s").optional(),
   })
   .meta({ description: "How `tagferry serve` and `tagferry worker` run." });
 
 const mirror = z
   .strictObject({
-    name: text("Name of the mirror. Without: derived from the target.").optional(),
+    name: text("Name of the mirror. Without this key, it is derived from the target.").optional(),
     source: text(
-      "Where the images come from: registry/repository, or oci:DIR.",
+      "The source of the images: registry/repository, or oci:DIR.",
       "docker.io/library/nginx",
       "oci:/srv/images",
-    ).meta({ description: "Where the images come from: registry/repository, or oci:DIR." }),
+    ).meta({ description: "The source of the images: registry/repository, or oci:DIR." }),
     target: text(
-      "Where they go: imagestream:NAMESPACE/NAME, registry/repository, or oci:DIR.",
+      "The target of the images: imagestream:NAMESPACE/NAME, registry/repository, or oci:DIR.",
       "imagestream:web/nginx",
     ),
     ...mirrorKeys,
@@ -240,26 +274,26 @@ const mirror = z
 
 export const fileSchema = z
   .strictObject({
-    version: z.literal(1).meta({ description: "Version of this format." }),
+    version: z.literal(1).meta({ description: "Version of the file format." }),
     registries: z
       .record(z.string(), registry)
       .meta({
         description:
-          "Only where the default does not do. Keys are hosts, or host/path for a project; the longest wins.",
+          "Settings of registries that need other than the defaults. A key is a host, or host/path for a project. The longest matching key is used.",
       })
       .optional(),
     clusters: z
       .record(z.string(), cluster)
-      .meta({ description: "The cluster whose image streams are written. One." })
+      .meta({ description: "The cluster whose image streams are written. Only one cluster is possible." })
       .optional(),
     defaults: z
       .strictObject(mirrorKeys)
-      .meta({ description: "Any key of a mirror but name, source and target." })
+      .meta({ description: "Defaults for all mirrors: any key of a mirror except name, source and target." })
       .optional(),
     daemon: daemon.optional(),
     mirrors: z.array(mirror).min(1).meta({ description: "The mirrors." }),
   })
-  .meta({ title: "Tagferry configuration", description: "What Tagferry mirrors." });
+  .meta({ title: "Tagferry configuration", description: "What Tagferry mirrors, and how." });
 
 export type FileShape = z.infer<typeof fileSchema>;
 export type MirrorShape = z.infer<typeof mirror>;
