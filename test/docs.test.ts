@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 
 import { expect, test } from "vitest";
 
@@ -58,8 +58,35 @@ test.for([
   "docs/output.md",
   "docs/decisions.md",
   "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
   "CHANGELOG.md",
 ])("the README leads to %s, which exists", (path) => {
   expect(read("README.md")).toContain(path);
   expect(read(path).length).toBeGreaterThan(100);
+});
+
+/** Paths in backticks that name files of this repository, such as `plan/plan.ts` (below src) or `src/cli/`. */
+function pathsIn(page: string): string[] {
+  const quoted = [...page.matchAll(/`([\w./-]+)`/g)].map(([, text = ""]) => text);
+  return quoted.filter((text) => /^(?:\w[\w-]*\/)+(?:[\w.-]+\.(?:ts|md|json|yaml))?$/.test(text));
+}
+
+test.for(["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md"])(
+  "%s names only files and folders that exist",
+  (page) => {
+    const exists = (path: string): boolean =>
+      existsSync(`${root}${path}`) || existsSync(`${root}src/${path}`);
+    const examples = /NAME|AREA/;
+    expect(pathsIn(read(page)).filter((path) => !examples.test(path) && !exists(path))).toEqual([]);
+  },
+);
+
+test("ARCHITECTURE.md describes every folder of src", () => {
+  const folders = globSync("src/**/", { cwd: root }).map(
+    (folder) => `${folder.replaceAll("\\", "/").slice(4)}/`,
+  );
+  const page = read("ARCHITECTURE.md");
+  expect(folders.length).toBeGreaterThan(25);
+  expect(folders.filter((folder) => folder !== "/" && !page.includes(`\`${folder}\``))).toEqual([]);
 });
