@@ -15,7 +15,7 @@ const VERSION =
 /** Java 8 counts its updates: `8u392` is 8.0.392. */
 const JAVA_UPDATE = /^(\d{1,3})u(\d{1,9})(?=$|[-_])/i;
 const PRERELEASE =
-  /^(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary|ea|cr|m(?=\d))(?:[.\-_]?\d+)*(?=[.\-_]|$)/i;
+  /^(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary|ea|cr|m(?=\d))\d*(?:[.\-_]\d+)*(?=[.\-_]|$)/i;
 
 /** As Python writes them: `3.14.0rc2`, `3.14.0b1`. */
 const GLUED_PRERELEASE = /^[a-z]+\d+/i;

@@ -2,7 +2,7 @@ import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { type Cancellable, sleep, unlessAborted } from "../../lib/cancel.ts";
 import { hideSecret } from "../../lib/redact.ts";
 import type { Credential, CredentialStore, FoundCredential } from "../../oci/credential.ts";
-import type { Repository } from "../../oci/reference.ts";
+import { isRepositoryName, type Repository } from "../../oci/reference.ts";
 import { type Challenge, chooseChallenge, parseChallenges } from "./challenge.ts";
 import { checkRealm } from "./realm.ts";
 import { mergeScopes, type Scope } from "./scope.ts";
@@ -43,6 +43,8 @@ export type Refused = {
 const RENEW_BEFORE_MS = 30_000;
 const REFUSED_FOR_MS = 5 * 60_000;
 const TOKENS_KEPT = 10_000;
+/** How many scopes of one challenge are looked at. */
+const SCOPES_MAX = 8;
 
 export function openAuthenticator({
   registryUrl,
@@ -220,10 +222,11 @@ function challengeError(
 /** What the registry wants beyond what we asked for (a mount from another repository). `*` and catalogues are not ours to ask. */
 function extraScopes({ parameters }: Challenge, scopes: readonly Scope[]): readonly Scope[] {
   const ours = new Set(mergeScopes(scopes));
-  return (parameters["scope"] ?? "").split(/\s+/).flatMap((text) => {
-    const match = /^repository:([^:].*):([a-z,]+)$/.exec(text);
-    const [, repository, actions] = match ?? [];
-    if (repository === undefined || actions === undefined || ours.has(text)) return [];
+  const offered = (parameters["scope"] ?? "").split(/\s+/, SCOPES_MAX);
+  return offered.flatMap((text) => {
+    const [type, repository = "", actions = "", ...others] = text.split(":");
+    if (type !== "repository" || others.length > 0 || !isRepositoryName(repository) || ours.has(text))
+      return [];
     return [
       { repository, actions: actions.split(",").filter((action) => action === "pull" || action === "push") },
     ];

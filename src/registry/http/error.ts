@@ -4,6 +4,7 @@ import { type Details, printable } from "../../lib/error.ts";
 import { snippet } from "../../oci/json.ts";
 import type { Headers } from "../profile.ts";
 import { SEND_STALLED } from "../transport/stalled-sends.ts";
+import { pageText } from "./page-text.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 
 /** What was asked for: it decides what a 404 or a 403 means. */
@@ -20,6 +21,9 @@ export type Refusal = {
   /** At most 64 KiB of it. */
   readonly body: string;
 };
+
+/** What is looked at of a page that came instead of an answer. */
+const PAGE_MAX_LENGTH = 16 * 1024;
 
 type SpecError = { readonly code: string; readonly message: string };
 
@@ -136,10 +140,9 @@ function reasonOf({ body }: Refusal, errors: readonly SpecError[]): string {
     .map(({ code, message }) => [code, message].filter((part) => part !== "").join(": "))
     .filter((part) => part !== "");
   if (said.length > 0) return printable(said.join("; "), { maxLength: 300 });
-  const text = body
-    .replaceAll(/<(?:script|style)[\s\S]*?<\/(?:script|style)>/gi, " ")
-    .replaceAll(/<[^>]*>/g, " ");
-  return printable(snippet(plainMessage(body) ?? text), { maxLength: 300 });
+  return printable(snippet(plainMessage(body) ?? pageText(body.slice(0, PAGE_MAX_LENGTH))), {
+    maxLength: 300,
+  });
 }
 
 function plainMessage(body: string): string | undefined {

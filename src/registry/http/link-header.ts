@@ -32,9 +32,30 @@ export function nextPage(
   return next;
 }
 
-/** @see https://www.rfc-editor.org/rfc/rfc8288#section-3 */
-function linkTarget(header: string | undefined): string | undefined {
-  for (const [, target, parameters = ""] of (header ?? "").matchAll(/<([^>]*)>([^,]*)/g))
-    if (/;\s*rel\s*=\s*"?next"?/i.test(parameters)) return target;
+/**
+ * The target of the first link with `rel=next`. Read by index: each character is looked at once.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc8288#section-3
+ */
+function linkTarget(header = ""): string | undefined {
+  for (let at = header.indexOf("<"); at !== -1;) {
+    const end = header.indexOf(">", at);
+    if (end === -1) return undefined;
+    const comma = header.indexOf(",", end);
+    const parameters = header.slice(end + 1, comma === -1 ? undefined : comma).split(";");
+    if (parameters.some(isNext)) return header.slice(at + 1, end);
+    at = header.indexOf("<", end);
+  }
   return undefined;
+}
+
+function isNext(parameter: string): boolean {
+  const [name = "", value = ""] = parameter.split("=", 2);
+  return (
+    name.trim().toLowerCase() === "rel" && unquoted(value.trim()).toLowerCase().split(" ").includes("next")
+  );
+}
+
+function unquoted(value: string): string {
+  return value.startsWith('"') ? value.slice(1, value.endsWith('"') ? -1 : undefined) : value;
 }

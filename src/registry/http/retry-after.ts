@@ -3,6 +3,10 @@ import { DEFAULT_RETRY } from "../../errors/retry.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
 import type { Headers } from "../profile.ts";
 
+/** Longer than any way to write a time. */
+const HEADER_MAX_LENGTH = 64;
+const TEXT_MARK = "retry-after: ";
+
 /** A wait beyond this is garbage. */
 const LONGEST_MS = 24 * 60 * 60 * 1000;
 
@@ -42,8 +46,8 @@ function after(delayMs: number, now: Date): Date {
 }
 
 function fromHeader(value: string | undefined, now: Date): Date | undefined {
-  if (value === undefined) return undefined;
-  if (/^\d{1,10}(?:\.\d+)?$/.test(value.trim())) return after(Number(value) * 1000, now);
+  if (value === undefined || value.length > HEADER_MAX_LENGTH) return undefined;
+  if (/^\d{1,10}(?:\.\d{1,9})?$/.test(value.trim())) return after(Number(value) * 1000, now);
   const date = Date.parse(value);
   return Number.isNaN(date) ? undefined : after(date - now.getTime(), now);
 }
@@ -65,10 +69,12 @@ const GO_UNITS_MS: Readonly<Record<string, number>> = {
 };
 
 function fromText(text: string, now: Date): Date | undefined {
-  const duration = /retry-after: ((?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+)/.exec(text)?.[1];
-  if (duration === undefined) return undefined;
-  let totalMs = 0;
-  for (const [, value, unit] of duration.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g))
-    totalMs += Number(value) * (GO_UNITS_MS[unit ?? ""] ?? 0);
-  return after(totalMs, now);
+  const start = text.indexOf(TEXT_MARK);
+  if (start === -1) return undefined;
+  const duration = text.slice(start + TEXT_MARK.length, start + TEXT_MARK.length + HEADER_MAX_LENGTH);
+  const part = /(\d{1,12}(?:\.\d{1,12})?)(ns|us|µs|ms|s|m|h)/y;
+  let totalMs: number | undefined;
+  for (let found = part.exec(duration); found; found = part.exec(duration))
+    totalMs = (totalMs ?? 0) + Number(found[1]) * (GO_UNITS_MS[found[2] ?? ""] ?? 0);
+  return totalMs === undefined ? undefined : after(totalMs, now);
 }

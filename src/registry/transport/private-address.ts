@@ -42,7 +42,7 @@ function dotted(high: string, low: string): string {
 
 /** The host of a URL as an address, when it is one: `[::1]` without its brackets. */
 export function literalAddress(hostname: string): string | undefined {
-  const bare = hostname.replace(/^\[(.*)\]$/, "$1");
+  const bare = hostname.startsWith("[") && hostname.endsWith("]") ? hostname.slice(1, -1) : hostname;
   return isIP(bare) === 0 ? undefined : bare;
 }
 
@@ -50,5 +50,7 @@ export function literalAddress(hostname: string): string | undefined {
 export function isPrivateHost(hostname: string): boolean {
   const address = literalAddress(hostname);
   if (address !== undefined) return isPrivateAddress(address);
-  return /^(?:.*\.)?localhost\.?$/i.test(hostname);
+  const name = hostname.toLowerCase();
+  const bare = name.endsWith(".") ? name.slice(0, -1) : name;
+  return bare === "localhost" || bare.endsWith(".localhost");
 }

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from "node:net";
 
 import { TagferryError } from "../../errors/error.ts";
+import { literalAddress } from "./private-address.ts";
 
 /** Which proxy an origin is reached through; undefined: directly. */
 export type ProxyRules = (origin: URL) => URL | undefined;
@@ -48,7 +49,7 @@ function bypass(text: string): (origin: URL) => boolean {
       ranges.addSubnet(address, Number(prefix), family === 6 ? "ipv6" : "ipv4");
   }
   return ({ hostname, port, protocol }) => {
-    const host = hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+    const host = (literalAddress(hostname) ?? hostname).toLowerCase();
     const family = isIP(host);
     if (family !== 0 && ranges.check(host, family === 6 ? "ipv6" : "ipv4")) return true;
     const actualPort = port === "" ? (protocol === "https:" ? "443" : "80") : port;

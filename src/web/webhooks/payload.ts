@@ -98,11 +98,18 @@ function github(root: JsonRecord, event: string | undefined): readonly Pushed[] 
   return [
     pushed({
       // an untagged version has an address that ends in a colon or in a digest
-      image: image.includes("/") ? image.replace(/[:@][^/]*$/, "") : `ghcr.io/${owner}/${name}`.toLowerCase(),
+      image: image.includes("/") ? withoutReference(image) : `ghcr.io/${owner}/${name}`.toLowerCase(),
       tag: text(container?.["name"]) === "" ? undefined : container?.["name"],
       at: isoOf(part["updated_at"]),
     }),
   ];
+}
+
+/** An image's address up to the first `:` or `@` of its last part. */
+function withoutReference(image: string): string {
+  const name = image.lastIndexOf("/") + 1;
+  const length = image.slice(name).search(/[:@]/);
+  return length === -1 ? image : image.slice(0, name + length);
 }
 
 type Told = {
