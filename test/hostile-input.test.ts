@@ -231,7 +231,7 @@ function hookBody(text: string): unknown {
 
 /** What is repeated until the text is long. */
 const REPEATED = [
-  ..." \t\r\n\0<>;,=\"'\\/:@.-_+%&?#()[]{}a1xé",
+  ...Array.from(" \t\r\n\0<>;,=\"'\\/:@.-_+%&?#()[]{}a1xé"),
   "a ",
   " a",
   "a-",
