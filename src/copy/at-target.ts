@@ -1,6 +1,7 @@
 import { isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
 import type { ImageTarget } from "../oci/store.ts";
 
 /**
@@ -23,3 +24,20 @@ export async function isAtTarget(
     });
   }
 }
+
+/** A manifest as the target hands it out; undefined when it is not there, or its bytes are not those of its digest. */
+export async function readAtTarget(
+  digest: Digest,
+  target: ImageTarget,
+  options: Cancellable = {},
+): Promise<Manifest | undefined> {
+  try {
+    return await target.manifest(digest, options);
+  } catch (error) {
+    if (isTagferryError(error) && ALTERED.test(error.code)) return undefined;
+    throw error;
+  }
+}
+
+/** Codes of a manifest that is not there, or is not what its digest says. */
+const ALTERED = /^(?:MANIFEST_|NAME_UNKNOWN|DIGEST_|DESCRIPTOR_|MEDIA_TYPE|BLOB_|LAYOUT_INVALID)/;

@@ -19,36 +19,39 @@ export type BlobOptions = {
   readonly lease: Lease;
   readonly events: Events;
   readonly signal: AbortSignal;
-  /** Whether to believe where others say they put it. */
+  /** Whether the target that another process named as having the blob is believed. */
   readonly trust: boolean;
+  /** Blobs that are sent although the target seems to have them. */
+  readonly again?: ReadonlySet<Digest> | undefined;
 };
 
 /**
- * Puts one blob in place, while nobody else sends it to the same blob store: who waited finds it there, or mounts it.
+ * Brings one blob to the target, under a lease: of several workers one uploads it, and the others find it or mount it.
  *
- * The target verifies what it is given before it closes the upload (it promises so), so nothing is hashed here a second
- * time. Wrong bytes are fetched once more, from a new request; then they are the source's.
+ * The target verifies the bytes before it closes the upload, so they are not hashed here a second time. Wrong bytes are
+ * fetched once more, by a new request; if they are wrong again, the source is at fault.
  *
  * @throws {TagferryError} SOURCE_BROKEN, DIGEST_MISMATCH, BLOB_SHORT, BLOB_LONG, TARGET_*
  */
-export async function pushBlob(
+export async function copyBlob(
   descriptor: Descriptor,
   image: Digest,
-  { source, target, lease, events, signal, trust }: BlobOptions,
+  { source, target, lease, events, signal, trust, again }: BlobOptions,
 ): Promise<BlobPushed> {
   const { digest } = descriptor;
   using held = await lease.acquire(`${target.blobStore}/${digest}`, { signal });
-  let told = 0;
+  let reportedBytes = 0;
   const onBytes = (bytes: number): void => {
-    told += bytes;
+    reportedBytes += bytes;
     events.bytes(digest, bytes);
   };
   try {
     const pushedTo = trust ? held.pushedTo : undefined;
     const pushed = await onceMore(() => {
-      if (told !== 0) onBytes(-told);
+      if (reportedBytes !== 0) onBytes(-reportedBytes);
       const content: OpenContent = (fromBytes) => contentOf(descriptor, source, { fromBytes, signal });
-      return target.pushBlob(descriptor, content, { signal, onBytes, pushedTo });
+      const isLost = again?.has(digest) ?? false;
+      return target.pushBlob(descriptor, content, { signal, onBytes, pushedTo, again: isLost });
     });
     held.setPushedTo(target.name);
     return pushed;
@@ -57,7 +60,7 @@ export async function pushBlob(
   }
 }
 
-/** Small blobs may stand in the manifest itself, verified when it was read. */
+/** A small blob may be embedded in the manifest, and was verified when that was read. */
 function contentOf(descriptor: Descriptor, source: ImageSource, options: ReadBlobOptions): Content {
   const { data } = descriptor;
   return data === undefined ? source.blob(descriptor, options) : embedded(data, options);
@@ -68,7 +71,7 @@ async function* embedded(data: string, { fromBytes }: ReadBlobOptions): Content 
   if (bytes.length > 0) yield bytes;
 }
 
-/** Says where the content came from that is missing or wrong; other failures stay as they are. */
+/** Names the source in failures of its content; returns all other failures unchanged. */
 export function blobFailure(
   error: unknown,
   {

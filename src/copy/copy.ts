@@ -1,3 +1,4 @@
+import { TagferryError } from "../errors/error.ts";
 import { limit } from "../lib/limit.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -13,30 +14,38 @@ import { findReferrers, type FoundReferrer, pushReferrers } from "./referrers.ts
 import { type CopySummary, openSummary } from "./summary.ts";
 
 export type CopyOptions = {
-  /** Written last, when everything else is in place. Without: the image is there by its digest. */
+  /** Written last, when everything else is in place. Without: the image is there by its digest, and nothing is published. */
   readonly tag?: string;
+  /** The caller knows that the tag has to be written: the target is not asked what it shows. */
+  readonly isTagMissing?: boolean;
+  /** Content that the target lost: it is sent even though it seems to be there. Nothing is concluded from presence then. */
+  readonly again?: ReadonlySet<Digest> | undefined;
+  /** The most bytes that an image may have, all blobs and manifests that are to be copied together. */
+  readonly maxBytes?: number | undefined;
   /** Copies only these of an index, which stays as it is. Only where the target takes that. */
   readonly platforms?: readonly Platform[];
-  /** Signatures, SBOMs and attestations travel along. */
+  /** Copies signatures, SBOMs and attestations too. */
   readonly referrers: boolean;
   readonly lease: Lease;
   /** Of this one image. Default: 4 blobs, 8 manifests. */
   readonly concurrency?: { readonly blobs?: number; readonly manifests?: number };
   readonly signal?: AbortSignal | undefined;
-  /** Asked right before the tag is written; what it throws keeps the tag as it was. */
+  /** Called right before the tag is written; if it throws, the tag stays as it was. */
   readonly assertStillOurs?: (() => Promise<void>) | undefined;
 };
 
 /**
  * Copies one image, known by its digest, with everything it names and (if asked) everything that refers to it.
  *
- * The order is the same for every target: manifests are read and judged; blobs; children by digest; then, where something
- * refers to the image, the image by digest and its referrers; the tag last. So whoever sees the tag sees a whole image with
- * its signatures, and a registry that wants a referrer's subject first has it. (OpenShift's registry shows nothing that only
- * a digest names, but takes it.) Without referrers the image is written once, by its tag.
+ * The order is the same for every target: manifests are read and checked; blobs; children by digest; where something refers
+ * to the image, the image by digest and its referrers; the tag last. So a tag always shows a whole image with its signatures,
+ * and a registry that requires a referrer's subject has it. (OpenShift's registry does not show what only a digest names, but
+ * takes it.) Without referrers the image is written once, by its tag. What is in place already is not written again.
  *
- * A failure or an abort stops everything, waits for what is under way, and leaves the tag as it was. To stop reading the
- * events is an abort too.
+ * A failure or an abort stops everything, waits for what is under way, and leaves the tag as it was. Not reading the events
+ * to their end is an abort too.
+ *
+ * @throws {TagferryError} IMAGE_TOO_LARGE, SOURCE_BROKEN, REFERRERS_INVALID, TARGET_*, and what reading manifests throws
  */
 export async function* copyImage(
   image: Pick<Descriptor, "digest">,
@@ -52,6 +61,7 @@ export async function* copyImage(
     source,
     target,
     lease: options.lease,
+    again: options.again,
     events,
     group,
     cache: openManifestCache(source, group),
@@ -76,23 +86,24 @@ export async function* copyImage(
   }
 }
 
-/** Tells how many referrers were carried. */
+/** Returns how many referrers were carried. */
 async function copyWhole(digest: Digest, work: Work, options: CopyOptions): Promise<number> {
   const { target, group, limits, lease } = work;
   const { signal } = group;
   signal.throwIfAborted();
-  // A second tag of the same image waits, and then finds it there.
+  // a second tag of the same image waits, and then finds it there
   using held = await lease.acquire(`${target.name}@${digest}`, { signal });
-  const graph = await walk(digest, {
-    ...work,
-    reads: limits.reads,
-    trust: true,
-    platforms: options.platforms,
-  });
+  const trust = options.again === undefined;
+  const { platforms, maxBytes = Infinity } = options;
+  const graph = await walk(digest, { ...work, reads: limits.reads, trust, platforms });
+  refuseTooLarge(graph, maxBytes, work);
+  if (!trust) target.forget([...graph.blobs.keys(), ...graph.nodes.keys()]);
   for (const descriptor of graph.foreign.values()) await work.emit({ kind: "foreign", descriptor });
   await work.emit(planned([graph]));
-  const pusher = openPusher(work, { trust: true });
-  const finding = options.referrers ? foundReferrers(graph, work) : Promise.resolve([]);
+  const asks =
+    trust && (target.capabilities.manifestImpliesContent || (await isTagInPlace(digest, work, options)));
+  const pusher = openPusher(work, { trust, asks });
+  const finding = options.referrers ? foundReferrers(graph, maxBytes, work) : Promise.resolve([]);
   const pushing = pusher.pushContent(graph.root);
   await group.all<unknown>([finding, pushing]);
   const [referrers, state] = [await finding, await pushing];
@@ -107,24 +118,55 @@ async function publish(
     pusher,
     work,
     tag,
+    isTagMissing,
     assertStillOurs,
-  }: Pick<CopyOptions, "tag" | "assertStillOurs"> & { readonly pusher: Pusher; readonly work: Work },
+  }: Pick<CopyOptions, "tag" | "isTagMissing" | "assertStillOurs"> & {
+    readonly pusher: Pusher;
+    readonly work: Work;
+  },
 ): Promise<number> {
   if (state === "present") await work.emit({ kind: "manifest", descriptor: root.descriptor, how: "present" });
   else if (tag === undefined || referrers.length > 0) await pusher.push(root);
   const carried = await pushReferrers(referrers, pusher, work);
   if (tag === undefined) return carried;
   await assertStillOurs?.();
-  await pusher.push(root, { tag });
+  await pusher.push(root, { tag, isMissing: isTagMissing });
   return carried;
 }
 
-async function foundReferrers(graph: Graph, work: Work): Promise<readonly FoundReferrer[]> {
+async function isTagInPlace(
+  digest: Digest,
+  { target, group: { signal } }: Work,
+  { tag, isTagMissing = false }: CopyOptions,
+): Promise<boolean> {
+  if (tag === undefined || isTagMissing) return false;
+  return (await target.resolve(tag, { signal }))?.digest === digest;
+}
+
+/** @throws {TagferryError} IMAGE_TOO_LARGE */
+function refuseTooLarge({ root, nodes, blobs }: Graph, maxBytes: number, { source }: Work): void {
+  const manifests = nodes.values().map(({ descriptor }) => Math.max(0, descriptor.size));
+  const bytes = [...manifests, ...blobs.values()].reduce((sum, size) => sum + size, 0);
+  if (bytes <= maxBytes) return;
+  const where = `${source.name}@${root.descriptor.digest}`;
+  throw new TagferryError(
+    "IMAGE_TOO_LARGE",
+    `${where} has ${bytes} bytes, more than the ${maxBytes} allowed`,
+    {
+      where,
+      found: bytes,
+      allowed: maxBytes,
+    },
+  );
+}
+
+async function foundReferrers(graph: Graph, maxBytes: number, work: Work): Promise<readonly FoundReferrer[]> {
   const { referrers, notCarried } = await findReferrers(graph, work);
   if (notCarried.length > 0) {
     const types = notCarried.map(({ artifactType, mediaType }) => artifactType ?? mediaType);
     await work.emit({ kind: "notCarried", referrers: notCarried.length, artifactTypes: [...new Set(types)] });
   }
+  for (const found of graphsOf(referrers)) refuseTooLarge(found, maxBytes, work);
   if (referrers.length > 0) await work.emit(planned([graph, ...graphsOf(referrers)]));
   return referrers;
 }

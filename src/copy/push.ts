@@ -5,8 +5,8 @@ import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { OCI_EMPTY } from "../oci/media-type.ts";
 import type { BlobPushed } from "../oci/store.ts";
-import { isAtTarget } from "./at-target.ts";
-import { type BlobOptions, pushBlob } from "./blob.ts";
+import { isAtTarget, readAtTarget } from "./at-target.ts";
+import { type BlobOptions, copyBlob } from "./blob.ts";
 import type { CopyEvent } from "./events.ts";
 import { type Graph, type Node, walk } from "./graph.ts";
 import type { Group } from "./group.ts";
@@ -22,36 +22,51 @@ export type Work = Omit<BlobOptions, "signal" | "trust"> & {
 
 export type Pusher = {
   /**
-   * Brings everything beneath a manifest in place: blobs, and children by their digests, each child after what it names.
+   * Brings everything that a manifest names to the target: blobs, and children by their digests, each after its own content.
    * `present`: the target has the manifest itself and is trusted to have the rest.
    */
   pushContent(node: Node): Promise<"pushed" | "present">;
   /**
    * Writes a manifest, under its tag or its digest. When the target turns out to have lost what it seemed to have,
    * everything beneath is looked at and sent anew, and the manifest is written once more.
+   *
+   * Nothing is written when nothing beneath was sent and the target shows this very manifest under the reference already.
    */
-  push(node: Node, options?: { readonly tag?: string | undefined }): Promise<void>;
+  push(node: Node, options?: PushOptions): Promise<void>;
+};
+
+export type PushOptions = {
+  readonly tag?: string | undefined;
+  /** `true`: it has to be written, and the target is not asked. `false`: it may be there, and is asked for. */
+  readonly isMissing?: boolean | undefined;
 };
 
 type PusherOptions = {
-  /** Whether presence may be concluded, and losses are healed. A healing pusher does neither. */
+  /** Whether presence may be concluded, and losses are healed. While an image is healed it is false: everything is sent. */
   readonly trust: boolean;
+  /**
+   * Whether the target is asked for a manifest before it is written. Where presence of a manifest proves nothing, this pays only
+   * when the tag shows the image already; and OpenShift's registry answers 500 for a digest while the stream does not exist.
+   */
+  readonly asks: boolean;
 };
 
-/** Places the manifests of one image, and of what refers to it. Each blob and each manifest is handled once. */
-export function openPusher(work: Work, { trust }: PusherOptions): Pusher {
+/** Pushes the manifests of one image, and of its referrers. Each blob and each manifest is handled once. */
+export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
   const { target, group, cache, limits, emit } = work;
   const { signal } = group;
   const trusted = trust && target.capabilities.manifestImpliesContent;
   const blobs = new Map<Digest, Promise<BlobPushed>>();
   const children = new Map<Digest, Promise<void>>();
+  /** Manifests beneath which something was sent or mounted: they are written, whatever the target shows. */
+  const changed = new Set<Digest>();
 
   function blob(descriptor: Descriptor, of: Digest): Promise<BlobPushed> {
     const under = blobs.get(descriptor.digest);
     if (under) return under;
     const pushing = limits.blobs(
       async () => {
-        const pushed = await pushBlob(descriptor, of, { ...work, signal, trust });
+        const pushed = await copyBlob(descriptor, of, { ...work, signal, trust });
         await emit({ kind: "blob", descriptor, ...pushed });
         return pushed;
       },
@@ -61,7 +76,7 @@ export function openPusher(work: Work, { trust }: PusherOptions): Pusher {
     return pushing;
   }
 
-  /** The config goes first: it is as unique as its image, so only when it is there the image may be there too. */
+  /** The config goes first: it is as unique as its image, so the image can be there only when its config is. */
   async function image({ descriptor: { digest } }: Node): Promise<"pushed" | "present"> {
     const manifest = await cache.get(digest);
     const { config } = manifest;
@@ -72,11 +87,12 @@ export function openPusher(work: Work, { trust }: PusherOptions): Pusher {
         return "present";
       }
     }
-    await group.all(distinct(manifest.blobs).map((one) => blob(one, digest)));
+    const pushed = await group.all(distinct(manifest.blobs).map((one) => blob(one, digest)));
+    if (pushed.some(({ how }) => how !== "present")) changed.add(digest);
     return "pushed";
   }
 
-  /** Layers beneath a manifest that is there need no question. */
+  /** Reports the layers of a manifest that is there. They are not asked for. */
   async function implied(manifest: Manifest): Promise<void> {
     for (const descriptor of distinct(manifest.blobs)) {
       if (blobs.has(descriptor.digest)) continue;
@@ -104,11 +120,28 @@ export function openPusher(work: Work, { trust }: PusherOptions): Pusher {
     if (node.whole) return "present";
     if (node.kind === "image") return limits.images(() => image(node), { signal });
     await group.all(node.children.map(childOnce));
+    if (node.children.some(({ descriptor }) => changed.has(descriptor.digest)))
+      changed.add(node.descriptor.digest);
     return "pushed";
   }
 
-  async function push(node: Node, { tag }: { readonly tag?: string | undefined } = {}): Promise<void> {
+  /** Whether the reference shows this manifest. A target that answers for others, or whose files may be altered, is read. */
+  async function isWritten({ digest }: Descriptor, tag: string | undefined): Promise<boolean> {
+    const found = await target.resolve(tag ?? digest, { signal });
+    if (found?.digest !== digest) return false;
+    return trusted || (await readAtTarget(digest, target, { signal })) !== undefined;
+  }
+
+  async function push(node: Node, { tag, isMissing }: PushOptions = {}): Promise<void> {
     const { descriptor } = node;
+    // where a manifest proves its content, a child was asked for with its config already
+    const mayBeThere = isMissing === undefined ? tag !== undefined || !trusted : !isMissing;
+    const isAsked = asks && mayBeThere && !changed.has(descriptor.digest);
+    if (isAsked && (await isWritten(descriptor, tag))) {
+      await emit({ kind: "manifest", descriptor, ...(tag === undefined ? {} : { tag }), how: "present" });
+      return;
+    }
+    changed.add(descriptor.digest);
     const manifest = await cache.get(descriptor.digest);
     const write = (): Promise<void> => {
       signal.throwIfAborted();
@@ -129,8 +162,8 @@ export function openPusher(work: Work, { trust }: PusherOptions): Pusher {
 }
 
 /**
- * Sends again what the target lost beneath `node`, and tells what that was. Nothing is concluded from what seems to be
- * there: the manifests are read and written anew, and the target forgets what it believes of every blob.
+ * Sends again what the target lost beneath `node`, and returns the digests of that. Nothing is concluded from what seems to
+ * be there: the manifests are read and written anew, and the target forgets what it knows of every blob.
  */
 async function heal(node: Node, work: Work): Promise<Digest[]> {
   const { source, target, group, cache, limits } = work;
@@ -151,9 +184,9 @@ async function heal(node: Node, work: Work): Promise<Digest[]> {
       sent.push(event.descriptor.digest);
     await work.emit(event);
   };
-  // one image at a time, apart from the others: who heals holds a place among those
+  // limits of its own: the caller holds a slot of the others already
   const apart = { ...limits, images: limit(1) };
-  await openPusher({ ...work, limits: apart, emit }, { trust }).pushContent(root);
+  await openPusher({ ...work, limits: apart, emit }, { trust, asks: false }).pushContent(root);
   return sent;
 }
 

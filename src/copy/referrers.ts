@@ -5,28 +5,31 @@ import type { Referrer } from "../oci/store.ts";
 import { type Graph, walk } from "./graph.ts";
 import type { Pusher, Work } from "./push.ts";
 
-/** What refers to an image and is to be copied, and what refers to that. */
+/** A referrer that is to be copied, with its own referrers. */
 export type FoundReferrer = {
+  readonly subject: Digest;
   readonly graph: Graph;
-  /** It is reached by this tag (cosign), and has to be written under it. */
+  /** It is found by this tag (cosign), and has to be written under it. */
   readonly tag?: string;
   readonly referrers: readonly FoundReferrer[];
 };
 
 export type FoundReferrers = {
   readonly referrers: readonly FoundReferrer[];
-  /** What stays behind. */
+  /** Those that are not copied. */
   readonly notCarried: readonly Descriptor[];
 };
+
+type Listed = Referrer & { readonly subject: Digest };
 
 const DEPTH_MAX = 8;
 const REFERRERS_MAX = 10_000;
 
 /**
- * Finds signatures, SBOMs and attestations of an image and of every manifest beneath it, and what refers to those.
+ * Finds signatures, SBOMs and attestations of an image and of every manifest beneath it, and the referrers of those.
  *
- * BuildKit's attestations are children of their index and are not asked for referrers. A referrer that is listed and gone
- * at the source (fallback tags go stale when signatures are deleted) stays behind, and is told; one that lacks a part fails.
+ * BuildKit's attestations are children of their index and are not asked for referrers. A referrer that is listed but gone
+ * at the source is reported as not carried (a fallback tag keeps entries of deleted signatures); one that lacks a part fails.
  *
  * @throws {TagferryError} SOURCE_BROKEN and what reading referrers and manifests throws
  */
@@ -47,8 +50,8 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
     return read.filter((referrer) => referrer !== undefined);
   }
 
-  async function list(subject: Digest): Promise<Referrer[]> {
-    const fresh: Referrer[] = [];
+  async function list(subject: Digest): Promise<Listed[]> {
+    const fresh: Listed[] = [];
     for await (const referrer of source.referrers(subject, { signal })) {
       const { descriptor, tag } = referrer;
       const key = `${descriptor.digest} ${tag ?? ""}`;
@@ -64,17 +67,20 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
         );
       seen.add(key);
       if (tag === undefined && target.capabilities.referrers === "tags") notCarried.push(descriptor);
-      else fresh.push(referrer);
+      else fresh.push({ ...referrer, subject });
     }
     return fresh;
   }
 
-  async function look({ descriptor, tag }: Referrer, depth: number): Promise<FoundReferrer | undefined> {
+  async function look(
+    { subject, descriptor, tag }: Listed,
+    depth: number,
+  ): Promise<FoundReferrer | undefined> {
     try {
-      // no trust: its manifest may be at the target and not be registered with its subject
+      // not trusted: its manifest may be at the target without being listed with its subject
       const graph = await walk(descriptor.digest, { ...work, reads: limits.reads, cache, trust: false });
       const referrers = await of([descriptor.digest], depth + 1);
-      return { graph, ...(tag === undefined ? {} : { tag }), referrers };
+      return { subject, graph, ...(tag === undefined ? {} : { tag }), referrers };
     } catch (error) {
       if (!isTagferryError(error, "MANIFEST_UNKNOWN", "INDEX_PLATFORM")) throw error;
       notCarried.push(descriptor);
@@ -90,19 +96,54 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
   return { referrers, notCarried };
 }
 
-/** Writes referrers after their subjects, each after what it names; tells how many were carried. */
+/**
+ * Writes referrers after their subjects, each after its own content; returns how many were carried.
+ *
+ * The referrers of one subject are written one after another: registries that keep them in one index without a lock (olareg)
+ * lose those that come at the same time. What the target lists already is not written again.
+ */
 export async function pushReferrers(
   referrers: readonly FoundReferrer[],
   pusher: Pusher,
   work: Work,
 ): Promise<number> {
+  const bySubject = Map.groupBy(referrers, ({ subject }) => subject);
   const carried = await work.group.all(
-    referrers.map(async ({ graph, tag, referrers: further }) => {
-      await pusher.pushContent(graph.root);
-      await pusher.push(graph.root, { tag });
-      work.cache.delete(graph.root.descriptor.digest);
-      return 1 + (await pushReferrers(further, pusher, work));
-    }),
+    [...bySubject].map(([subject, found]) => pushOfSubject(subject, found, pusher, work)),
   );
   return carried.reduce((sum, count) => sum + count, 0);
+}
+
+async function pushOfSubject(
+  subject: Digest,
+  referrers: readonly FoundReferrer[],
+  pusher: Pusher,
+  work: Work,
+): Promise<number> {
+  const listed = await listedAtTarget(subject, work);
+  await work.group.all(referrers.map(({ graph }) => pusher.pushContent(graph.root)));
+  let carried = 0;
+  for (const { graph, tag, referrers: further } of referrers) {
+    const { digest } = graph.root.descriptor;
+    const isMissing = tag === undefined && !listed.has(digest);
+    await pusher.push(graph.root, { tag, isMissing });
+    work.cache.delete(digest);
+    carried += 1 + (await pushReferrers(further, pusher, work));
+  }
+  return carried;
+}
+
+/** What the target lists with a subject. When it cannot tell, everything is written. */
+async function listedAtTarget(
+  subject: Digest,
+  { target, group: { signal } }: Work,
+): Promise<ReadonlySet<Digest>> {
+  const listed = new Set<Digest>();
+  try {
+    for await (const { descriptor } of target.referrers(subject, { signal })) listed.add(descriptor.digest);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isTagferryError(error)) throw error;
+  }
+  return listed;
 }

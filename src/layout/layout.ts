@@ -75,6 +75,10 @@ export async function openLayout(
       });
     },
     blob: ({ digest }, options) => blobs.read(digest, options),
+    async hasBlob(descriptor, { bytes = false, signal } = {}) {
+      signal?.throwIfAborted();
+      return bytes ? blobs.isWhole(descriptor, { signal }) : blobs.has(descriptor);
+    },
     async *referrers(digest, { signal } = {}) {
       signal?.throwIfAborted();
       const current = await index.read();

@@ -122,11 +122,11 @@ export function openWriter(
   async function placeBlob(
     descriptor: Descriptor,
     open: OpenContent,
-    { signal, onBytes }: PushBlobOptions,
+    { signal, onBytes, again = false }: PushBlobOptions,
   ): Promise<BlobPushed> {
     const { digest, size } = descriptor;
     using lease = await leases.acquire(digest, { signal });
-    const doubt = doubted.has(digest);
+    const doubt = again || doubted.has(digest);
     if (doubt ? await blobs.isWhole(descriptor, { signal }) : await blobs.has(descriptor)) {
       doubted.delete(digest);
       return { how: "present", bytes: 0 };

@@ -99,6 +99,15 @@ export interface ImageTarget {
    */
   pushManifest(manifest: Manifest, options?: PushManifestOptions): Promise<void>;
 
+  /** What refers to a manifest here. As `ImageSource.referrers`. */
+  referrers(digest: Digest, options?: Cancellable): AsyncIterable<Referrer>;
+
+  /**
+   * Whether a blob is here, by the cheapest question that this target answers truthfully, with the length of its descriptor.
+   * For proving an image that was found in place: nothing that was learned before counts.
+   */
+  hasBlob(descriptor: Descriptor, options?: HasBlobOptions): Promise<boolean>;
+
   /** Forgets what it believes to be in place, so that the next `pushBlob` looks again. For self-healing. */
   forget(digests: Iterable<Digest>): void;
 }
@@ -111,6 +120,9 @@ export type PushBlobOptions = Cancellable & {
   /** The name of a target of the same blob store that was given this blob lately. */
   readonly pushedTo?: string | undefined;
 };
+
+/** `bytes`: reads the blob and hashes it. */
+export type HasBlobOptions = Cancellable & { readonly bytes?: boolean };
 
 export type PushManifestOptions = Cancellable & { readonly tag?: string };
 

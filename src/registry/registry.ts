@@ -119,7 +119,6 @@ export function openRegistry(options: RegistryOptions): Registry {
   const shared: Shared = {
     registry,
     knowledge: openBlobLocations(),
-    referrers: { apiAbsentUntilMs: 0 },
     uploads: { chunkBytes: undefined },
     subjects: subjectQueue(),
     blobTimeouts: timeouts,

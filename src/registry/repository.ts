@@ -1,11 +1,12 @@
 import type { Digest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { getManifest, resolveManifest } from "./api/manifests.ts";
+import { hasWholeBlob } from "./api/prove-blob.ts";
 import { pushBlob } from "./api/push-blob.ts";
 import { putManifest } from "./api/push-manifest.ts";
 import { type BlobTimeouts, readBlob } from "./api/read-blob.ts";
 import { fallbackTag, registerWithSubject, type subjectQueue } from "./api/referrers-tag.ts";
-import { openDigestTags, readReferrers, type ReferrersMemory } from "./api/referrers.ts";
+import { openDigestTags, openReferrersMemory, readReferrers } from "./api/referrers.ts";
 import { surveyTags } from "./api/resolve-tags.ts";
 import { listTags } from "./api/tags.ts";
 import type { UploadMemory } from "./api/upload-session.ts";
@@ -17,7 +18,6 @@ export type Shared = {
   /** The registry's normalised host. */
   readonly registry: string;
   readonly knowledge: BlobLocations;
-  readonly referrers: ReferrersMemory;
   readonly uploads: UploadMemory;
   readonly subjects: ReturnType<typeof subjectQueue>;
   readonly blobTimeouts: BlobTimeouts;
@@ -29,7 +29,7 @@ export type RegistryRepository = ImageSource & ImageTarget;
 export function openRepository(endpoint: RepositoryClient, shared: Shared): RegistryRepository {
   const digestTags = openDigestTags();
   const upload = { endpoint, knowledge: shared.knowledge, memory: shared.uploads };
-  const referring = { endpoint, memory: shared.referrers, digestTags };
+  const referring = { endpoint, memory: openReferrersMemory(), digestTags };
   return {
     name: endpoint.name,
     blobStore: shared.registry,
@@ -52,6 +52,7 @@ export function openRepository(endpoint: RepositoryClient, shared: Shared): Regi
       await line(() => registerWithSubject(manifest, endpoint, { signal }), { signal });
       digestTags.written(fallbackTag(subject.digest));
     },
+    hasBlob: (descriptor, options) => hasWholeBlob(descriptor, endpoint, shared.blobTimeouts, options),
     forget(digests: Iterable<Digest>) {
       for (const digest of digests) shared.knowledge.forget(digest, endpoint.repository);
     },

@@ -53,6 +53,17 @@ test("rolls a workload once for one published image, and not again for the same"
   expect(cluster.fires.map(({ to }) => to.endsWith(image.manifest.digest))).toEqual([true]);
 });
 
+test("writes nothing again for an image that is in place with its signature", async () => {
+  await using setting = await open();
+  const { cluster } = setting;
+  const image = signCosign(buildIndex({ layers: 1 }));
+  await setting.copy(image, { tag: "v1", referrers: true });
+  cluster.registryLedger.clear();
+  const { summary } = await setting.copy(image, { tag: "v1", referrers: true });
+  expect(summary).toMatchObject({ bytes: 0, manifests: 0, referrers: 1 });
+  expect(cluster.registryLedger.count({ method: "PUT" })).toBe(0);
+});
+
 test("brings the bytes although the registry finds them elsewhere by itself", async () => {
   const image = buildImage({ layers: 3 });
   await using upstream = await startRegistry();
@@ -75,8 +86,8 @@ test("brings the bytes although the registry finds them elsewhere by itself", as
 test("does not take a child that cannot be seen for one that is missing", async () => {
   await using setting = await open();
   const image = buildIndex({ layers: 1 });
-  await setting.copy(image, { tag: "v1" });
-  await setting.copy(image, { tag: "v2" });
+  await setting.copy(image, { tag: "v1", isTagMissing: true });
+  await setting.copy(image, { tag: "v2", isTagMissing: true });
   expect(setting.cluster.registryLedger.count({ method: "HEAD", kind: "manifest" })).toBe(0);
   expect(setting.cluster.registryLedger.count({ method: "PUT", kind: "upload" })).toBe(allBlobs(image).size);
 });

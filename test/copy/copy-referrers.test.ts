@@ -207,3 +207,11 @@ function stores(seeded: BuiltImage): { source: MemoryStore; target: MemoryStore 
 function raise(): never {
   throw new Error("the test's image is not what the test thinks");
 }
+
+test("refuses an image of more bytes than are allowed before a byte of it moves", async () => {
+  const { source, target } = stores(signed);
+  const copying = copied(image.manifest.digest, source, target, { tag: "v1", maxBytes: 1_000 });
+  expect(await failureOfCopy(copying)).toMatchObject({ code: "IMAGE_TOO_LARGE" });
+  expect(source.count("blob")).toBe(0);
+  expect(target.calls).toEqual([]);
+});

@@ -113,7 +113,10 @@ test("gives a second tag to an image that is there by one question and one write
   const image = buildIndex({ layers: 2 });
   const target = memoryStore({ name: "target/repository" });
   target.seed(image, "old");
-  const { summary } = await copied(image.manifest.digest, sourceOf(image), target, { tag: "new" });
+  const { summary } = await copied(image.manifest.digest, sourceOf(image), target, {
+    tag: "new",
+    isTagMissing: true,
+  });
   expect(target.calls.map(({ operation }) => operation)).toEqual(["resolve", "pushManifest"]);
   expect(summary).toMatchObject({ bytes: 0, blobs: { pushed: 0, mounted: 0, present: 0 } });
 });
@@ -122,7 +125,10 @@ test("passes over the layers of an image whose config and manifest are there", a
   const image = buildImage({ layers: 10 });
   const target = memoryStore({ name: "target/repository" });
   target.seed(image);
-  const { summary } = await copied(image.manifest.digest, sourceOf(image), target, { tag: "v1" });
+  const { summary } = await copied(image.manifest.digest, sourceOf(image), target, {
+    tag: "v1",
+    isTagMissing: true,
+  });
   expect(target.count("look")).toBe(1);
   expect(target.count("resolve")).toBe(1);
   expect(summary.blobs).toEqual({ pushed: 0, mounted: 0, present: 11 });

@@ -212,7 +212,7 @@ function referrersOf({ manifests, tags, capabilities }: State, digest: Digest): 
 function writer(
   state: State,
   pool: Map<Digest, Uint8Array>,
-): Pick<ImageTarget, "pushBlob" | "pushManifest" | "forget"> {
+): Pick<ImageTarget, "pushBlob" | "pushManifest" | "hasBlob" | "forget"> {
   const { name, blobs, manifests, tags, capabilities, call } = state;
   const believed = new Set<Digest>();
 
@@ -238,6 +238,7 @@ function writer(
     async pushBlob(descriptor, open, options = {}) {
       const { digest } = descriptor;
       options.signal?.throwIfAborted();
+      if (options.again) return upload(descriptor, open, options);
       if (believed.has(digest)) return { how: "present", bytes: 0 };
       await call({ operation: "look", reference: digest }, options.signal);
       const mountable = pool.get(digest);
@@ -263,6 +264,10 @@ function writer(
         throw new TagferryError("TARGET_BLOB_UNKNOWN", `${name} lacks ${lacking[0]?.digest}`);
       manifests.set(descriptor.digest, manifest);
       if (tag !== undefined) tags.set(tag, descriptor.digest);
+    },
+    async hasBlob({ digest, size }, { signal } = {}) {
+      await call({ operation: "look", reference: digest }, signal);
+      return blobs.get(digest)?.length === size;
     },
     forget(digests) {
       for (const digest of digests) believed.delete(digest);

@@ -51,6 +51,11 @@ export const PUSH_CODES = {
     meaning: "The target accepts everything and stores nothing.",
     next: "Check the host name: this is not a registry.",
   },
+  IMAGE_TOO_LARGE: {
+    class: "policy",
+    meaning: "The image has more bytes than `maxImageSize` allows; none of them were copied.",
+    next: "Raise `maxImageSize` of the mirror (or --max-image-size), or do not mirror this tag.",
+  },
   TARGET_QUOTA: {
     class: "policy",
     meaning: "The target has no space left for this project: a quota or a limit range is reached.",

@@ -72,6 +72,13 @@ export const REGISTRY_CODES = {
     next: "Check the proxies between Tagferry and the registry.",
     retry: "again",
   },
+  REFERRERS_INVALID: {
+    class: "source",
+    meaning:
+      "The answer about an image's signatures and SBOMs is no index: garbage, a page, 400, half a document.",
+    next: "Look at what stands between us and the registry; without signatures: `referrers: false`.",
+    retry: "again",
+  },
   TAGS_LIMIT: {
     class: "source",
     meaning: "The tag listing does not end: the same page again, or more than a million tags.",

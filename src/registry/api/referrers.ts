@@ -1,4 +1,5 @@
-import { isTagferryError } from "../../errors/error.ts";
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
+import { retry } from "../../errors/retry.ts";
 import { type Cancellable, unlessAborted } from "../../lib/cancel.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
@@ -12,18 +13,27 @@ import { fallbackTag } from "./referrers-tag.ts";
 import { listTags } from "./tags.ts";
 
 const PAGE_MAX_BYTES = 8 * 1024 * 1024;
+/** How often a question is asked whose answer is no index. */
+const QUESTIONS_MAX = 3;
 const UNSUPPORTED_FOR_MS = 60 * 60_000;
 const LISTING_GOOD_FOR_MS = 60_000;
 const COSIGN_SUFFIXES = [".sig", ".att", ".sbom"] as const;
 
-/** What a registry is known to support, for all of its repositories. */
-export type ReferrersMemory = { apiAbsentUntilMs: number };
+/**
+ * Whether a repository has the referrers API, as far as it was asked. `absentUntilMs` is a time of `performance.now()`; `reason`
+ * says what showed it. `isPresent`: it answered once, so that a 404 is a failure and no sign of absence.
+ */
+export type ReferrersMemory = { absentUntilMs: number; reason: string | undefined; isPresent: boolean };
+
+export function openReferrersMemory(): ReferrersMemory {
+  return { absentUntilMs: 0, reason: undefined, isPresent: false };
+}
 
 /** The tags of one repository that name digests: cosign's, and the fallback of the referrers API. */
 export type DigestTags = {
   /** Whether a tag is in the listing; true where there is no listing to look into. */
   mayHave(tag: string, endpoint: RepositoryClient, options?: Cancellable): Promise<boolean>;
-  /** A tag was written: when it names a digest, what was listed before is of no use. */
+  /** A tag was written: if it names a digest, the listing is read again. */
   written(tag: string): void;
 };
 
@@ -36,7 +46,7 @@ type Reading = { readonly tags: Promise<ReadonlySet<string> | undefined>; readAt
 export function openDigestTags(): DigestTags {
   let kept: Reading | undefined;
 
-  /** It belongs to all who wait for it: none of them can abort it for the others. */
+  /** Shared by all callers that wait for it: none of them can abort it for the others. */
   function read(endpoint: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
     const reading: Reading = {
       readAtMs: Infinity,
@@ -74,7 +84,10 @@ export type ReferrersContext = {
  * which are tags.
  *
  * Costs one request where the API exists, none where a listing of the repository shows no such tag. The listing is read once
- * for all images of a repository; where listings are huge (Docker Hub), the four possible tags are asked for instead.
+ * for all images of a repository; where listings are huge (Docker Hub), the four possible tags are asked for instead. An
+ * empty answer of the API does not rule out a fallback tag: Harbor's pull-through projects answer so for everything.
+ *
+ * @throws {TagferryError} REFERRERS_INVALID when the answer is no index (garbage, a page, 400), also after it was asked again
  */
 export async function* readReferrers(
   digest: Digest,
@@ -82,8 +95,12 @@ export async function* readReferrers(
   { signal }: Cancellable = {},
 ): AsyncGenerator<Referrer, void, void> {
   const seen = new Set<Digest>();
-  const viaApi = await fromApi(digest, context, { signal });
-  const descriptors = viaApi ?? (await fromFallback(digest, context, { signal }));
+  const options = { ...context.endpoint.retry, attempts: QUESTIONS_MAX, signal };
+  const viaApi = await retry(() => fromApi(digest, context, { signal }), options);
+  const descriptors =
+    viaApi && viaApi.length > 0
+      ? viaApi
+      : await retry(() => fromFallback(digest, context, { signal }), options);
   for (const descriptor of descriptors) {
     if (seen.has(descriptor.digest)) continue;
     seen.add(descriptor.digest);
@@ -97,13 +114,13 @@ export async function* readReferrers(
   }
 }
 
-/** undefined: this registry has no such API. A refusal is no such answer, and is thrown. */
+/** undefined: this repository has no such API. Every other answer that is no index is thrown. */
 async function fromApi(
   digest: Digest,
   { endpoint, memory }: ReferrersContext,
   { signal }: Cancellable,
 ): Promise<readonly Descriptor[] | undefined> {
-  if (endpoint.profile().referrersApi === "never" || performance.now() < memory.apiAbsentUntilMs)
+  if (endpoint.profile().referrersApi === "never" || performance.now() < memory.absentUntilMs)
     return undefined;
   const found: Descriptor[] = [];
   const pages = new Set<string>();
@@ -112,17 +129,40 @@ async function fromApi(
     pages.add(url.href);
     const page: ApiPage | undefined = await apiPage(url, endpoint, { signal });
     if (!page) {
-      memory.apiAbsentUntilMs = performance.now() + UNSUPPORTED_FOR_MS;
+      // a registry that has the API never answers 404; a proxy in front of it may, for a moment
+      if (memory.isPresent || (await apiPage(url, endpoint, { signal })))
+        throw invalid(endpoint, "404 from a registry that has a referrers API");
+      memory.absentUntilMs = performance.now() + UNSUPPORTED_FOR_MS;
+      memory.reason = `404 to ${url.pathname}`;
       return undefined;
     }
+    memory.isPresent = true;
     found.push(...page.index.children);
     url = nextPage(page.link, url, pages);
   }
   return found;
 }
 
+function invalid({ name }: RepositoryClient, found: string, cause?: unknown): TagferryError {
+  return new TagferryError("REFERRERS_INVALID", `${name}: the answer about referrers is no index`, {
+    where: `${name} referrers`,
+    found,
+    cause,
+  });
+}
+
+/** What `parseManifest` throws at what is no manifest: a page, garbage, half a document. */
+function asInvalid(error: unknown, endpoint: RepositoryClient): unknown {
+  return isTagferryError(error) &&
+    error.code !== "MANIFEST_UNKNOWN" &&
+    /^(?:MANIFEST_|MEDIA_TYPE|DIGEST_|DESCRIPTOR_|HTTP_PROTOCOL)/.test(error.code)
+    ? invalid(endpoint, error.message, error)
+    : error;
+}
+
 type ApiPage = { readonly index: Manifest; readonly link: string | string[] | undefined };
 
+/** One page; undefined: 404. */
 async function apiPage(
   url: URL,
   endpoint: RepositoryClient,
@@ -140,19 +180,18 @@ async function apiPage(
     },
     { signal },
   );
-  if (answer.status !== 200) return undefined;
+  if (answer.status === 404) return undefined;
+  if (answer.status !== 200) throw invalid(endpoint, `status ${answer.status}`);
   try {
     const index = parseManifest(await answer.bytes(PAGE_MAX_BYTES), {
       contentType: header(answer, "content-type"),
       subject: where,
     });
-    return index.kind === "index" ? { index, link: answer.headers["link"] } : undefined;
+    if (index.kind === "index") return { index, link: answer.headers["link"] };
   } catch (error) {
-    // a proxy's page, or a catch-all: the API is not there
-    if (isTagferryError(error, "MANIFEST_NOT_JSON", "MANIFEST_EMPTY", "MANIFEST_SHAPE", "MEDIA_TYPE"))
-      return undefined;
-    throw error;
+    throw asInvalid(error, endpoint);
   }
+  throw invalid(endpoint, "an image manifest");
 }
 
 async function fromFallback(
@@ -167,7 +206,7 @@ async function fromFallback(
     return index.kind === "index" ? index.children : [];
   } catch (error) {
     if (isTagferryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return [];
-    throw error;
+    throw asInvalid(error, context.endpoint);
   }
 }
 
@@ -181,7 +220,7 @@ async function mayExist(
   return digestTags.mayHave(tag, endpoint, options);
 }
 
-/** undefined: there is none to be had, or it is so long that each tag is better asked for. */
+/** undefined: the listing is refused, or so long that asking for each tag costs less. */
 async function readDigestTags(endpoint: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
   const tags = new Set<string>();
   let listed = 0;
