@@ -65,8 +65,7 @@ test("the referrers of one subject are written one after another", async () => {
   await using setting = await openCopySetting();
   const { from, to, source, target } = setting;
   const subject = buildImage({ layers: 1 });
-  const files = (seed: number) => [{ mediaType: "text/plain", bytes: Buffer.from(`file ${seed}`) }];
-  const artifacts = [1, 2, 3, 4].map((seed) => buildArtifact({ files: files(seed), subject }));
+  const artifacts = [1, 2, 3, 4].map((seed) => buildArtifact({ files: filesOf(seed), subject }));
   const signed = withReferrers(subject, ...artifacts);
   await pushTo(from, "team/app", signed, "v1");
   const referrers = new Set<string | undefined>(signed.referrers.map((one) => one.image.manifest.digest));
@@ -134,6 +133,10 @@ describe("a question about referrers", () => {
     expect(summary.referrers).toBe(2);
   });
 });
+
+function filesOf(seed: number): { readonly mediaType: string; readonly bytes: Uint8Array }[] {
+  return [{ mediaType: "text/plain", bytes: Buffer.from(`file ${seed}`) }];
+}
 
 function raise(): never {
   throw new Error("the test's image is not what the test thinks");
