@@ -46,12 +46,13 @@ export async function copyBlob(
     events.bytes(digest, bytes);
   };
   try {
-    const pushedTo = trust ? held.pushedTo : undefined;
+    // within one registry a blob is mounted: from where another worker put it, or from the source itself
+    const mountFrom = (trust ? held.pushedTo : undefined) ?? source.name;
     const pushed = await onceMore(() => {
       if (reportedBytes !== 0) onBytes(-reportedBytes);
       const content: OpenContent = (fromBytes) => contentOf(descriptor, source, { fromBytes, signal });
       const isLost = again?.has(digest) ?? false;
-      return target.pushBlob(descriptor, content, { signal, onBytes, pushedTo, again: isLost });
+      return target.pushBlob(descriptor, content, { signal, onBytes, mountFrom, again: isLost });
     });
     held.setPushedTo(target.name);
     return pushed;

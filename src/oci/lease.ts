@@ -1,24 +1,34 @@
 import type { Cancellable } from "../lib/cancel.ts";
 
 /**
- * The right to upload one blob to one registry, held by one worker at a time. Who waits finds the blob there afterwards,
- * or mounts it.
+ * The right to upload one blob to one registry, held by one worker at a time. The next holder finds the blob there, or mounts
+ * it.
  */
 export interface Lease {
-  /** Waits until `key` (blob store and digest) is free. Disposing gives it back. */
+  /** Waits until `key` (blob store and digest) is free. Disposing the handle gives it back. */
   acquire(key: string, options?: Cancellable): Promise<LeaseHandle>;
 }
 
 export type LeaseHandle = Disposable & {
   /** The target that an earlier holder, maybe in another process, put the blob into. */
   readonly pushedTo: string | undefined;
-  /** Tells who comes next. */
+  /** For the next holder. */
   setPushedTo(target: string): void;
 };
+
+/** How many keys are remembered with the target that got the blob. */
+const TARGETS_KEPT = 20_000;
 
 /** Leases for the tasks of one process. */
 export function inProcessLease(): Lease {
   const tails = new Map<string, Promise<void>>();
+  const targets = new Map<string, string>();
+  const remember = (key: string, target: string): void => {
+    targets.delete(key);
+    targets.set(key, target);
+    const [oldest] = targets.keys();
+    if (targets.size > TARGETS_KEPT && oldest !== undefined) targets.delete(oldest);
+  };
   return {
     async acquire(key, { signal } = {}) {
       signal?.throwIfAborted();
@@ -33,11 +43,12 @@ export function inProcessLease(): Lease {
       try {
         await abortable(before, signal);
       } catch (error) {
-        free(); // we never held it; who waits behind us waits for those before us
+        free(); // never held: those behind wait for those before
         throw error;
       }
-      // what this process placed, its registry client knows
-      return { pushedTo: undefined, setPushedTo: () => {}, [Symbol.dispose]: free };
+      // two clients of one registry (projects with credentials of their own) learn of each other's pushes here
+      const setPushedTo = (target: string): void => remember(key, target);
+      return { pushedTo: targets.get(key), setPushedTo, [Symbol.dispose]: free };
     },
   };
 }

@@ -117,8 +117,8 @@ export type PushBlobOptions = Cancellable & {
   readonly again?: boolean | undefined;
   /** Told while bytes go out; an upload that has to send some again tells a negative number first. */
   readonly onBytes?: (bytes: number) => void;
-  /** The name of a target of the same blob store that was given this blob lately. */
-  readonly pushedTo?: string | undefined;
+  /** The name of a repository that has the blob. It is mounted from there when that is in the same registry. */
+  readonly mountFrom?: string | undefined;
 };
 
 /** `bytes`: reads the blob and hashes it. */

@@ -8,6 +8,7 @@ import { DOCKER_HUB } from "../oci/reference.ts";
 import type { HeadMemory } from "./api/head-memory.ts";
 import type { BlobTimeouts } from "./api/read-blob.ts";
 import { subjectQueue } from "./api/referrers-tag.ts";
+import { openUploadMemory } from "./api/upload-session.ts";
 import { openAuthenticator } from "./auth/authenticator.ts";
 import type { Scope } from "./auth/scope.ts";
 import type { TokenTransport } from "./auth/token.ts";
@@ -119,7 +120,7 @@ export function openRegistry(options: RegistryOptions): Registry {
   const shared: Shared = {
     registry,
     knowledge: openBlobLocations(),
-    uploads: { chunkBytes: undefined },
+    uploads: openUploadMemory(),
     subjects: subjectQueue(),
     blobTimeouts: timeouts,
   };

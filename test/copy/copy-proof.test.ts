@@ -143,6 +143,25 @@ describe("a blob that is at the target", () => {
   });
 });
 
+test("a registry that refuses to mount is soon not asked to, and what it has is not sent again", async () => {
+  await using setting = await openCopySetting({ from: { mount: "never" } });
+  const { from } = setting;
+  const image = buildImage({ layers: 12 });
+  await pushTo(from, "team/app", image, "v1");
+  await pushTo(from, "other/app", image, "v0");
+  from.deleteManifest("other/app", image.manifest.digest);
+  const client = setting.client(from, { kind: "quay" });
+  const { summary } = await copied(
+    image.manifest.digest,
+    client.repository("team/app"),
+    client.repository("other/app"),
+    { tag: "v1" },
+  );
+  expect(summary.blobs).toEqual({ pushed: 0, mounted: 0, present: image.blobs.size });
+  // three refusals are enough; those that are under way meanwhile come on top
+  expect(from.ledger.count({ method: "POST", kind: "upload" })).toBeLessThan(8);
+});
+
 function raise(): never {
   throw new Error("the test's image is not what the test thinks");
 }

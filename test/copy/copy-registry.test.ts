@@ -203,7 +203,7 @@ test("leaves no tag and no request under way when it is aborted in the middle of
 });
 
 test("does not wait for itself when source and target are one registry", async () => {
-  await using setting = await open({ connections: 2 });
+  await using setting = await open({ connections: 2, behaviour: { mount: "never" } });
   const { from } = setting;
   const image = buildImage({ layers: Array.from({ length: 6 }, () => SIZE) });
   await pushTo(from, "team/app", image, "v1");
@@ -212,6 +212,24 @@ test("does not wait for itself when source and target are one registry", async (
     tag: "v1",
   });
   expect(from.missing("other/app", image.manifest.digest)).toEqual([]);
+});
+
+test("mounts everything between two repositories of one registry, and reads no blob", async () => {
+  await using setting = await open();
+  const { from } = setting;
+  const image = buildIndex({ layers: 2 });
+  await pushTo(from, "team/app", image, "v1");
+  const client = setting.client(from);
+  const { summary } = await copied(
+    image.manifest.digest,
+    client.repository("team/app"),
+    client.repository("other/app"),
+    { tag: "v1" },
+  );
+  expect(from.missing("other/app", image.manifest.digest)).toEqual([]);
+  expect(summary).toMatchObject({ bytes: 0, blobs: { pushed: 0, mounted: allBlobs(image).size } });
+  expect(from.ledger.count({ method: "GET", kind: "blob" })).toBe(0);
+  expect(from.ledger.count({ method: "POST", kind: "upload" })).toBe(allBlobs(image).size);
 });
 
 test("mounts in a second repository what it sent to the first", async () => {
@@ -224,6 +242,19 @@ test("mounts in a second repository what it sent to the first", async () => {
   const { summary } = await copied(image.manifest.digest, source, client.repository("two"), { tag: "v1" });
   expect(summary).toMatchObject({ bytes: 0, blobs: { pushed: 0, mounted: 5, present: 0 } });
   expect(to.missing("two", image.manifest.digest)).toEqual([]);
+});
+
+test("mounts between projects that are logged in to with credentials of their own", async () => {
+  await using setting = await open();
+  const { from, to, source } = setting;
+  const image = buildImage({ layers: 4 });
+  await pushTo(from, "team/app", image, "v1");
+  const lease = inProcessLease();
+  const [one, two] = [setting.client(to).repository("one/app"), setting.client(to).repository("two/app")];
+  await copied(image.manifest.digest, source, one, { tag: "v1", lease });
+  const { summary } = await copied(image.manifest.digest, source, two, { tag: "v1", lease });
+  expect(summary).toMatchObject({ bytes: 0, blobs: { pushed: 0, mounted: 5 } });
+  expect(to.missing("two/app", image.manifest.digest)).toEqual([]);
 });
 
 test("carries signatures to a registry without referrers API, under the fallback tag", async () => {

@@ -70,3 +70,16 @@ test("given back twice is given back once", async () => {
   second[Symbol.dispose]();
   (await waiting)[Symbol.dispose]();
 });
+
+test("the next holder learns which target got the blob", async () => {
+  const lease = inProcessLease();
+  {
+    using first = await lease.acquire("registry/sha256:1");
+    expect(first.pushedTo).toBeUndefined();
+    first.setPushedTo("registry/one");
+  }
+  using second = await lease.acquire("registry/sha256:1");
+  expect(second.pushedTo).toBe("registry/one");
+  using other = await lease.acquire("registry/sha256:2");
+  expect(other.pushedTo).toBeUndefined();
+});

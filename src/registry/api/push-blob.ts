@@ -19,11 +19,12 @@ export async function pushBlob(
   descriptor: Descriptor,
   open: OpenContent,
   context: UploadContext,
-  { onBytes, signal, pushedTo, again }: PushBlobOptions = {},
+  { onBytes, signal, mountFrom, again }: PushBlobOptions = {},
 ): Promise<BlobPushed> {
   const { endpoint, knowledge } = context;
-  const elsewhere = pushedTo === undefined ? undefined : endpoint.repositoryOf(pushedTo);
-  if (elsewhere !== undefined) knowledge.learn(descriptor.digest, elsewhere);
+  const elsewhere = mountFrom === undefined ? undefined : endpoint.repositoryOf(mountFrom);
+  if (elsewhere !== undefined && elsewhere !== endpoint.repository)
+    knowledge.learn(descriptor.digest, elsewhere);
   if (!again && knowledge.has(descriptor.digest, endpoint.repository)) return { how: "present", bytes: 0 };
   for (let sending = 1; ; sending += 1) {
     const begun = await begin(descriptor, context, { signal, ...(again === undefined ? {} : { again }) });

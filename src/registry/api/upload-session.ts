@@ -11,13 +11,23 @@ import { uploadLocation } from "./upload-location.ts";
 
 const CANCEL_TIMEOUT_MS = 5_000;
 
-/** The largest body of one request; undefined: no limit is known. */
-export type UploadMemory = { chunkBytes: number | undefined };
+/**
+ * What uploads to one registry have shown. `chunkBytes`: the largest body of one request; undefined: no limit is known.
+ * `refusedMounts`: how often in a row a mount from one repository into another was refused.
+ */
+export type UploadMemory = { chunkBytes: number | undefined; readonly refusedMounts: Map<string, number> };
+
+export function openUploadMemory(): UploadMemory {
+  return { chunkBytes: undefined, refusedMounts: new Map() };
+}
+
+/** After so many refusals in a row no mount between these two repositories is tried any more. */
+const REFUSALS_MAX = 3;
 
 export type UploadContext = {
   readonly endpoint: RepositoryClient;
   readonly knowledge: BlobLocations;
-  /** The largest body that uploads to this registry were found to get through. */
+  /** What uploads to one registry have shown. */
   readonly memory: UploadMemory;
 };
 
@@ -39,25 +49,41 @@ export type UploadSession = {
  */
 export async function begin(
   descriptor: Descriptor,
-  { endpoint, knowledge }: UploadContext,
+  context: UploadContext,
   { again = false, signal }: Cancellable & { readonly again?: boolean },
 ): Promise<Begun> {
-  const { digest } = descriptor;
+  const { endpoint } = context;
   if (again) return beginWith("", "present", undefined, endpoint, { signal });
-  const from = knowledge.elsewhere(digest, endpoint.repository);
-  if (from !== undefined)
-    return beginWith(`?mount=${digest}&from=${encodeURIComponent(from)}`, "mounted", from, endpoint, {
-      signal,
-    });
-  if (endpoint.profile().selfMount) {
+  const mounted = await tryMount(descriptor, context, { signal });
+  if (mounted?.kind === "placed") return mounted;
+  if (mounted === undefined && endpoint.profile().selfMount) {
     const begun = await beginWith(selfMount(descriptor, endpoint), "present", undefined, endpoint, {
       signal,
     });
     if (begun.kind === "session") return begun;
   }
-  if ((await findBlob(descriptor, endpoint, { signal })) === "present")
+  if ((await findBlob(descriptor, endpoint, { signal })) === "present") {
+    if (mounted) await cancel(mounted.location, endpoint);
     return { kind: "placed", how: "present" };
-  return beginWith("", "present", undefined, endpoint, { signal });
+  }
+  return mounted ?? beginWith("", "present", undefined, endpoint, { signal });
+}
+
+/** Mounts from a repository that is known to have the blob; undefined: there is none, or its mounts are always refused. */
+async function tryMount(
+  { digest }: Descriptor,
+  { endpoint, knowledge, memory: { refusedMounts } }: UploadContext,
+  options: Cancellable,
+): Promise<Begun | undefined> {
+  const from = knowledge.elsewhere(digest, endpoint.repository);
+  const pair = `${from ?? ""} ${endpoint.repository}`;
+  const refusals = refusedMounts.get(pair) ?? 0;
+  if (from === undefined || refusals >= REFUSALS_MAX) return undefined;
+  const query = `?mount=${digest}&from=${encodeURIComponent(from)}`;
+  const begun = await beginWith(query, "mounted", from, endpoint, options);
+  if (begun.kind === "placed") refusedMounts.delete(pair);
+  else refusedMounts.set(pair, refusals + 1);
+  return begun;
 }
 
 /** Asks for a mount and an upload in one request: 201 mounted it, 202 opened a session. A mount that is refused is left out. */
