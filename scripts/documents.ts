@@ -107,7 +107,13 @@ ${keys(daemon ?? {})}
 ${keys(mapAmong(daemon?.properties?.["redis"]))}
 ## \`daemon.webhooks\`
 
-${keys(daemon?.properties?.["webhooks"] ?? {})}`;
+${keys(daemon?.properties?.["webhooks"] ?? {})}
+## \`daemon.webhooks.secretFiles\`
+
+${keys(daemon?.properties?.["webhooks"]?.properties?.["secretFiles"] ?? {})}
+## \`daemon.trustForwardedUser\` as a map
+
+${keys(mapAmong(daemon?.properties?.["trustForwardedUser"]))}`;
 }
 
 /** The map, when a value can be written as a map or as something else. */

@@ -24,12 +24,28 @@ export type DaemonSettings = {
   /** Tags in flight per process. 0: this process does no such work. */
   readonly workers: number;
   readonly listen: { readonly host: string; readonly port: number };
+  /** An address of its own for /livez and /readyz; undefined: they answer at `listen`. */
+  readonly healthListen?: { readonly host: string; readonly port: number };
   /** For the API and the page's buttons. */
   readonly token?: SecretSource;
-  readonly webhookSecret?: SecretSource;
+  /** Reads and does not act. */
+  readonly readToken?: SecretSource;
+  /** Whose X-Forwarded-User stands in the audit lines; undefined: nobody's. */
+  readonly trustForwardedUser?: ForwardedUserTrust;
+  /** The secret of each sender that has one; the others are off. */
+  readonly webhooks?: Readonly<Partial<Record<HookSender, SecretSource>>>;
   /** How long work in flight may take after the process was told to stop. */
   readonly graceMs: number;
 };
+
+/** A proxy on this machine, or one that sends the secret in X-Tagferry-Proxy-Secret. */
+export type ForwardedUserTrust =
+  | { readonly kind: "loopback" }
+  | { readonly kind: "secret"; readonly secret: SecretSource };
+
+/** Who sends webhooks. Each has a format of its own. */
+export const HOOK_SENDERS = ["dockerhub", "harbor", "quay", "github", "generic"] as const;
+export type HookSender = (typeof HOOK_SENDERS)[number];
 
 export type RedisSettings = {
   readonly url: string;

@@ -2,13 +2,21 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
 import type { ErrorCode } from "../errors/codes.ts";
-import type { DaemonSettings, RedisSettings, SecretSource } from "./config.ts";
+import {
+  type DaemonSettings,
+  type ForwardedUserTrust,
+  HOOK_SENDERS,
+  type RedisSettings,
+  type SecretSource,
+} from "./config.ts";
 import { parseDuration } from "./duration.ts";
 import type { Problem } from "./file/problems.ts";
 import type { FileShape } from "./file/schema.ts";
 import type { Path, ProblemFacts, YamlFile } from "./file/yaml.ts";
 
 type DaemonShape = NonNullable<FileShape["daemon"]>;
+
+type ListenSettings = DaemonSettings["listen"];
 
 type Reader = {
   readonly directory: string;
@@ -41,8 +49,11 @@ export function readDaemon(
       allowed: "one of them",
     });
   const listen = readListen(shape, reader);
+  const healthListen = readHealthListen(shape, reader);
   const token = readSecret(["tokenFile"], shape.tokenFile, reader);
-  const webhookSecret = readSecret(["webhooks", "secretFile"], shape.webhooks?.secretFile, reader);
+  const readToken = readReadToken(shape, reader);
+  const trustForwardedUser = readTrust(shape.trustForwardedUser, reader);
+  const webhooks = readWebhooks(shape.webhooks, reader);
   const graceMs = readGrace(shape.grace, reader);
   return {
     problems,
@@ -53,7 +64,10 @@ export function readDaemon(
       ...(redis ? { redis } : {}),
       ...(shape.stateFile === undefined ? {} : { stateFile: resolve(directory, shape.stateFile) }),
       ...(token ? { token } : {}),
-      ...(webhookSecret ? { webhookSecret } : {}),
+      ...(healthListen ? { healthListen } : {}),
+      ...(readToken ? { readToken } : {}),
+      ...(trustForwardedUser ? { trustForwardedUser } : {}),
+      ...(webhooks ? { webhooks } : {}),
     },
   };
 }
@@ -95,6 +109,67 @@ function readListen({ listen, tokenFile }: DaemonShape, reader: Reader): DaemonS
       next: "Write a random token into a file and name it in daemon.tokenFile.",
     });
   return place ?? DEFAULT_DAEMON.listen;
+}
+
+/** It answers two questions and nothing else, so that any address will do, but not the one of `listen`. */
+function readHealthListen(
+  { healthListen: text, listen }: DaemonShape,
+  reader: Reader,
+): ListenSettings | undefined {
+  if (text === undefined) return undefined;
+  const place = parseListen(text);
+  const { port } = (listen === undefined ? undefined : parseListen(listen)) ?? DEFAULT_DAEMON.listen;
+  if (!place)
+    return reader.fail(["healthListen"], "CONFIG_LISTEN", `"${text}" is no address to listen on`, {
+      found: text,
+      allowed: "HOST:PORT, such as 0.0.0.0:8081",
+    });
+  if (place.port === port && port !== 0)
+    return reader.fail(["healthListen"], "CONFIG_LISTEN", `port ${port} is the one of listen`, {
+      found: text,
+      allowed: "another port",
+    });
+  return place;
+}
+
+/** A read token beside the token, and another one: else it could act. */
+function readReadToken({ readTokenFile, tokenFile }: DaemonShape, reader: Reader): SecretSource | undefined {
+  const at = ["readTokenFile"];
+  if (readTokenFile !== undefined && tokenFile === undefined)
+    return reader.fail(at, "CONFIG_SECRET", "there is a token that reads and none that acts", {
+      found: "readTokenFile without tokenFile",
+      allowed: "both",
+    });
+  const secret = readSecret(at, readTokenFile, reader);
+  if (secret && readTokenFile !== undefined && tokenFile !== undefined) {
+    const [read, act] = [readTokenFile, tokenFile].map((path) => readText(at, path, reader)?.trim());
+    if (read !== undefined && read === act)
+      return reader.fail(at, "CONFIG_SECRET", "it is the token of tokenFile, which acts", {
+        found: readTokenFile,
+        allowed: "a file with another token",
+      });
+  }
+  return secret;
+}
+
+function readTrust(shape: DaemonShape["trustForwardedUser"], reader: Reader): ForwardedUserTrust | undefined {
+  if (shape === undefined || shape === false) return undefined;
+  if (shape === true) return { kind: "loopback" };
+  const secret = readSecret(["trustForwardedUser", "secretFile"], shape.secretFile, reader);
+  return secret && { kind: "secret", secret };
+}
+
+/** Each sender has its own secret, else that of all. */
+function readWebhooks(shape: DaemonShape["webhooks"], reader: Reader): DaemonSettings["webhooks"] {
+  if (shape === undefined) return undefined;
+  const { secretFile, secretFiles = {} } = shape;
+  const common = readSecret(["webhooks", "secretFile"], secretFile, reader);
+  const secrets = HOOK_SENDERS.flatMap((sender) => {
+    const own = readSecret(["webhooks", "secretFiles", sender], secretFiles[sender], reader);
+    const secret = own ?? common;
+    return secret ? [[sender, secret] as const] : [];
+  });
+  return Object.fromEntries(secrets);
 }
 
 /** `HOST:PORT`; an empty host is every address. Undefined when it is something else. */

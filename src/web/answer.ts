@@ -9,6 +9,7 @@ const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
   WEB_UNAUTHORIZED: 401,
   HOOK_SECRET: 401,
   WEB_ORIGIN: 403,
+  WEB_READ_ONLY: 403,
   WEB_NOT_FOUND: 404,
   MIRROR_UNKNOWN: 404,
   WEB_METHOD: 405,
@@ -19,14 +20,14 @@ const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
   QUEUE_AWAY: 503,
 };
 
-export function statusOf(code: ErrorCode): ContentfulStatusCode {
+export function httpStatusOf(code: ErrorCode): ContentfulStatusCode {
   return STATUS[code] ?? 500;
 }
 
-/** What may be told of a failure to who asks. Of one that is ours the log has the rest: it may name files. */
-export function toldOf(error: unknown): Failure {
+/** What a caller may see of a failure. An internal one may name files: only the log has its reason. */
+export function publicFailure(error: unknown): Failure {
   const failure = failureOf(error);
-  if (statusOf(failure.code) !== 500) return failure;
+  if (httpStatusOf(failure.code) !== 500) return failure;
   return {
     ...failure,
     message: "the daemon could not do that",
@@ -37,8 +38,8 @@ export function toldOf(error: unknown): Failure {
 
 /** A failure as the API answers it: `{code, message, next}`. */
 export function answerFailure(context: Context, error: unknown): Response {
-  const { code, message, next } = toldOf(error);
-  return answer(context, { code, message, next }, statusOf(code));
+  const { code, message, next } = publicFailure(error);
+  return answer(context, { code, message, next }, httpStatusOf(code));
 }
 
 /** JSON without secrets, whatever the caller put into it. */

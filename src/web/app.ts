@@ -1,28 +1,32 @@
-import type { HttpBindings } from "@hono/node-server";
 import { Hono, type MiddlewareHandler } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 
 import type { DaemonView } from "../daemon/view/view.ts";
 import { asTagferryError, TagferryError } from "../errors/error.ts";
 import type { Log } from "../lib/log.ts";
-import { type Caller, callerOf, checkOrigin, type Secret } from "./access.ts";
-import { answerFailure, statusOf } from "./answer.ts";
+import {
+  type AccessOptions,
+  callerOf,
+  checkInternalHost,
+  checkMetricsAccess,
+  checkOrigin,
+} from "./access/caller.ts";
+import { answerFailure, httpStatusOf } from "./answer.ts";
 import { apiRoutes } from "./api/api.ts";
 import { eventRoutes } from "./api/events.ts";
 import { assetRoutes, openAssets } from "./assets.ts";
+import type { WebEnv } from "./env.ts";
 import { securityHeaders } from "./headers.ts";
 import { healthRoutes } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
 import { failureAnswer, pageRoutes } from "./pages/pages.ts";
-import { hookRoutes } from "./webhooks/webhooks.ts";
-
-export type WebEnv = { Bindings: HttpBindings; Variables: { caller: Caller } };
+import { type HookSecrets, hookRoutes } from "./webhooks/webhooks.ts";
 
 export type WebParts = {
   readonly view: DaemonView;
   readonly metrics: Metrics;
-  readonly token: Secret | undefined;
-  readonly webhookSecret: Secret | undefined;
+  readonly access: AccessOptions;
+  readonly webhooks: HookSecrets | undefined;
   readonly log: Log;
   /** Aborts when the server closes. */
   readonly closing: AbortSignal;
@@ -31,9 +35,9 @@ export type WebParts = {
   readonly only: "health" | undefined;
 };
 
-/** Every route there is. Open are health, metrics (as Prometheus expects), assets and, each with its own secret, webhooks. */
+/** Every route there is. Open are health, assets, metrics to the cluster and, each with its own secret, webhooks. */
 export function webApp(parts: WebParts): Hono<WebEnv> {
-  const { view, metrics, token, webhookSecret, log, only } = parts;
+  const { view, metrics, access, webhooks, log, only } = parts;
   const assets = openAssets();
   const app = new Hono<WebEnv>();
   app.use(securityHeaders);
@@ -52,7 +56,7 @@ export function webApp(parts: WebParts): Hono<WebEnv> {
   app.onError((thrown, context) => {
     const error = asTagferryError(thrown);
     const { code } = error;
-    if (statusOf(code) >= 500) log.error({ err: error }, "a request failed");
+    if (httpStatusOf(code) >= 500) log.error({ err: error }, "a request failed");
     if (code === "WEB_UNAUTHORIZED" || code === "HOOK_SECRET") context.header("WWW-Authenticate", "Bearer");
     if (code === "WEB_BUSY") context.header("Retry-After", "30");
     return failureAnswer(context, error, assets);
@@ -62,19 +66,24 @@ export function webApp(parts: WebParts): Hono<WebEnv> {
   );
 
   const guard: MiddlewareHandler<WebEnv> = async (context, next) => {
-    const caller = await callerOf(context, token);
-    if (!["GET", "HEAD"].includes(context.req.method)) checkOrigin(context, caller);
+    const caller = await callerOf(context, access);
+    if (!["GET", "HEAD"].includes(context.req.method)) {
+      checkOrigin(context, caller);
+      if (caller.access === "read") throw new TagferryError("WEB_READ_ONLY", "this login may only read");
+    }
     context.set("caller", caller);
     await next();
   };
   healthRoutes(app, view);
-  app.get("/metrics", async (context) =>
-    context.body(await metrics.text(), 200, { "content-type": metrics.contentType }),
-  );
+  app.get("/metrics", async (context) => {
+    if (only === "health") checkInternalHost(context);
+    else await checkMetricsAccess(context, access);
+    return context.body(await metrics.text(), 200, { "content-type": metrics.contentType });
+  });
   if (only === "health") return app;
   assetRoutes(app, assets);
-  hookRoutes(app, { view, log, secret: webhookSecret });
-  pageRoutes(app, { view, token, assets, guard });
+  hookRoutes(app, { view, log, secrets: webhooks });
+  pageRoutes(app, { view, access, assets, guard });
   app.use("/api/*", guard);
   apiRoutes(app, view);
   eventRoutes(app, parts);

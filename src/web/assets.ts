@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 
 import type { Hono } from "hono";
 
-import type { WebEnv } from "./app.ts";
+import type { WebEnv } from "./env.ts";
 
 /** What the page loads: path → content. Open to everybody; there is nothing of the daemon in it. */
 export type Assets = {

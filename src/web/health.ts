@@ -1,21 +1,60 @@
-import type { Hono } from "hono";
+import { Hono } from "hono";
 
 import type { DaemonView } from "../daemon/view/view.ts";
-import type { WebEnv } from "./app.ts";
+import type { WebEnv } from "./env.ts";
+
+type Readiness = { readonly ready: boolean; readonly reasons: readonly string[] };
+
+/** A kubelet waits for 5 s. */
+const ANSWER_WITHIN_MS = 3_000;
+
+/** The port of `daemon.healthListen`: probes and nothing else. */
+export function healthApp(view: DaemonView): Hono<WebEnv> {
+  const app = new Hono<WebEnv>();
+  app.use(async (context, next) => {
+    await next();
+    context.res.headers.set("cache-control", "no-store");
+  });
+  healthRoutes(app, view);
+  return app;
+}
 
 /** For the kubelet, hence open: `/livez` says that this process answers, `/readyz` whether it takes work, and why not. */
 export function healthRoutes(app: Hono<WebEnv>, view: DaemonView): void {
+  const readiness = readinessOf(view);
   app.get("/livez", (context) => context.json({ live: true }));
   app.get("/readyz", async (context) => {
-    const { ready, reasons } = await readiness(view);
+    const { ready, reasons } = await readiness();
     return context.json({ ready, reasons }, ready ? 200 : 503);
   });
 }
 
-async function readiness(view: DaemonView): Promise<{ ready: boolean; reasons: readonly string[] }> {
+/** Everybody may ask: many questions at once are one question to the daemon, and none waits for long. */
+function readinessOf(view: DaemonView): () => Promise<Readiness> {
+  let asking: Promise<Readiness> | undefined;
+  return () => {
+    asking ??= within(ANSWER_WITHIN_MS, ask(view)).finally(() => (asking = undefined));
+    return asking;
+  };
+}
+
+async function ask(view: DaemonView): Promise<Readiness> {
   try {
     return await view.health();
   } catch {
-    return { ready: false, reasons: ["its state cannot be told"] };
+    return { ready: false, reasons: ["the daemon cannot tell its state"] };
+  }
+}
+
+async function within(timeoutMs: number, answer: Promise<Readiness>): Promise<Readiness> {
+  const { promise: late, resolve } = Promise.withResolvers<Readiness>();
+  const timer = setTimeout(
+    () => resolve({ ready: false, reasons: ["the daemon does not tell its state"] }),
+    timeoutMs,
+  );
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

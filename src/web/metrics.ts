@@ -14,7 +14,10 @@ export const MIRROR_STATES = [
 
 export type Metrics = Disposable & {
   readonly contentType: string;
-  /** All metrics, in the Prometheus text format. What cannot be told now (Redis is away) is left out. */
+  /**
+   * All metrics, in the Prometheus text format. What is not known now (Redis is away) or is no number is left out. Whoever
+   * asks while a scrape is under way gets that one.
+   */
   text(): Promise<string>;
 };
 
@@ -29,11 +32,14 @@ export function openMetrics(view: DaemonView): Metrics {
   mirrorGauges(registry, scrape);
   daemonGauges(registry, scrape);
   const observing = view.observe(openCounters(registry, scrape));
+  let scraping: Promise<string> | undefined;
   return {
     contentType: registry.contentType,
     text() {
+      if (scraping) return scraping;
       scrape.begin();
-      return registry.metrics();
+      scraping = registry.metrics().finally(() => (scraping = undefined));
+      return scraping;
     },
     [Symbol.dispose]() {
       observing[Symbol.dispose]();
@@ -82,9 +88,10 @@ function gauge(registry: Registry, { name, help, labels = [], read }: GaugeOptio
       async collect() {
         const samples = await read();
         this.reset();
-        if (labels.length === 0 && samples.every(({ value }) => value === undefined)) this.remove();
+        if (labels.length === 0 && !samples.some(({ value }) => Number.isFinite(value))) this.remove();
         for (const { labels: values, value } of samples)
-          if (value !== undefined) this.set({ ...values }, value);
+          // what stands in Redis may be anything
+          if (Number.isFinite(value)) this.set({ ...values }, value as number);
       },
     }),
   );

@@ -1,6 +1,8 @@
 import { EventEmitter, on } from "node:events";
 
 import type { DaemonEvent, Run, TagRecord } from "../../src/daemon/records/record-types.ts";
+import { openSessionRecords, type SessionRecords } from "../../src/daemon/records/sessions.ts";
+import { inProcessStateStore } from "../../src/daemon/state/state-store.ts";
 import type { DaemonView, Health, MirrorStatus, Observation } from "../../src/daemon/view/view.ts";
 import type { Failure } from "../../src/errors/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
@@ -9,6 +11,9 @@ import type { Digest } from "../../src/oci/digest.ts";
 export type MemoryView = DaemonView & {
   health: () => Promise<Health>;
   mirrors: () => Promise<readonly MirrorStatus[]>;
+  /** Every repository is mirrored, unless a test says otherwise. */
+  mirrorsReading: (repository: string) => readonly string[];
+  sessions: SessionRecords;
   readonly asked: readonly Asked[];
   /** Pages that look on now. */
   readonly watchers: () => number;
@@ -104,6 +109,8 @@ export function memoryView(): MemoryView {
       asked.push({ kind: "hint", ...pushed });
       return [];
     },
+    mirrorsReading: () => ["one"],
+    sessions: openSessionRecords(inProcessStateStore(), { now: () => new Date() }),
     observe(listener) {
       listeners.add(listener);
       return { [Symbol.dispose]: () => void listeners.delete(listener) };

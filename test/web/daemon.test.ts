@@ -24,7 +24,7 @@ test("a webhook makes a running daemon mirror what moved, and page, API and metr
     view,
     settings: { host: "127.0.0.1", port: 0 },
     token: async () => TOKEN,
-    webhookSecret: async () => "hook",
+    webhooks: { generic: async () => "hook" },
     log: SILENT,
   });
   const read = async (path: string) =>

@@ -1,4 +1,4 @@
-import type { Config, SecretSource } from "../../config/config.ts";
+import type { Config, ForwardedUserTrust, SecretSource } from "../../config/config.ts";
 import { openSecretFile } from "../../config/credentials/secret-file.ts";
 import { parseListen, isLoopback } from "../../config/daemon.ts";
 import { loadConfig } from "../../config/file/load.ts";
@@ -7,7 +7,9 @@ import { checkSchedules } from "../../daemon/triggers/cron.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { checkTagRules } from "../../plan/patterns.ts";
+import type { TrustedProxy } from "../../web/access/caller.ts";
 import { openWeb, type Web } from "../../web/server.ts";
+import type { HookSecrets } from "../../web/webhooks/webhooks.ts";
 import { logOf } from "../clients.ts";
 import { EXIT } from "../exit-code.ts";
 import type { CommonFlags, Process } from "../process.ts";
@@ -72,8 +74,11 @@ async function openListener(
   return openWeb({
     view,
     settings: listenOf(flags, daemon),
+    healthSettings: daemon.healthListen,
     token: daemon.token && secretOf(daemon.token),
-    webhookSecret: daemon.webhookSecret && secretOf(daemon.webhookSecret),
+    readToken: daemon.readToken && secretOf(daemon.readToken),
+    proxy: daemon.trustForwardedUser && proxyOf(daemon.trustForwardedUser),
+    webhooks: daemon.webhooks && hookSecretsOf(daemon.webhooks),
     log,
     ...(kind === "worker" ? { only: "health" as const } : {}),
   });
@@ -107,6 +112,14 @@ function workersOf({ workers: text }: ServeFlags): number | undefined {
     found: text,
     allowed: `0 to ${WORKERS_MAX}`,
   });
+}
+
+function proxyOf(trust: ForwardedUserTrust): TrustedProxy {
+  return trust.kind === "loopback" ? trust : { kind: "secret", secret: secretOf(trust.secret) };
+}
+
+function hookSecretsOf(sources: NonNullable<Config["daemon"]["webhooks"]>): HookSecrets {
+  return Object.fromEntries(Object.entries(sources).map(([sender, source]) => [sender, secretOf(source)]));
 }
 
 function secretOf(source: SecretSource): () => Promise<string> {

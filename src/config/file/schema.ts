@@ -239,17 +239,53 @@ const daemon = z
       "Address of page, API and metrics. An address other than loopback needs tokenFile. Default: 127.0.0.1:8080.",
       "0.0.0.0:8080",
     ).optional(),
+    healthListen: text(
+      "Second address for /livez and /readyz only. Without this key, they answer only at `listen`.",
+      "0.0.0.0:8081",
+    ).optional(),
     tokenFile: path(
       "File with the token for the API and the page.",
       "/run/secrets/tagferry/token",
     ).optional(),
+    readTokenFile: path(
+      "File with a second token. It reads the API and the page, and changes nothing. Needs tokenFile.",
+      "/run/secrets/tagferry/read-token",
+    ).optional(),
+    trustForwardedUser: z
+      .union([
+        flag("Trust a proxy on this machine (loopback)."),
+        z.strictObject({
+          secretFile: path(
+            "File with the secret that the proxy sends in X-Tagferry-Proxy-Secret.",
+            "/run/secrets/tagferry/proxy",
+          ),
+        }),
+      ])
+      .meta({
+        description:
+          "Proxy whose X-Forwarded-User is written into the audit lines: `true` for a proxy on this machine, or a proxy that sends a secret. The name gives no access. Without this key, the header is ignored.",
+      })
+      .optional(),
     webhooks: z
       .strictObject({
-        secretFile: path("File with the secret that webhooks must send.", "/run/secrets/tagferry/webhook"),
+        secretFile: path(
+          "File with the secret that webhooks must send, for all senders that have none in secretFiles.",
+          "/run/secrets/tagferry/webhook",
+        ).optional(),
+        secretFiles: z
+          .strictObject({
+            dockerhub: path("File with the secret for Docker Hub.").optional(),
+            harbor: path("File with the secret for Harbor.").optional(),
+            quay: path("File with the secret for Quay.").optional(),
+            github: path("File with the secret for GitHub.").optional(),
+            generic: path("File with the secret for /hooks/generic.").optional(),
+          })
+          .meta({ description: "One secret for each sender. It replaces secretFile for this sender." })
+          .optional(),
       })
       .meta({
         description:
-          "Webhooks of registries: a push makes a mirror due at once. Without this key, webhooks are refused.",
+          "Webhooks of registries: a push makes a mirror due at once. Webhooks of a sender without a secret are refused.",
       })
       .optional(),
     grace: text("How long running work may continue after SIGTERM. Default: 25s.", "25s").optional(),

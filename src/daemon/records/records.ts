@@ -4,6 +4,7 @@ import { type MirrorRecords, openMirrorRecords } from "./mirrors.ts";
 import { openProgressRecords, type ProgressRecords } from "./progress.ts";
 import type { RecordsOptions, DaemonEvent } from "./record-types.ts";
 import { openRunRecords, type RunRecords } from "./runs.ts";
+import { openSessionRecords, type SessionRecords } from "./sessions.ts";
 import { openTagRecords, type TagRecords } from "./tags.ts";
 
 /** What the processes of an installation know of their work. Lost with the store, and then made again run by run. */
@@ -13,6 +14,7 @@ export type Records = {
   readonly tags: TagRecords;
   readonly crashes: CrashRecords;
   readonly progress: ProgressRecords;
+  readonly sessions: SessionRecords;
   notify(event: DaemonEvent): Promise<void>;
   subscribe(onEvent: (event: DaemonEvent) => void): Disposable;
 };
@@ -26,6 +28,7 @@ export function openRecords(store: StateStore, { now }: Pick<RecordsOptions, "no
     tags: openTagRecords(store, options),
     crashes: openCrashRecords(store, options),
     progress: openProgressRecords(store, options),
+    sessions: openSessionRecords(store, options),
     notify,
     subscribe: (onEvent) => store.subscribe((message) => onEvent(JSON.parse(message) as DaemonEvent)),
   };

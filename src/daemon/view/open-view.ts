@@ -25,6 +25,12 @@ export function openView(parts: ViewParts): DaemonView {
   const mirrorOf = (name: string): Mirror | undefined =>
     configWatcher.current().mirrors.find((mirror) => mirror.name === name);
 
+  const mirrorsReading = (repository: string): readonly string[] =>
+    configWatcher
+      .current()
+      .mirrors.filter(({ source }) => source.kind === "registry" && formatLocation(source) === repository)
+      .map(({ name }) => name);
+
   async function statusOf(mirror: Mirror, shared: SharedFacts): Promise<MirrorStatus> {
     const [record, tags, runs] = await Promise.all([
       records.mirrors.read(mirror.name),
@@ -106,12 +112,12 @@ export function openView(parts: ViewParts): DaemonView {
         await scheduler.requestCheck(name, "retry");
       }),
     async pushNotice({ repository, at }) {
-      const meant = configWatcher
-        .current()
-        .mirrors.filter(({ source }) => source.kind === "registry" && formatLocation(source) === repository);
-      await Promise.all(meant.map(({ name }) => scheduler.requestCheck(name, "webhook", { movedAt: at })));
-      return meant.map(({ name }) => name);
+      const names = mirrorsReading(repository);
+      await Promise.all(names.map((name) => scheduler.requestCheck(name, "webhook", { movedAt: at })));
+      return names;
     },
+    mirrorsReading,
+    sessions: records.sessions,
     observe: (listener) => observers.listen(listener),
   };
 

@@ -3,6 +3,7 @@ import type { Cancellable } from "../../lib/cancel.ts";
 import type { Outcome } from "../../sync/report.ts";
 import type { Counts } from "../queue/queue.ts";
 import type { DaemonEvent, Progress, Quarantine, Run, TagRecord } from "../records/record-types.ts";
+import type { SessionRecords } from "../records/sessions.ts";
 import type { RedisState } from "../redis/connection.ts";
 import type { WatchState } from "../triggers/stream-watch.ts";
 
@@ -35,6 +36,8 @@ export type MirrorStatus = {
   readonly quarantined: readonly Quarantine[];
   /** Of the last run, when it could not even be checked. */
   readonly failure?: Failure;
+  /** Why it fails or waits now, while it does. */
+  readonly reason?: string;
 };
 
 export type MirrorDetail = {
@@ -76,6 +79,8 @@ export type RateLimitStatus = {
   readonly pullsLeft?: number;
   /** No request before then: the registry asked for it. */
   readonly pausedUntil?: string;
+  /** It does not answer: requests fail at once until it is asked again at this time. */
+  readonly unresponsiveUntil?: string;
 };
 
 /** What a daemon shows and takes. The page, the API and the metrics know nothing else of it. */
@@ -99,6 +104,10 @@ export type DaemonView = {
     readonly tag?: string;
     readonly at?: string;
   }): Promise<readonly string[]>;
+  /** The names of the mirrors that read `registry/repository`, as the configuration in force has it. */
+  mirrorsReading(repository: string): readonly string[];
+  /** Which sessions of the page were ended. */
+  readonly sessions: SessionRecords;
   /** For metrics: told of what this process does. */
   observe(listener: (observation: Observation) => void): Disposable;
 };

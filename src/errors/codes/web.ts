@@ -13,6 +13,11 @@ export const WEB_CODES = {
       "The request comes from another web site, or uses a host name that is not the name of this machine.",
     next: "Use the daemon's own page. A program sends the token, or `Origin: http://HOST:PORT` of the daemon.",
   },
+  WEB_READ_ONLY: {
+    class: "usage",
+    meaning: "The token or session may read, and this would change something.",
+    next: "Log in with the token of daemon.tokenFile. The token of daemon.readTokenFile only reads.",
+  },
   WEB_REQUEST: {
     class: "usage",
     meaning: "A parameter of the request is not valid.",
@@ -42,7 +47,7 @@ export const WEB_CODES = {
   HOOK_SECRET: {
     class: "usage",
     meaning: "The secret of the webhook is missing or wrong.",
-    next: "Configure the sender with the secret from daemon.webhooks.secretFile.",
+    next: "Configure the sender with the secret that daemon.webhooks sets for it.",
   },
   HOOK_BODY: {
     class: "usage",

@@ -3,7 +3,7 @@ import type { Context, Hono } from "hono";
 import type { DaemonView } from "../../daemon/view/view.ts";
 import { TagferryError } from "../../errors/error.ts";
 import { answer } from "../answer.ts";
-import type { WebEnv } from "../app.ts";
+import type { WebEnv } from "../env.ts";
 import { act, ACTIONS, unknownMirror } from "./act.ts";
 import { openApi } from "./openapi.ts";
 

@@ -5,7 +5,7 @@ import type { DaemonView } from "../../daemon/view/view.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { redact } from "../../lib/redact.ts";
-import type { WebEnv } from "../app.ts";
+import type { WebEnv } from "../env.ts";
 
 export type EventOptions = {
   readonly view: DaemonView;

@@ -1,5 +1,5 @@
+import { HOOK_SENDERS } from "../../config/config.ts";
 import { MIRROR_STATES } from "../metrics.ts";
-import { HOOK_SENDERS } from "../webhooks/payload.ts";
 import { ACTIONS } from "./act.ts";
 import { schemas } from "./openapi-schemas.ts";
 

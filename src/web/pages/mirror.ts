@@ -10,7 +10,7 @@ import {
   cell,
   type Clock,
   clockOf,
-  digestOf,
+  shortDigest,
   fact,
   failureBox,
   hrefOf,
@@ -22,24 +22,25 @@ import {
   quarantineBox,
   route,
 } from "./parts.ts";
-import { countOf, relativeOf, shown, spanOf } from "./words.ts";
+import { countOf, displayText, relativeOf, spanOf } from "./words.ts";
 
 export type MirrorPage = {
   readonly health: Health;
   readonly detail: MirrorDetail;
+  readonly mayAct: boolean;
   /** The tags of this page. */
   readonly tags: readonly TagRecord[];
   readonly paging: Paging;
 };
 
-export function mirrorPage({ health, detail, tags, paging }: MirrorPage): Html {
+export function mirrorPage({ health, detail, mayAct, tags, paging }: MirrorPage): Html {
   const { mirror, runs } = detail;
   const clock = clockOf(mirror);
   return html`${banners(health)}
     <p class="back"><a href="/">All mirrors</a></p>
     <div class="mirror-head">
-      <h1>${shown(mirror.name)}</h1>
-      ${badge(mirror.state)} ${actions(mirror, hrefOf(mirror.name))}
+      <h1>${displayText(mirror.name)}</h1>
+      ${badge(mirror.state)} ${actions(mirror, { back: hrefOf(mirror.name), mayAct })}
     </div>
     ${route(mirror)} ${mirrorFacts(mirror)} ${progressList(mirror)}
     ${mirror.failure ? failureBox(mirror.failure) : ""} ${quarantineBox(mirror, clock)}
@@ -74,21 +75,22 @@ function mirrorFacts(mirror: MirrorStatus): Html {
     ${fact(
       "Schedule",
       schedule
-        ? html`<code>${shown(schedule.cron)}</code> <span class="quiet">${shown(schedule.timeZone)}</span>`
+        ? html`<code>${displayText(schedule.cron)}</code>
+            <span class="quiet">${displayText(schedule.timeZone)}</span>`
         : "none: when asked",
     )}
     ${fact("Next run", nextRun(mirror))} ${fact("Last run", moment(mirror.lastRunAt, clock))}
     ${fact("Last good run", moment(mirror.lastSuccessAt, clock))}
     ${failingSince === undefined ? "" : fact("Failing since", moment(failingSince, clock))}
     ${latenessS > 0 ? fact("Late by", spanOf(latenessS * 1000)) : ""}
-    ${storage === undefined ? "" : fact("Storage", html`<code>${shown(storage)}</code>`)}
+    ${storage === undefined ? "" : fact("Storage", html`<code>${displayText(storage)}</code>`)}
   </dl>`;
 }
 
 function tagTable(tags: readonly TagRecord[], mirror: MirrorStatus, clock: Clock): Html {
   return html`<table class="tags">
     <caption class="unseen">
-      Tags of ${shown(mirror.name)}
+      Tags of ${displayText(mirror.name)}
     </caption>
     <thead>
       <tr>
@@ -107,12 +109,12 @@ function tagTable(tags: readonly TagRecord[], mirror: MirrorStatus, clock: Clock
 
 function tagRow(record: TagRecord, mirror: MirrorStatus, clock: Clock): Html {
   const { tag, digest, publishedAt, checkedAt, last, failure, history } = record;
-  return html`<tr id="t-${shown(tag)}">
+  return html`<tr id="t-${displayText(tag)}">
       <th scope="row" data-label="Tag">
-        <code class="tag">${shown(tag)}</code>
-        <span class="source">${shown(`${mirror.source}:${tag}`)}</span>
+        <code class="tag">${displayText(tag)}</code>
+        <span class="source">${displayText(`${mirror.source}:${tag}`)}</span>
       </th>
-      ${cell("Digest", digest === undefined ? html`<span class="quiet">not published</span>` : digestOf(digest))}
+      ${cell("Digest", digest === undefined ? html`<span class="quiet">not published</span>` : shortDigest(digest))}
       ${cell("Published", moment(publishedAt, clock))}
       ${cell(
         "Last check",
@@ -135,10 +137,10 @@ function historyOf(
   { clock, key }: { readonly clock: Clock; readonly key: string },
 ): Html {
   if (history.length === 0) return html`<span class="quiet">none</span>`;
-  return html`<details id="h-${shown(key)}">
+  return html`<details id="h-${displayText(key)}">
     <summary>${countOf(history.length, "digest")}</summary>
     <ol class="history">
-      ${history.map(({ digest, at }) => html`<li>${digestOf(digest)} ${moment(at, clock)}</li>`)}
+      ${history.map(({ digest, at }) => html`<li>${shortDigest(digest)} ${moment(at, clock)}</li>`)}
     </ol>
   </details>`;
 }

@@ -22,10 +22,11 @@ import {
   quarantineBox,
   route,
 } from "./parts.ts";
-import { countOf, relativeOf, shown, spanOf } from "./words.ts";
+import { countOf, displayText, relativeOf, spanOf } from "./words.ts";
 
 export type Overview = {
   readonly health: Health;
+  readonly mayAct: boolean;
   /** All of them; undefined while Redis, which knows, is away. */
   readonly mirrors: readonly MirrorStatus[] | undefined;
   /** Why they are not known. */
@@ -39,12 +40,12 @@ export type Overview = {
 };
 
 export function overviewPage(overview: Overview): Html {
-  const { health, mirrors, failure, shownMirrors, failed, state, paging } = overview;
+  const { health, mayAct, mirrors, failure, shownMirrors, failed, state, paging } = overview;
   return html`${banners(health)}
     ${mirrors ? headline(mirrors, state) : html`<h1>The mirrors cannot be shown now</h1>`}
     ${failure ? failureBox(failure) : ""}
     <ul class="mirrors" aria-label="Mirrors">
-      ${shownMirrors.map((mirror) => mirrorCard(mirror, failed.get(mirror.name) ?? []))}
+      ${shownMirrors.map((mirror) => mirrorCard(mirror, { failed: failed.get(mirror.name) ?? [], mayAct }))}
     </ul>
     ${pager(paging)} ${engineRoom(health)}`;
 }
@@ -90,13 +91,15 @@ function headline(mirrors: readonly MirrorStatus[], chosen: MirrorState | undefi
 
 const FAILURES_SHOWN = 3;
 
-function mirrorCard(mirror: MirrorStatus, failed: readonly TagRecord[]): Html {
+type CardFacts = { readonly failed: readonly TagRecord[]; readonly mayAct: boolean };
+
+function mirrorCard(mirror: MirrorStatus, { failed, mayAct }: CardFacts): Html {
   const clock = clockOf(mirror);
   const { name, state, failure, failedTags } = mirror;
   const more = failedTags - Math.min(failed.length, FAILURES_SHOWN);
   return html`<li class="mirror is-${state}" id="m-${encodeURIComponent(name)}">
     <div class="mirror-head">
-      <h2><a href="${hrefOf(name)}">${shown(name)}</a></h2>
+      <h2><a href="${hrefOf(name)}">${displayText(name)}</a></h2>
       ${badge(state)}
     </div>
     ${route(mirror)}
@@ -111,11 +114,11 @@ function mirrorCard(mirror: MirrorStatus, failed: readonly TagRecord[]): Html {
     ${
       failed.length > 0 && more > 0
         ? html`<p class="more">
-            <a href="${hrefOf(name)}">${countOf(more, "more failed tag")} of ${shown(name)}</a>
+            <a href="${hrefOf(name)}">${countOf(more, "more failed tag")} of ${displayText(name)}</a>
           </p>`
         : ""
     }
-    ${actions(mirror, "/")}
+    ${actions(mirror, { back: "/", mayAct })}
   </li>`;
 }
 
@@ -130,7 +133,7 @@ export function nextRun(mirror: MirrorStatus): Html {
   if (mirror.pausedAt !== undefined)
     return html`<span class="quiet"
       >paused
-      ${relativeOf(mirror.pausedAt, clock.now)}${mirror.pausedBy === undefined ? "" : ` by ${shown(mirror.pausedBy)}`}</span
+      ${relativeOf(mirror.pausedAt, clock.now)}${mirror.pausedBy === undefined ? "" : ` by ${displayText(mirror.pausedBy)}`}</span
     >`;
   if (mirror.nextRunAt !== undefined) return moment(mirror.nextRunAt, clock);
   return html`<span class="quiet">when asked</span>`;
@@ -148,7 +151,7 @@ function engineRoom({ jobs, workers, redis, config, streamWatches, rateLimits, s
       ${fact("Redis", redis ? (redis.kind === "up" ? "up" : html`<span class="bad">${redis.kind}</span>`) : "none: one process")}
       ${fact(
         "Configuration",
-        html`<code title="${shown(config.file)}">${shown(config.fingerprint.slice(0, 12))}</code>
+        html`<code title="${displayText(config.file)}">${displayText(config.fingerprint.slice(0, 12))}</code>
           ${config.failure ? html`<span class="bad">broken on disk</span>` : ""}
           ${moment(config.loadedAt, clock)}`,
       )}
@@ -167,7 +170,9 @@ function watched(watches: readonly WatchState[]): Html {
     >
     ${unwatched.map(
       ({ namespace, kind, reason = "" }) =>
-        html`<div class="quiet" title="${shown(reason)}">${shown(namespace)}: ${WATCH_WORDS[kind]}</div>`,
+        html`<div class="quiet" title="${displayText(reason)}">
+          ${displayText(namespace)}: ${WATCH_WORDS[kind]}
+        </div>`,
     )}`;
 }
 
@@ -197,11 +202,11 @@ function rateLimitTable(rateLimits: readonly RateLimitStatus[]): Html {
       ${rateLimits.map(
         ({ registry, connections, inUse, requestsPerSecond, pullsLeft, pausedUntil }) =>
           html`<tr>
-            <th scope="row" data-label="Registry"><code>${shown(registry)}</code></th>
+            <th scope="row" data-label="Registry"><code>${displayText(registry)}</code></th>
             ${cell(
               "Connections",
               html`<meter
-                  aria-label="Connections to ${shown(registry)}"
+                  aria-label="Connections to ${displayText(registry)}"
                   min="0"
                   max="${connections}"
                   value="${inUse}"

@@ -1,25 +1,28 @@
+import { getConnInfo } from "@hono/node-server/conninfo";
 import type { Context, Hono, MiddlewareHandler } from "hono";
-import { deleteCookie, setCookie } from "hono/cookie";
+import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 
 import type { TagRecord } from "../../daemon/records/record-types.ts";
 import type { DaemonView, MirrorState, MirrorStatus } from "../../daemon/view/view.ts";
 import { failureOf, TagferryError } from "../../errors/error.ts";
-import { checkOrigin, newSession, sameSecret, type Secret, SESSION_COOKIE, SESSION_S } from "../access.ts";
-import { answer, answerFailure, statusOf, toldOf } from "../answer.ts";
+import { type AccessOptions, checkOrigin, readTokens, tokenAccess } from "../access/caller.ts";
+import { peerOf } from "../access/peer.ts";
+import { SESSION_COOKIE, SESSION_S } from "../access/sessions.ts";
+import { answer, answerFailure, httpStatusOf, publicFailure } from "../answer.ts";
 import { act, ACTIONS, unknownMirror } from "../api/act.ts";
 import { numberIn } from "../api/api.ts";
-import type { WebEnv } from "../app.ts";
 import type { Assets } from "../assets.ts";
 import { formOf, limitedBody } from "../body.ts";
+import type { WebEnv } from "../env.ts";
 import { MIRROR_STATES } from "../metrics.ts";
 import { failurePage, loginPage } from "./login.ts";
 import { mirrorPage, sortedTags } from "./mirror.ts";
 import { overviewPage } from "./overview.ts";
-import { hrefOf, layout } from "./parts.ts";
+import { hrefOf, pageDocument } from "./parts.ts";
 
 export type PageOptions = {
   readonly view: DaemonView;
-  readonly token: Secret | undefined;
+  readonly access: AccessOptions;
   readonly assets: Assets;
   /** Judges who may read and act. */
   readonly guard: MiddlewareHandler<WebEnv>;
@@ -43,11 +46,7 @@ export function pageRoutes(app: Hono<WebEnv>, options: PageOptions): void {
       return context.redirect(ownPath(back) ?? hrefOf(name), 303);
     });
   app.post("/login", limitedBody(FORM_MAX_BYTES), (context) => login(context, options));
-  app.post("/logout", (context) => {
-    checkOrigin(context);
-    deleteCookie(context, SESSION_COOKIE, { path: "/" });
-    return context.redirect("/", 303);
-  });
+  app.post("/logout", (context) => logout(context, options));
 }
 
 async function overview(context: Context<WebEnv>, { view, assets }: PageOptions): Promise<Response> {
@@ -60,32 +59,36 @@ async function overview(context: Context<WebEnv>, { view, assets }: PageOptions)
     ),
   ]);
   const chosen = (found.mirrors ?? []).filter((one) => state === undefined || one.state === state);
-  const { page, pages, shown } = pageOf(context, chosen, MIRRORS_A_PAGE);
+  const { page, pages, items } = pageOf(context, chosen, MIRRORS_A_PAGE);
+  const { kind, access: allowed } = context.get("caller");
   const body = overviewPage({
     health,
+    mayAct: allowed === "act",
     ...found,
     state,
-    shownMirrors: shown,
-    failed: await failedTags(view, shown),
+    shownMirrors: items,
+    failed: await failedTags(view, items),
     paging: { page, pages, href: (to) => `/?${state === undefined ? "" : `state=${state}&`}page=${to}` },
   });
-  const session = context.get("caller").kind === "session";
-  return context.html(layout({ title: titleOf(chosen), assets, health, session, live: true, body }));
+  const session = kind === "session";
+  return context.html(pageDocument({ title: titleOf(chosen), assets, health, session, live: true, body }));
 }
 
 async function mirror(context: Context<WebEnv>, { view, assets }: PageOptions): Promise<Response> {
   const name = context.req.param("name") ?? "";
   const [health, detail] = await Promise.all([view.health(), view.mirror(name)]);
   if (!detail) throw unknownMirror(name);
-  const { page, pages, shown } = pageOf(context, sortedTags(detail.tags), TAGS_A_PAGE);
+  const { page, pages, items } = pageOf(context, sortedTags(detail.tags), TAGS_A_PAGE);
+  const { kind, access: allowed } = context.get("caller");
   const body = mirrorPage({
     health,
     detail,
-    tags: shown,
+    mayAct: allowed === "act",
+    tags: items,
     paging: { page, pages, href: (to) => `${hrefOf(name)}?page=${to}` },
   });
-  const session = context.get("caller").kind === "session";
-  return context.html(layout({ title: name, assets, health, session, live: true, body }));
+  const session = kind === "session";
+  return context.html(pageDocument({ title: name, assets, health, session, live: true, body }));
 }
 
 function titleOf(mirrors: readonly MirrorStatus[]): string {
@@ -109,15 +112,24 @@ async function failedTags(
   );
 }
 
-async function login(context: Context<WebEnv>, { token, assets }: PageOptions): Promise<Response> {
+/** Wrong tokens are slowed down, of one peer and of all; the time of an answer tells nothing about the token. */
+async function login(context: Context<WebEnv>, { access, assets }: PageOptions): Promise<Response> {
   checkOrigin(context);
   const form = await formOf(context);
   const to = ownPath(form["to"]) ?? "/";
+  const { token, readToken, sessions, guesses } = access;
   if (!token) return context.redirect(to, 303);
-  const expected = await token();
-  if (typeof form["token"] !== "string" || !sameSecret(form["token"].trim(), expected.trim()))
-    return context.html(layout({ title: "Log in", assets, body: loginPage({ to, wrong: true }) }), 401);
-  setCookie(context, SESSION_COOKIE, newSession(expected, Date.now()), {
+  const peer = peerOf(getConnInfo(context).remote.address);
+  guesses.assertAllowed(peer);
+  const tokens = await readTokens({ token, readToken });
+  const given = typeof form["token"] === "string" ? form["token"].trim() : "";
+  const allowed = tokenAccess(given, { act: tokens.act.trim(), read: tokens.read?.trim() });
+  if (allowed === undefined) {
+    guesses.failed(peer);
+    return context.html(pageDocument({ title: "Log in", assets, body: loginPage({ to, wrong: true }) }), 401);
+  }
+  const cookie = await sessions.begin(allowed === "act" ? tokens.act : (tokens.read ?? tokens.act));
+  setCookie(context, SESSION_COOKIE, cookie, {
     httpOnly: true,
     sameSite: "Strict",
     path: "/",
@@ -126,6 +138,16 @@ async function login(context: Context<WebEnv>, { token, assets }: PageOptions): 
     secure: context.req.header("origin")?.startsWith("https:") ?? false,
   });
   return context.redirect(to, 303);
+}
+
+/** The cookie goes in any case. Where the state store cannot note the end of the session, the answer says so. */
+async function logout(context: Context<WebEnv>, { access }: PageOptions): Promise<Response> {
+  checkOrigin(context);
+  const cookie = getCookie(context, SESSION_COOKIE);
+  deleteCookie(context, SESSION_COOKIE, { path: "/" });
+  const { token, readToken, sessions } = access;
+  if (token && cookie !== undefined) await sessions.end(cookie, await readTokens({ token, readToken }));
+  return context.redirect("/", 303);
 }
 
 /** A failure as its reader can read it: a page for a browser, JSON for everybody else. */
@@ -137,17 +159,17 @@ export function failureAnswer(
   const { path } = context.req;
   if (!wantsHtml(context) || path.startsWith("/api/") || path.startsWith("/hooks/"))
     return answerFailure(context, error);
-  const status = statusOf(error.code);
+  const status = httpStatusOf(error.code);
   if (error.code === "WEB_UNAUTHORIZED")
     return context.html(
-      layout({ title: "Log in", assets, body: loginPage({ to: ownPath(path) ?? "/" }) }),
+      pageDocument({ title: "Log in", assets, body: loginPage({ to: ownPath(path) ?? "/" }) }),
       status,
     );
   return context.html(
-    layout({
+    pageDocument({
       title: status === 404 ? "Not found" : "That did not work",
       assets,
-      body: failurePage(toldOf(error)),
+      body: failurePage(publicFailure(error)),
     }),
     status,
   );
@@ -171,10 +193,10 @@ function stateIn(context: Context): MirrorState | undefined {
   return state;
 }
 
-type Page<Item> = { readonly page: number; readonly pages: number; readonly shown: readonly Item[] };
+type Page<Item> = { readonly page: number; readonly pages: number; readonly items: readonly Item[] };
 
 function pageOf<Item>(context: Context, all: readonly Item[], size: number): Page<Item> {
   const pages = Math.max(1, Math.ceil(all.length / size));
   const page = numberIn(context, "page", { from: 1, to: pages, otherwise: 1 });
-  return { page, pages, shown: all.slice((page - 1) * size, page * size) };
+  return { page, pages, items: all.slice((page - 1) * size, page * size) };
 }

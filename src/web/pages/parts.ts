@@ -4,12 +4,12 @@ import type { Health, MirrorState, MirrorStatus } from "../../daemon/view/view.t
 import type { Failure } from "../../errors/error.ts";
 import type { ActionName } from "../api/act.ts";
 import type { Assets } from "../assets.ts";
-import { absoluteOf, bytesOf, relativeOf, shown } from "./words.ts";
+import { absoluteOf, bytesOf, displayText, relativeOf } from "./words.ts";
 
 /** A piece of a page; everything written into it is escaped. */
 export type Html = ReturnType<typeof html>;
 
-export type Layout = {
+export type PageDocument = {
   readonly title: string;
   readonly assets: Assets;
   readonly health?: Health;
@@ -20,7 +20,14 @@ export type Layout = {
   readonly body: Html;
 };
 
-export function layout({ title, assets, health, session = false, live = false, body }: Layout): Html {
+export function pageDocument({
+  title,
+  assets,
+  health,
+  session = false,
+  live = false,
+  body,
+}: PageDocument): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -37,7 +44,7 @@ export function layout({ title, assets, health, session = false, live = false, b
           <a class="brand" href="/"
             ><img src="${assets.href("icon.svg")}" alt="" width="28" height="28" />Tagferry</a
           >
-          <span class="quiet">${health ? shown(health.version) : ""}</span>
+          <span class="quiet">${health ? displayText(health.version) : ""}</span>
           <span class="space"></span>
           ${live ? html`<span class="live" id="live" hidden>live</span>` : ""}
           ${
@@ -68,14 +75,16 @@ export function banners(health: Health): Html {
     redis && redis.kind !== "up"
       ? html`<section class="banner is-failing" id="redis-banner" aria-label="Redis">
           <h2>${redis.kind === "away" ? "Redis is away" : "Redis must not be used"}</h2>
-          <p>${shown(redis.reason)}. Mirrors that are due meanwhile are checked when it is well again.</p>
+          <p>
+            ${displayText(redis.reason)}. Mirrors that are due meanwhile are checked when it is well again.
+          </p>
         </section>`
       : ""
   }${
     others.length > 0
       ? html`<section class="banner is-late" aria-label="Readiness">
           <h2>Takes no new work</h2>
-          <p>${others.map((reason) => shown(reason)).join("; ")}</p>
+          <p>${others.map((reason) => displayText(reason)).join("; ")}</p>
         </section>`
       : ""
   }`;
@@ -100,10 +109,10 @@ export function moment(iso: string | undefined, clock: Clock): Html {
 }
 
 /** Short, full on hover and for who copies. */
-export function digestOf(digest: string): Html {
+export function shortDigest(digest: string): Html {
   const [algorithm = "", hex = ""] = digest.split(":");
-  return html`<code class="digest" title="${shown(digest)}"
-    >${algorithm === "sha256" ? "" : `${algorithm}:`}${shown(hex.slice(0, 12))}</code
+  return html`<code class="digest" title="${displayText(digest)}"
+    >${algorithm === "sha256" ? "" : `${algorithm}:`}${displayText(hex.slice(0, 12))}</code
   >`;
 }
 
@@ -115,19 +124,19 @@ export function failureBox(
   const { where } = failure.details;
   return html`<div class="failure is-${tone}">
     <p>
-      ${tag === undefined ? "" : html`<code class="tag">${shown(tag)}</code> `}<code class="code"
+      ${tag === undefined ? "" : html`<code class="tag">${displayText(tag)}</code> `}<code class="code"
         >${failure.code}</code
       >
       ${withCode(failure.message)}
     </p>
-    ${typeof where === "string" ? html`<p class="where">at <code>${shown(where)}</code></p>` : ""}
+    ${typeof where === "string" ? html`<p class="where">at <code>${displayText(where)}</code></p>` : ""}
     <p><span class="label">Next</span> ${withCode(failure.next)}</p>
   </div>`;
 }
 
 /** What stands between backticks is something to type. */
 function withCode(text: string): readonly (Html | string)[] {
-  return shown(text)
+  return displayText(text)
     .split("`")
     .map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
@@ -138,9 +147,9 @@ export function progressList(mirror: MirrorStatus): Html {
     ${mirror.underWay.map(({ tag, bytes, totalBytes, bytesPerSecond }) => {
       const part = totalBytes ? Math.min(100, Math.floor((bytes / totalBytes) * 100)) : undefined;
       return html`<li>
-        <code class="tag">${shown(tag)}</code>
+        <code class="tag">${displayText(tag)}</code>
         <progress
-          aria-label="${shown(tag)}"
+          aria-label="${displayText(tag)}"
           max="100"
           ${part === undefined ? "" : html`value="${part}"`}
         ></progress>
@@ -160,8 +169,12 @@ const ACTION_WORDS: Readonly<Record<ActionName, string>> = {
   retry: "Retry",
 };
 
-/** Buttons that work as plain forms; the script sends them without leaving the page. */
-export function actions(mirror: MirrorStatus, back: string): Html {
+/** Buttons that work as plain forms; the script sends them without leaving the page. None for who may only read. */
+export function actions(
+  mirror: MirrorStatus,
+  { back, mayAct }: { readonly back: string; readonly mayAct: boolean },
+): Html {
+  if (!mayAct) return html``;
   const offered: readonly ActionName[] = [
     ...(mirror.quarantined.length > 0 ? (["retry"] as const) : []),
     ...(mirror.pausedAt === undefined ? (["sync", "pause"] as const) : (["resume"] as const)),
@@ -172,7 +185,7 @@ export function actions(mirror: MirrorStatus, back: string): Html {
         html`<form method="post" action="${hrefOf(mirror.name)}/${action}" data-act>
           <input type="hidden" name="back" value="${back}" />
           <button class="${action === "retry" || action === "resume" ? "first" : "plain"}">
-            ${ACTION_WORDS[action]}<span class="unseen"> ${shown(mirror.name)}</span>
+            ${ACTION_WORDS[action]}<span class="unseen"> ${displayText(mirror.name)}</span>
           </button>
         </form>`,
     )}
@@ -191,7 +204,8 @@ export function quarantineBox({ quarantined }: MirrorStatus, clock: Clock): Html
       ${quarantined.map(
         ({ tag, key, since, crashes }) =>
           html`<li>
-            <code class="tag">${shown(tag ?? key)}</code> ${crashes} times, since ${moment(since, clock)}
+            <code class="tag">${displayText(tag ?? key)}</code> ${crashes} times, since
+            ${moment(since, clock)}
           </li>`,
       )}
     </ul>
@@ -201,9 +215,9 @@ export function quarantineBox({ quarantined }: MirrorStatus, clock: Clock): Html
 /** From here to there. */
 export function route({ source, target }: MirrorStatus): Html {
   return html`<p class="route">
-    <code>${shown(source)}</code> <span class="arrow" aria-hidden="true">→</span
+    <code>${displayText(source)}</code> <span class="arrow" aria-hidden="true">→</span
     ><span class="unseen">to</span>
-    <code>${shown(target)}</code>
+    <code>${displayText(target)}</code>
   </p>`;
 }
 

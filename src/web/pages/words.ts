@@ -50,7 +50,10 @@ export function countOf(count: number, noun: string): string {
   return `${count.toLocaleString("en-GB")} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Text from outside, to be shown: without secrets, control and bidi characters. (HTML is escaped where it is written.) */
-export function shown(text: string, { maxLength = 2_000 }: { readonly maxLength?: number } = {}): string {
+/** Text from outside for a page: without secrets, control and bidi characters. HTML is escaped where it is written. */
+export function displayText(
+  text: string,
+  { maxLength = 2_000 }: { readonly maxLength?: number } = {},
+): string {
   return printable(String(redact(text)), { maxLength });
 }

@@ -1,9 +1,8 @@
+import type { HookSender } from "../../config/config.ts";
 import { TagferryError } from "../../errors/error.ts";
+import { isDigest } from "../../oci/digest.ts";
 import type { Json } from "../../oci/json.ts";
 import { DOCKER_HUB, formatRepository, isTag, parseReference } from "../../oci/reference.ts";
-
-export const HOOK_SENDERS = ["dockerhub", "harbor", "quay", "github", "generic"] as const;
-export type HookSender = (typeof HOOK_SENDERS)[number];
 
 /** All that is read of a webhook. */
 export type Pushed = {
@@ -53,7 +52,8 @@ function dockerHub(root: JsonRecord): readonly Pushed[] {
 }
 
 /**
- * Harbor has two formats: its own, and CloudEvents.
+ * Harbor has two formats: its own, and CloudEvents. For each child of an index, and for what is pushed without a tag (a
+ * signature, say), it sends an event whose "tag" is the digest: such an event names a repository and no tag.
  *
  * @see https://goharbor.io/docs/latest/working-with-projects/project-configuration/configure-webhooks/
  */
@@ -69,7 +69,7 @@ function harbor(root: JsonRecord): readonly Pushed[] {
   return distinct(
     (resources as readonly Json[]).slice(0, RESOURCES_MAX).map((resource) => {
       const { resource_url: image, tag } = record(resource) ?? {};
-      return pushed({ image: text(image), tag: tag === "" ? undefined : tag, at });
+      return pushed({ image: text(image), tag: tag === "" || isDigestText(tag) ? undefined : tag, at });
     }),
   );
 }
@@ -152,7 +152,11 @@ function text(value: Json | undefined): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** Nobody sends that but who looks for a weakness. */
+function isDigestText(value: Json | undefined): boolean {
+  return typeof value === "string" && isDigest(value);
+}
+
+/** No sender writes this key. It is sent to overwrite the prototype of objects. */
 function hasPrototypeKey(value: Json): boolean {
   if (typeof value !== "object" || value === null) return false;
   return Object.entries(value).some(([key, item]) => key === "__proto__" || hasPrototypeKey(item));

@@ -1,26 +1,33 @@
 import { createHmac } from "node:crypto";
 
-import type { Context, Hono } from "hono";
+import type { Context, Hono, MiddlewareHandler } from "hono";
 
+import { HOOK_SENDERS, type HookSender } from "../../config/config.ts";
 import type { DaemonView } from "../../daemon/view/view.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { parseStrictJson } from "../../oci/json.ts";
-import { bearerOf, sameSecret, type Secret } from "../access.ts";
-import type { WebEnv } from "../app.ts";
+import { type Budget, openBudget } from "../access/budget.ts";
+import { bearerOf } from "../access/caller.ts";
+import { sameSecret, type Secret } from "../access/secret.ts";
 import { limitedBody } from "../body.ts";
-import { HOOK_SENDERS, type HookSender, type Pushed, readHook } from "./payload.ts";
+import type { WebEnv } from "../env.ts";
+import { type Pushed, readHook } from "./payload.ts";
 
 export type HookOptions = {
   readonly view: DaemonView;
   readonly log: Log;
-  readonly secret: Secret | undefined;
+  /** undefined: webhooks are off. */
+  readonly secrets: HookSecrets | undefined;
 };
+
+/** The secret of each sender. A sender without one is off. */
+export type HookSecrets = Readonly<Partial<Record<HookSender, Secret>>>;
 
 const BODY_MAX_BYTES = 256 * 1024;
 const BODY_MAX_DEPTH = 32;
 
-/** Those that can send no header of ours: the secret is the end of the path. */
+/** Those that cannot send a header of ours: the secret is the end of the path. */
 const SECRET_IN_PATH: readonly HookSender[] = ["dockerhub", "quay"];
 
 const BODY_CODES = {
@@ -30,50 +37,68 @@ const BODY_CODES = {
   encoding: "HOOK_BODY",
 } as const;
 
+/** For each sender: a flood of one takes nothing from the others. */
+const BUDGET = { burst: 60, perSecond: 2 };
+const RECENT_MAX = 1_000;
+
+type SenderState = { readonly budget: Budget; readonly recent: Recent };
+
 /**
- * Webhooks: somebody pushed, look now. Nothing of the body is believed but the name of a repository, and that only chooses
- * among the mirrors that are configured.
+ * Webhooks: somebody pushed, so check now. Nothing of the body is believed but the name of a repository, and that only
+ * chooses among the mirrors of the configuration.
  *
- * Every request with the secret and a readable body is answered alike, so that nobody learns what is mirrored.
+ * The secret is checked before the body is read, except for GitHub, which signs the body. Every request with the secret and
+ * a readable body is answered alike, so that nobody learns what is mirrored.
  */
 export function hookRoutes(app: Hono<WebEnv>, options: HookOptions): void {
   const take = hookTaker(options);
   const limited = limitedBody(BODY_MAX_BYTES);
   for (const sender of HOOK_SENDERS) {
-    app.post(`/hooks/${sender}`, limited, (context) => take(context, sender));
+    const known: MiddlewareHandler<WebEnv> = async (context, next) => {
+      const secret = secretOf(sender, options.secrets);
+      if (sender !== "github") await checkSecret(context, secret);
+      await next();
+    };
+    app.post(`/hooks/${sender}`, known, limited, (context) => take(context, sender));
     if (SECRET_IN_PATH.includes(sender))
-      app.post(`/hooks/${sender}/:secret`, limited, (context) => take(context, sender));
+      app.post(`/hooks/${sender}/:secret`, known, limited, (context) => take(context, sender));
   }
 }
 
-function hookTaker({ view, log, secret }: HookOptions) {
-  const rateLimit = bucket({ burst: 60, perSecond: 2 });
-  const told = recent(1_000);
+function hookTaker({ view, log, secrets }: HookOptions) {
+  const senders = new Map<HookSender, SenderState>(
+    HOOK_SENDERS.map((sender) => [sender, { budget: openBudget(BUDGET), recent: openRecent(RECENT_MAX) }]),
+  );
   return async (context: Context<WebEnv>, sender: HookSender): Promise<Response> => {
-    if (!secret)
-      throw new TagferryError("WEB_NOT_FOUND", "webhooks are off", {
-        next: "Set daemon.webhooks.secretFile.",
-      });
     const body = new Uint8Array(await context.req.arrayBuffer());
-    if (!isKnown(context, { sender, body, secret: await secret() }))
-      throw new TagferryError("HOOK_SECRET", "the webhook's secret is missing or wrong");
-    if (!rateLimit(Date.now())) throw new TagferryError("WEB_BUSY", "too many webhooks");
-    for (const pushed of readHook(sender, {
-      event: context.req.header("x-github-event"),
-      body: jsonOf(context, body),
-    }))
-      if (!told.has(pushed)) await hint(pushed, sender);
+    if (sender === "github") await checkSignature(context, body, secretOf(sender, secrets));
+    const state = senders.get(sender);
+    const event = context.req.header("x-github-event");
+    for (const pushed of readHook(sender, { event, body: jsonOf(context, body) }))
+      if (state && view.mirrorsReading(pushed.repository).length > 0) await notice(pushed, sender, state);
     return context.json({ accepted: true }, 202);
   };
 
-  async function hint(pushed: Pushed, sender: HookSender): Promise<void> {
+  /** Only what concerns a mirror comes here, and uses the budget of its sender, also when it was sent before. */
+  async function notice(pushed: Pushed, sender: HookSender, { budget, recent }: SenderState): Promise<void> {
+    if (!budget.take(Date.now())) throw new TagferryError("WEB_BUSY", `too many webhooks of ${sender}`);
+    if (recent.has(pushed)) return;
     const mirrors = await view.pushNotice(pushed);
-    told.add(pushed); // not before: what could not be queued is sent again
+    recent.add(pushed); // not before: what could not be queued is sent again
     log.info(
       { audit: "webhook", sender, repository: pushed.repository, mirrors },
-      `${sender} tells of a push`,
+      `${sender} reports a push`,
     );
   }
+}
+
+function secretOf(sender: HookSender, secrets: HookSecrets | undefined): Secret {
+  const secret = secrets?.[sender];
+  if (!secret)
+    throw new TagferryError("WEB_NOT_FOUND", `webhooks of ${sender} are off`, {
+      next: "Name the file with their secret in daemon.webhooks.",
+    });
+  return secret;
 }
 
 function jsonOf(context: Context, body: Uint8Array): ReturnType<typeof parseStrictJson> {
@@ -83,14 +108,18 @@ function jsonOf(context: Context, body: Uint8Array): ReturnType<typeof parseStri
   return parseStrictJson(body, { maxDepth: BODY_MAX_DEPTH, codes: BODY_CODES, subject: "the webhook" });
 }
 
-type Claim = { readonly sender: HookSender; readonly body: Uint8Array; readonly secret: string };
+/** GitHub signs the body. @throws {TagferryError} HOOK_SECRET */
+async function checkSignature(context: Context, body: Uint8Array, secret: Secret): Promise<void> {
+  const signature = context.req.header("x-hub-signature-256") ?? "";
+  const expected = createHmac("sha256", await secret())
+    .update(body)
+    .digest("hex");
+  if (!sameSecret(signature, `sha256=${expected}`)) throw unknownSender();
+}
 
-/** Whether the sender knows the secret, in any of the ways senders can say so. */
-function isKnown(context: Context, { sender, body, secret }: Claim): boolean {
-  if (sender === "github") {
-    const signature = context.req.header("x-hub-signature-256") ?? "";
-    return sameSecret(signature, `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`);
-  }
+/** All other senders send the secret itself, in one of these ways. @throws {TagferryError} HOOK_SECRET */
+async function checkSecret(context: Context, secret: Secret): Promise<void> {
+  const expected = await secret();
   const authorization = context.req.header("authorization");
   const claims = [
     context.req.param("secret"),
@@ -98,7 +127,12 @@ function isKnown(context: Context, { sender, body, secret }: Claim): boolean {
     bearerOf(authorization),
     basicPassword(authorization),
   ];
-  return claims.map((claim) => claim !== undefined && sameSecret(claim, secret)).includes(true);
+  const right = claims.map((claim) => claim !== undefined && sameSecret(claim, expected));
+  if (!right.includes(true)) throw unknownSender();
+}
+
+function unknownSender(): TagferryError {
+  return new TagferryError("HOOK_SECRET", "the webhook's secret is missing or wrong");
 }
 
 function basicPassword(header: string | undefined): string | undefined {
@@ -109,37 +143,24 @@ function basicPassword(header: string | undefined): string | undefined {
   return colon === -1 ? undefined : text.slice(colon + 1);
 }
 
-/** Whether one more may pass, at this time in ms. */
-function bucket({ burst, perSecond }: { readonly burst: number; readonly perSecond: number }) {
-  let tokens = burst;
-  let last = 0;
-  return (now: number): boolean => {
-    tokens = Math.min(burst, tokens + (Math.max(0, now - last) / 1000) * perSecond);
-    last = now;
-    if (tokens < 1) return false;
-    tokens -= 1;
-    return true;
-  };
-}
+type Recent = { has(pushed: Pushed): boolean; add(pushed: Pushed): void };
 
-/** Pushes told lately: a delivery that is sent again says the same time. */
-function recent(size: number) {
+/** The pushes that were reported last: a delivery that is sent again has the same time. */
+function openRecent(size: number): Recent {
   const known = new Set<string>();
   return {
-    has: (pushed: Pushed): boolean => known.has(keyOf(pushed) ?? ""),
-    add(pushed: Pushed): void {
+    has: (pushed) => known.has(keyOf(pushed) ?? ""),
+    add(pushed) {
       const key = keyOf(pushed);
       if (key === undefined) return;
       known.add(key);
-      for (const oldest of known) {
-        if (known.size <= size) return;
-        known.delete(oldest);
-      }
+      const [oldest] = known;
+      if (known.size > size && oldest !== undefined) known.delete(oldest);
     },
   };
 }
 
-/** Undefined without a time: then two pushes may well look alike. */
+/** Undefined without a time: then two pushes may look the same. */
 function keyOf({ repository, tag, at }: Pushed): string | undefined {
   return at === undefined ? undefined : JSON.stringify([repository, tag, at]);
 }

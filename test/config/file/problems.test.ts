@@ -239,6 +239,36 @@ const ROWS: readonly { row: string; text: string | Uint8Array; expected: readonl
     expected: ["CONFIG_LISTEN 7:11"],
   },
   {
+    row: "B13 no address for probes",
+    text: daemon("healthListen: here"),
+    expected: ["CONFIG_LISTEN 7:17"],
+  },
+  {
+    row: "B13 probes at the port of the page",
+    text: daemon("healthListen: 0.0.0.0:8080"),
+    expected: ["CONFIG_LISTEN 7:17"],
+  },
+  {
+    row: "B13 a token that reads and none that acts",
+    text: daemon("readTokenFile: tagferry.yaml"),
+    expected: ["CONFIG_SECRET 7:18"],
+  },
+  {
+    row: "B13 one token that reads and acts",
+    text: daemon("tokenFile: tagferry.yaml\n  readTokenFile: tagferry.yaml"),
+    expected: ["CONFIG_SECRET 8:18"],
+  },
+  {
+    row: "B13 no secret of the proxy",
+    text: daemon("trustForwardedUser: {secretFile: none}"),
+    expected: ["CONFIG_SECRET 7:36"],
+  },
+  {
+    row: "B13 no secret of a sender",
+    text: daemon("webhooks: {secretFiles: {harbor: none}}"),
+    expected: ["CONFIG_SECRET 7:36"],
+  },
+  {
     row: "B14 two places to remember in",
     text: daemon("redis: redis://localhost:6379\n  stateFile: state.jsonl"),
     expected: ["CONFIG_STATE 8:14"],

@@ -1,9 +1,11 @@
 import type { ChildProcess } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 
 import { expect } from "vitest";
 
+import { HOOK_SENDERS, type HookSender } from "../../../src/config/config.ts";
 import { makeCertificates } from "../../support/certificates.ts";
 import { type DaemonScene, openDaemonScene, until } from "../../support/daemon-scene.ts";
 import { freePort } from "../../support/free-port.ts";
@@ -104,6 +106,44 @@ async function withWebhooks(): Promise<void> {
   );
 }
 
+/** Who paused the mirror, when the request names alice. */
+async function pausedBy({ url }: Served, headers: Readonly<Record<string, string>> = {}): Promise<unknown> {
+  await fetch(`${url}/api/v1/mirrors/app/pause`, {
+    method: "POST",
+    headers: { origin: url, "x-forwarded-user": "alice", ...headers },
+  });
+  const body = (await (await fetch(`${url}/api/v1/mirrors/app`)).json()) as { mirror: { pausedBy?: string } };
+  return body.mirror.pausedBy;
+}
+
+/** The senders have a secret of their own beside the common one: 400 is a known sender with nothing to say. */
+async function withOwnSecrets(senders: readonly HookSender[]): Promise<void> {
+  const statusOf = async ({ url }: Served, sender: HookSender, secret: string): Promise<number> => {
+    const signature = createHmac("sha256", secret).update("{}").digest("hex");
+    const headers = {
+      authorization: `Bearer ${secret}`,
+      "content-type": "application/json",
+      "x-github-event": "ping",
+      "x-hub-signature-256": `sha256=${signature}`,
+    };
+    return (await fetch(`${url}/hooks/${sender}`, { method: "POST", body: "{}", headers })).status;
+  };
+  await served(
+    async (directory) => {
+      await writeFile(directory.join("own"), "its-own-secret");
+      const secretFiles = Object.fromEntries(senders.map((sender) => [sender, directory.join("own")]));
+      return { webhooks: { secretFile: await secretFile(directory, "of-all-others"), secretFiles } };
+    },
+    async (one) => {
+      for (const sender of HOOK_SENDERS) {
+        const own = senders.includes(sender);
+        expect((await statusOf(one, sender, "its-own-secret")) !== 401, sender).toBe(own);
+        expect((await statusOf(one, sender, "of-all-others")) !== 401, sender).toBe(!own);
+      }
+    },
+  );
+}
+
 /** How long a daemon that is told to stop waits for a copy that gets nowhere. */
 async function stopsWithinMs(grace: string): Promise<number> {
   let tookMs = 0;
@@ -194,8 +234,61 @@ export const DAEMON_KEYS: KeyTests = {
       },
     );
   },
+  "daemon.healthListen": async () => {
+    const port = await freePort();
+    const probe = () => fetch(`http://127.0.0.1:${port}/livez`);
+    await served(
+      () => ({}),
+      () => expect(probe()).rejects.toThrow("fetch failed"),
+    );
+    await served(
+      () => ({ healthListen: `127.0.0.1:${port}` }),
+      async () => expect((await probe()).status).toBe(200),
+    );
+  },
+  "daemon.readTokenFile": async () => {
+    const headers = { authorization: "Bearer only-look" };
+    const statuses = async ({ url }: Served): Promise<readonly number[]> => [
+      (await fetch(`${url}/api/v1/mirrors`, { headers })).status,
+      (await fetch(`${url}/api/v1/mirrors/app/pause`, { method: "POST", headers })).status,
+    ];
+    const tokens = async (
+      directory: TemporaryDirectory,
+    ): Promise<{ tokenFile: string; readTokenFile: string }> => {
+      const tokenFile = await secretFile(directory, "let-me-in");
+      await writeFile(directory.join("read"), "only-look");
+      return { tokenFile, readTokenFile: directory.join("read") };
+    };
+    await served(
+      async (directory) => ({ tokenFile: (await tokens(directory)).tokenFile }),
+      async (one) => expect(await statuses(one)).toEqual([401, 401]),
+    );
+    await served(tokens, async (one) => expect(await statuses(one)).toEqual([200, 403]));
+  },
+  "daemon.trustForwardedUser": async () => {
+    await served(
+      () => ({}),
+      async (one) => expect(await pausedBy(one)).toBe("somebody at 127.0.0.1"),
+    );
+    await served(
+      () => ({ trustForwardedUser: true }),
+      async (one) => expect(await pausedBy(one)).toBe("alice (proxy)"),
+    );
+  },
+  "daemon.trustForwardedUser.secretFile": () =>
+    served(
+      async (directory) => ({ trustForwardedUser: { secretFile: await secretFile(directory, "it-is-me") } }),
+      async (one) => {
+        expect(await pausedBy(one)).toBe("somebody at 127.0.0.1");
+        expect(await pausedBy(one, { "x-tagferry-proxy-secret": "it-is-me" })).toBe("alice (proxy)");
+      },
+    ),
   "daemon.webhooks": withWebhooks,
   "daemon.webhooks.secretFile": withWebhooks,
+  "daemon.webhooks.secretFiles": () => withOwnSecrets(HOOK_SENDERS),
+  ...Object.fromEntries(
+    HOOK_SENDERS.map((sender) => [`daemon.webhooks.secretFiles.${sender}`, () => withOwnSecrets([sender])]),
+  ),
   "daemon.grace": async () => {
     const short = await stopsWithinMs("1s");
     expect(short).toBeLessThan(4_000);

@@ -179,7 +179,7 @@ describe("while streams are not watched", () => {
       ],
     });
     expect(await page()).toMatch(
-      /not watched in 1 of 2 namespaces[^]*title="[^"<]*CLUSTER_DENIED[^"<]*"[^>]*>shop: we may not/,
+      /not watched in 1 of 2 namespaces[^]*title="[^"<]*CLUSTER_DENIED[^"<]*"[^>]*>\s*shop: we may not/,
     );
     expect(await page()).not.toContain("<b>may not");
   });

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 
+import { openGuesses } from "../../../src/web/access/guesses.ts";
+import { openSessions } from "../../../src/web/access/sessions.ts";
 import { webApp } from "../../../src/web/app.ts";
 import { openMetrics } from "../../../src/web/metrics.ts";
 import { ask } from "../../support/ask.ts";
@@ -39,8 +41,14 @@ test("describes every route there is, and none that is not", async () => {
   const app = webApp({
     view,
     metrics,
-    token: undefined,
-    webhookSecret: undefined,
+    access: {
+      token: undefined,
+      readToken: undefined,
+      proxy: undefined,
+      sessions: openSessions(view.sessions),
+      guesses: openGuesses(),
+    },
+    webhooks: undefined,
     log: SILENT,
     closing: new AbortController().signal,
     heartbeatMs: 1_000,

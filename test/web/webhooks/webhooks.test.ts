@@ -9,13 +9,21 @@ import { ask, type AskOptions, type Reply } from "../../support/ask.ts";
 import { openTestWeb, type TestWeb } from "../../support/web.ts";
 
 const SECRET = "webhook-secret-0815";
+const secretNow = async () => SECRET;
+const SECRETS = {
+  dockerhub: secretNow,
+  harbor: secretNow,
+  quay: secretNow,
+  github: secretNow,
+  generic: secretNow,
+};
 const JSON_TYPE = { "content-type": "application/json" };
+const withBearer = (text: string) => ({ ...JSON_TYPE, authorization: `Bearer ${text}` });
 const BEARER = { ...JSON_TYPE, authorization: `Bearer ${SECRET}` };
 const AT = "2026-01-02T03:04:05.000Z";
 const AT_S = Date.parse(AT) / 1000;
 
-const openHooks = (): Promise<TestWeb> =>
-  openTestWeb({ token: async () => "the token", webhookSecret: async () => SECRET });
+const openHooks = (): Promise<TestWeb> => openTestWeb({ token: async () => "the token", webhooks: SECRETS });
 
 function send(
   web: TestWeb,
@@ -129,6 +137,39 @@ describe("a push", () => {
   });
 });
 
+describe("a push by digest", () => {
+  const digest = `sha256:${"a".repeat(64)}`;
+  const byDigest = [{ digest, tag: digest, resource_url: `harbor.corp.example/acme/api@${digest}` }];
+
+  test.for([
+    { ...HARBOR, event_data: { resources: byDigest } },
+    { ...HARBOR_CLOUD, data: { resources: byDigest } },
+  ])("of Harbor names the repository and no tag, and is no error", async (body) => {
+    await using web = await openHooks();
+    expect((await send(web, "harbor", body)).status).toBe(202);
+    expect(web.view.asked).toEqual([{ kind: "hint", repository: "harbor.corp.example/acme/api", at: AT }]);
+  });
+});
+
+const openOwn = (): Promise<TestWeb> =>
+  openTestWeb({ webhooks: { harbor: async () => "of-harbor", quay: async () => "of-quay" } });
+
+describe("the secret of each sender", () => {
+  test("is its own, and no other sender's", async () => {
+    await using web = await openOwn();
+    expect((await send(web, "harbor", HARBOR, withBearer("of-harbor"))).status).toBe(202);
+    expect((await send(web, "harbor", HARBOR, withBearer("of-quay"))).status).toBe(401);
+    expect((await send(web, "quay/of-quay", QUAY, JSON_TYPE)).status).toBe(202);
+    expect((await send(web, "quay/of-harbor", QUAY, JSON_TYPE)).status).toBe(401);
+  });
+
+  test("is what turns it on: the others are off", async () => {
+    await using web = await openOwn();
+    for (const path of ["generic", "github", "dockerhub/of-quay"])
+      expect((await send(web, path, GENERIC, withBearer("of-harbor"))).status).toBe(404);
+  });
+});
+
 describe("the secret (E1)", () => {
   test.for([
     ["dockerhub", { ...JSON_TYPE, authorization: `Basic ${btoa(`any:${SECRET}`)}` }],
@@ -177,7 +218,7 @@ describe("the secret (E1)", () => {
   test("is in no log line and no answer, also where it is part of the path", async () => {
     const stream = new PassThrough();
     const log = openLog({ level: "debug", format: "json", destination: stream });
-    await using web = await openTestWeb({ log, webhookSecret: async () => SECRET });
+    await using web = await openTestWeb({ log, webhooks: SECRETS });
     const replies = [
       await send(web, `dockerhub/${SECRET}`, DOCKER_HUB, JSON_TYPE),
       await send(web, `dockerhub/${SECRET}`, "{", JSON_TYPE),
@@ -303,6 +344,26 @@ describe("again and again (E8, T18)", () => {
     expect((await send(web, "generic", GENERIC)).status).toBe(503);
     web.view.fail();
     expect((await send(web, "generic", GENERIC)).status).toBe(202);
+    expect(web.view.asked).toHaveLength(1);
+  });
+
+  test("a flood of one sender, also of the same delivery, takes nothing from the others", async () => {
+    await using web = await openHooks();
+    const statuses: number[] = [];
+    for (let count = 0; count < 100; count += 1) statuses.push((await send(web, "generic", GENERIC)).status);
+    expect(statuses.at(-1)).toBe(429);
+    expect(web.view.asked).toHaveLength(1);
+    expect((await send(web, "harbor", HARBOR)).status).toBe(202);
+    expect((await send(web, "quay", QUAY)).status).toBe(202);
+  });
+
+  test("what concerns no mirror uses nothing of the budget, and is told to nobody", async () => {
+    await using web = await openHooks();
+    web.view.mirrorsReading = (repository) => (repository === "quay.io/a/mine" ? ["mine"] : []);
+    for (let count = 0; count < 200; count += 1)
+      expect((await send(web, "generic", { repository: `quay.io/a/other${count}` })).status).toBe(202);
+    expect(web.view.asked).toEqual([]);
+    expect((await send(web, "generic", { repository: "quay.io/a/mine" })).status).toBe(202);
     expect(web.view.asked).toHaveLength(1);
   });
 
