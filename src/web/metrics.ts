@@ -51,19 +51,24 @@ export function openMetrics(view: DaemonView): Metrics {
 /** What one scrape asks the daemon, once for all gauges. */
 type Scrape = {
   readonly begin: () => void;
+  /** Empty while they cannot be read. */
   readonly mirrors: () => Promise<readonly MirrorStatus[]>;
+  readonly mirrorsRead: () => Promise<boolean>;
   readonly health: () => Promise<Health | undefined>;
 };
 
 function openScrape(view: DaemonView): Scrape {
-  let mirrors: Promise<readonly MirrorStatus[]> | undefined;
+  let mirrors: Promise<readonly MirrorStatus[] | undefined> | undefined;
   let health: Promise<Health | undefined> | undefined;
+  const read = (): Promise<readonly MirrorStatus[] | undefined> =>
+    (mirrors ??= view.mirrors().catch(() => undefined));
   return {
     begin() {
       mirrors = undefined;
       health = undefined;
     },
-    mirrors: () => (mirrors ??= view.mirrors().catch(() => [])),
+    mirrors: async () => (await read()) ?? [],
+    mirrorsRead: async () => (await read()) !== undefined,
     health: () => (health ??= view.health().catch(() => undefined)),
   };
 }
@@ -104,7 +109,10 @@ function mirrorGauges(registry: Registry, { mirrors }: Scrape): void {
       help,
       labels: ["mirror"],
       read: async () =>
-        (await mirrors()).map((mirror) => ({ labels: { mirror: mirror.name }, value: read(mirror) })),
+        (await mirrors()).map((mirror) => ({
+          labels: { mirror: mirror.name },
+          value: orUndefined(() => read(mirror)),
+        })),
     });
   each(
     "mirror_last_success_timestamp_seconds",
@@ -132,7 +140,7 @@ function mirrorGauges(registry: Registry, { mirrors }: Scrape): void {
   });
 }
 
-function daemonGauges(registry: Registry, { health }: Scrape): void {
+function daemonGauges(registry: Registry, { health, mirrorsRead }: Scrape): void {
   const one = (name: string, help: string, read: (health: Health) => number | undefined): void =>
     gauge(registry, {
       name,
@@ -155,6 +163,11 @@ function daemonGauges(registry: Registry, { health }: Scrape): void {
     "1 while Redis answers and may be used; absent without Redis.",
     ({ redis }) => redis && (redis.kind === "up" ? 1 : 0),
   );
+  gauge(registry, {
+    name: "mirrors_read_ok",
+    help: "1 while the state of the mirrors can be read; 0: metrics of mirrors are absent.",
+    read: async () => [{ labels: {}, value: (await mirrorsRead()) ? 1 : 0 }],
+  });
   gauge(registry, {
     name: "stream_watch_up",
     help: "1 while the image streams of a namespace are watched; else changes by others wait for the next due time.",
@@ -235,6 +248,15 @@ function openCounters(registry: Registry, { mirrors }: Scrape): (observation: Ob
         return missed.inc({ mirror: observation.mirror });
     }
   };
+}
+
+/** A record that makes no sense leaves its line out, and no other. */
+function orUndefined(read: () => number | undefined): number | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
 }
 
 function secondsOf(iso: string | undefined): number | undefined {

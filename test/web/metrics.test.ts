@@ -17,6 +17,7 @@ const NAMES = {
   tagferry_registry_requests_total: "counter class registry",
   tagferry_registry_pulls_left: "gauge registry",
   tagferry_jobs: "gauge state",
+  tagferry_mirrors_read_ok: "gauge ",
   tagferry_quarantined: "gauge mirror",
   tagferry_config_reload_ok: "gauge ",
   tagferry_config_loaded_timestamp_seconds: "gauge ",

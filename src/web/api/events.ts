@@ -1,6 +1,7 @@
 import type { Context, Hono } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 
+import type { DaemonEvent } from "../../daemon/records/record-types.ts";
 import type { DaemonView } from "../../daemon/view/view.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
@@ -17,6 +18,14 @@ export type EventOptions = {
 
 /** Pages that look on at once. Each holds a connection. */
 const STREAMS_MAX = 100;
+
+const KINDS: ReadonlySet<unknown> = new Set<DaemonEvent["kind"]>([
+  "run",
+  "outcome",
+  "progress",
+  "mirror",
+  "config",
+]);
 
 /** What happens, as it happens: server-sent events, one per `DaemonEvent`, named by its kind. */
 export function eventRoutes(app: Hono<WebEnv>, options: EventOptions): void {
@@ -61,6 +70,7 @@ async function relay(
   const heart = setInterval(() => void beat(), heartbeatMs);
   try {
     for await (const event of view.events({ signal })) {
+      if (!KINDS.has(event.kind)) continue; // anybody who reaches Redis can publish anything
       await stream.writeSSE({ event: event.kind, data: JSON.stringify(redact(event)) });
       if (signal.aborted) return;
     }

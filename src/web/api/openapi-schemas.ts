@@ -57,6 +57,7 @@ function mirrorSchemas(): Readonly<Record<string, Schema>> {
       underWay: many(ref("Progress")),
       quarantined: many(object({ mirror: TEXT, key: TEXT, "tag?": TEXT, since: TIME, crashes: COUNT })),
       "failure?": ref("Failure"),
+      "reason?": { ...TEXT, description: "Why it fails or waits now." },
     }),
     Progress: object({
       mirror: TEXT,
@@ -129,6 +130,7 @@ function healthSchemas(): Readonly<Record<string, Schema>> {
       "requestsPerSecond?": NUMBER,
       "pullsLeft?": COUNT,
       "pausedUntil?": TIME,
+      "unresponsiveUntil?": { ...TIME, description: "It does not answer; it is asked again then." },
     }),
   };
 }

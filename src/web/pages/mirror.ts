@@ -10,7 +10,7 @@ import {
   cell,
   type Clock,
   clockOf,
-  shortDigest,
+  digestHtml,
   fact,
   failureBox,
   hrefOf,
@@ -18,8 +18,10 @@ import {
   moment,
   pager,
   type Paging,
+  partOf,
   progressList,
   quarantineBox,
+  reasonOf,
   route,
 } from "./parts.ts";
 import { countOf, displayText, relativeOf, spanOf } from "./words.ts";
@@ -40,10 +42,10 @@ export function mirrorPage({ health, detail, mayAct, tags, paging }: MirrorPage)
     <p class="back"><a href="/">All mirrors</a></p>
     <div class="mirror-head">
       <h1>${displayText(mirror.name)}</h1>
-      ${badge(mirror.state)} ${actions(mirror, { back: hrefOf(mirror.name), mayAct })}
+      ${badge(mirror.state)}
+      ${partOf("Its actions", () => actions(mirror, { back: hrefOf(mirror.name), mayAct }))}
     </div>
-    ${route(mirror)} ${mirrorFacts(mirror)} ${progressList(mirror)}
-    ${mirror.failure ? failureBox(mirror.failure) : ""} ${quarantineBox(mirror, clock)}
+    ${partOf("Its state", () => mirrorState(mirror))}
     <section aria-labelledby="tags">
       <h2 id="tags">${countOf(detail.tags.length, "tag")}</h2>
       ${tags.length === 0 ? html`<p class="quiet">None yet.</p>` : tagTable(tags, mirror, clock)}
@@ -55,13 +57,18 @@ export function mirrorPage({ health, detail, mayAct, tags, paging }: MirrorPage)
         runs.length === 0
           ? html`<p class="quiet">None yet.</p>`
           : html`<ol class="runs">
-              ${runs.map((run) => runLine(run, clock))}
+              ${runs.map((run) => html`<li>${partOf("This run", () => runLine(run, clock))}</li>`)}
             </ol>`
       }
     </section>`;
 }
 
-/** Failed ones first: they are why somebody looks. */
+function mirrorState(mirror: MirrorStatus): Html {
+  return html`${route(mirror)} ${mirrorFacts(mirror)} ${progressList(mirror)} ${reasonOf(mirror)}
+  ${quarantineBox(mirror, clockOf(mirror))}`;
+}
+
+/** Failed tags first: somebody who looks wants to see them. */
 export function sortedTags(tags: readonly TagRecord[]): readonly TagRecord[] {
   return tags.toSorted(
     (one, other) => Number(other.failure !== undefined) - Number(one.failure !== undefined),
@@ -77,7 +84,7 @@ function mirrorFacts(mirror: MirrorStatus): Html {
       schedule
         ? html`<code>${displayText(schedule.cron)}</code>
             <span class="quiet">${displayText(schedule.timeZone)}</span>`
-        : "none: when asked",
+        : "none: on request",
     )}
     ${fact("Next run", nextRun(mirror))} ${fact("Last run", moment(mirror.lastRunAt, clock))}
     ${fact("Last good run", moment(mirror.lastSuccessAt, clock))}
@@ -102,9 +109,22 @@ function tagTable(tags: readonly TagRecord[], mirror: MirrorStatus, clock: Clock
       </tr>
     </thead>
     <tbody>
-      ${tags.map((tag) => tagRow(tag, mirror, clock))}
+      ${tags.map((tag) => tagRowOrNote(tag, mirror, clock))}
     </tbody>
   </table>`;
+}
+
+/** A row of a table cannot be a paragraph. */
+function tagRowOrNote(record: TagRecord, mirror: MirrorStatus, clock: Clock): Html {
+  try {
+    return tagRow(record, mirror, clock);
+  } catch {
+    return html`<tr class="why">
+      <td colspan="5">
+        <p class="bad">${displayText(record.tag)} cannot be shown: what is stored of it is not readable.</p>
+      </td>
+    </tr>`;
+  }
 }
 
 function tagRow(record: TagRecord, mirror: MirrorStatus, clock: Clock): Html {
@@ -114,7 +134,7 @@ function tagRow(record: TagRecord, mirror: MirrorStatus, clock: Clock): Html {
         <code class="tag">${displayText(tag)}</code>
         <span class="source">${displayText(`${mirror.source}:${tag}`)}</span>
       </th>
-      ${cell("Digest", digest === undefined ? html`<span class="quiet">not published</span>` : shortDigest(digest))}
+      ${cell("Digest", digest === undefined ? html`<span class="quiet">not published</span>` : digestHtml(digest))}
       ${cell("Published", moment(publishedAt, clock))}
       ${cell(
         "Last check",
@@ -140,7 +160,7 @@ function historyOf(
   return html`<details id="h-${displayText(key)}">
     <summary>${countOf(history.length, "digest")}</summary>
     <ol class="history">
-      ${history.map(({ digest, at }) => html`<li>${shortDigest(digest)} ${moment(at, clock)}</li>`)}
+      ${history.map(({ digest, at }) => html`<li>${digestHtml(digest)} ${moment(at, clock)}</li>`)}
     </ol>
   </details>`;
 }
@@ -153,17 +173,15 @@ function runLine(run: Run, clock: Clock): Html {
     const count = outcomes.filter((outcome) => outcome.kind === kind).length;
     return count > 0 ? [`${count} ${kind}`] : [];
   });
-  const told =
+  const summary =
     state === "running"
       ? `${outcomes.length} of ${expected ?? "?"} done`
       : counts.join(", ") || (failure ? "not checked" : "nothing to do");
-  return html`<li>
-    ${badge(state)}
+  return html`${badge(state)}
     <span>${cause}</span>
     ${moment(startedAt, clock)}
     <span
-      >${finishedAt === undefined ? "" : `took ${spanOf(Date.parse(finishedAt) - Date.parse(startedAt))}: `}${told}</span
+      >${finishedAt === undefined ? "" : `took ${spanOf(Date.parse(finishedAt) - Date.parse(startedAt))}: `}${summary}</span
     >
-    ${failure ? failureBox(failure) : ""} ${warnings.map((warning) => failureBox(warning, { tone: "warn" }))}
-  </li>`;
+    ${failure ? failureBox(failure) : ""} ${warnings.map((warning) => failureBox(warning, { tone: "warn" }))}`;
 }

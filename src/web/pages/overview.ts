@@ -10,6 +10,7 @@ import {
   badge,
   banners,
   cell,
+  type Clock,
   clockOf,
   fact,
   failureBox,
@@ -18,11 +19,15 @@ import {
   moment,
   pager,
   type Paging,
+  partOf,
   progressList,
   quarantineBox,
+  reasonOf,
   route,
 } from "./parts.ts";
-import { countOf, displayText, relativeOf, spanOf } from "./words.ts";
+import { countOf, displayText, numberText, relativeOf, spanOf } from "./words.ts";
+
+export type FailedTags = readonly TagRecord[] | "unreadable";
 
 export type Overview = {
   readonly health: Health;
@@ -34,8 +39,8 @@ export type Overview = {
   /** Those on this page. */
   readonly shownMirrors: readonly MirrorStatus[];
   readonly state: MirrorState | undefined;
-  /** The first failed tags of mirrors on this page. */
-  readonly failed: ReadonlyMap<string, readonly TagRecord[]>;
+  /** The failed tags of the first mirrors on this page that have some. */
+  readonly failed: ReadonlyMap<string, FailedTags>;
   readonly paging: Paging;
 };
 
@@ -45,9 +50,9 @@ export function overviewPage(overview: Overview): Html {
     ${mirrors ? headline(mirrors, state) : html`<h1>The mirrors cannot be shown now</h1>`}
     ${failure ? failureBox(failure) : ""}
     <ul class="mirrors" aria-label="Mirrors">
-      ${shownMirrors.map((mirror) => mirrorCard(mirror, { failed: failed.get(mirror.name) ?? [], mayAct }))}
+      ${shownMirrors.map((mirror) => mirrorItem(mirror, { failed: failed.get(mirror.name), mayAct }))}
     </ul>
-    ${pager(paging)} ${engineRoom(health)}`;
+    ${pager(paging)} ${partOf("The daemon", () => daemonFacts(health))}`;
 }
 
 const TROUBLE: readonly MirrorState[] = ["failing", "quarantined", "late"];
@@ -62,14 +67,15 @@ function headline(mirrors: readonly MirrorStatus[], chosen: MirrorState | undefi
     mirrors.length === 0
       ? "No mirrors yet"
       : troubled > 0
-        ? `${troubled} of ${countOf(mirrors.length, "mirror")} ${troubled === 1 ? "needs" : "need"} you`
+        ? `${troubled} of ${countOf(mirrors.length, "mirror")} ${troubled === 1 ? "needs" : "need"} attention`
         : `All is well with ${countOf(mirrors.length, "mirror")}`;
   return html`<div class="headline">
     <h1>${words}</h1>
     ${
       mirrors.length === 0
         ? html`<p>
-            List them under <code>mirrors:</code> in the configuration file; it is read again when it changes.
+            Write them under <code>mirrors:</code> in the configuration file. It is read again when it
+            changes.
           </p>`
         : html`<nav class="filters" aria-label="Filter by state">
             <a href="/" ${chosen === undefined ? html`aria-current="page"` : ""}
@@ -91,14 +97,19 @@ function headline(mirrors: readonly MirrorStatus[], chosen: MirrorState | undefi
 
 const FAILURES_SHOWN = 3;
 
-type CardFacts = { readonly failed: readonly TagRecord[]; readonly mayAct: boolean };
+type CardFacts = { readonly failed: FailedTags | undefined; readonly mayAct: boolean };
+
+function mirrorItem(mirror: MirrorStatus, facts: CardFacts): Html {
+  const { name, state } = mirror;
+  return html`<li class="mirror is-${state}" id="m-${encodeURIComponent(name)}">
+    ${partOf(name, () => mirrorCard(mirror, facts))}
+  </li>`;
+}
 
 function mirrorCard(mirror: MirrorStatus, { failed, mayAct }: CardFacts): Html {
   const clock = clockOf(mirror);
-  const { name, state, failure, failedTags } = mirror;
-  const more = failedTags - Math.min(failed.length, FAILURES_SHOWN);
-  return html`<li class="mirror is-${state}" id="m-${encodeURIComponent(name)}">
-    <div class="mirror-head">
+  const { name, state } = mirror;
+  return html`<div class="mirror-head">
       <h2><a href="${hrefOf(name)}">${displayText(name)}</a></h2>
       ${badge(state)}
     </div>
@@ -109,22 +120,30 @@ function mirrorCard(mirror: MirrorStatus, { failed, mayAct }: CardFacts): Html {
       ${mirror.latenessS > 0 ? fact("Late by", spanOf(mirror.latenessS * 1000)) : ""}
       ${mirror.failingSince === undefined ? "" : fact("Failing since", moment(mirror.failingSince, clock))}
     </dl>
-    ${progressList(mirror)} ${quarantineBox(mirror, clock)} ${failure ? failureBox(failure) : ""}
-    ${failed.slice(0, FAILURES_SHOWN).map(({ tag, failure: why }) => (why ? failureBox(why, { tag }) : ""))}
-    ${
-      failed.length > 0 && more > 0
-        ? html`<p class="more">
-            <a href="${hrefOf(name)}">${countOf(more, "more failed tag")} of ${displayText(name)}</a>
-          </p>`
-        : ""
-    }
-    ${actions(mirror, { back: "/", mayAct })}
-  </li>`;
+    ${progressList(mirror)} ${quarantineBox(mirror, clock)} ${reasonOf(mirror)}
+    ${failedTagList(mirror, failed)} ${actions(mirror, { back: "/", mayAct })}`;
+}
+
+/** The first failed tags, or that they cannot be read. */
+function failedTagList({ name, failedTags }: MirrorStatus, failed: FailedTags | undefined): Html {
+  if (failed === "unreadable") return html`<p class="bad">Its failed tags cannot be read now.</p>`;
+  if (!failed || failed.length === 0) return html``;
+  const more = failedTags - Math.min(failed.length, FAILURES_SHOWN);
+  return html`${failed
+    .slice(0, FAILURES_SHOWN)
+    .map(({ tag, failure }) => (failure ? failureBox(failure, { tag }) : ""))}
+  ${
+    more > 0
+      ? html`<p class="more">
+          <a href="${hrefOf(name)}">${countOf(more, "more failed tag")} of ${displayText(name)}</a>
+        </p>`
+      : ""
+  }`;
 }
 
 function tagsOf({ tags, failedTags }: MirrorStatus): Html {
-  return html`${tags.toLocaleString("en-GB")}${
-    failedTags > 0 ? html` <span class="bad">${failedTags.toLocaleString("en-GB")} failed</span>` : ""
+  return html`${numberText(tags)}${
+    failedTags > 0 ? html` <span class="bad">${numberText(failedTags)} failed</span>` : ""
   }`;
 }
 
@@ -139,13 +158,13 @@ export function nextRun(mirror: MirrorStatus): Html {
   return html`<span class="quiet">when asked</span>`;
 }
 
-/** What the mirrors run on. */
-function engineRoom({ jobs, workers, redis, config, streamWatches, rateLimits, startedAt }: Health): Html {
+/** The daemon itself: queue, workers, Redis, configuration, rate limits. */
+function daemonFacts({ jobs, workers, redis, config, streamWatches, rateLimits, startedAt }: Health): Html {
   const clock = clockOf(undefined);
   return html`<section class="engine" aria-labelledby="engine">
-    <h2 id="engine">Engine room</h2>
+    <h2 id="engine">Daemon</h2>
     <dl class="facts">
-      ${fact("Queue", jobs ? `${jobs.active} active, ${jobs.waiting} waiting, ${jobs.delayed} delayed` : "not known now")}
+      ${fact("Queue", jobs ? `${jobs.active} active, ${jobs.waiting} waiting, ${jobs.delayed} delayed` : "unknown at the moment")}
       ${fact("Workers here", String(workers))}
       ${streamWatches.length === 0 ? "" : fact("Image streams", watched(streamWatches))}
       ${fact("Redis", redis ? (redis.kind === "up" ? "up" : html`<span class="bad">${redis.kind}</span>`) : "none: one process")}
@@ -161,7 +180,7 @@ function engineRoom({ jobs, workers, redis, config, streamWatches, rateLimits, s
   </section>`;
 }
 
-/** Whether it is seen at once what others do to image streams, and where not. */
+/** Whether changes by others to image streams are seen at once, and where not. */
 function watched(watches: readonly WatchState[]): Html {
   const unwatched = watches.filter(({ kind }) => kind !== "watching");
   if (unwatched.length === 0) return html`watched in ${countOf(watches.length, "namespace")}`;
@@ -177,17 +196,17 @@ function watched(watches: readonly WatchState[]): Html {
 }
 
 const WATCH_WORDS: Readonly<Record<WatchState["kind"], string>> = {
-  beginning: "not yet",
+  beginning: "starting",
   watching: "watched",
   away: "the API server is away",
-  denied: "we may not list and watch there",
+  denied: "no right to list and watch",
 };
 
 function rateLimitTable(rateLimits: readonly RateLimitStatus[]): Html {
   const clock = clockOf(undefined);
   return html`<table>
     <caption>
-      What registries allow us
+      Registries and their rate limits
     </caption>
     <thead>
       <tr>
@@ -195,12 +214,12 @@ function rateLimitTable(rateLimits: readonly RateLimitStatus[]): Html {
         <th scope="col">Connections</th>
         <th scope="col">Requests</th>
         <th scope="col">Pulls left</th>
-        <th scope="col">Rests until</th>
+        <th scope="col">State</th>
       </tr>
     </thead>
     <tbody>
       ${rateLimits.map(
-        ({ registry, connections, inUse, requestsPerSecond, pullsLeft, pausedUntil }) =>
+        ({ registry, connections, inUse, requestsPerSecond, pullsLeft, ...pauses }) =>
           html`<tr>
             <th scope="row" data-label="Registry"><code>${displayText(registry)}</code></th>
             ${cell(
@@ -214,10 +233,22 @@ function rateLimitTable(rateLimits: readonly RateLimitStatus[]): Html {
                 ${inUse} of ${connections}`,
             )}
             ${cell("Requests", requestsPerSecond === undefined ? "no limit" : `${requestsPerSecond}/s`)}
-            ${cell("Pulls left", pullsLeft === undefined ? html`<span class="quiet">not told</span>` : String(pullsLeft))}
-            ${cell("Rests until", pausedUntil === undefined ? html`<span class="quiet">–</span>` : moment(pausedUntil, clock))}
+            ${cell("Pulls left", pullsLeft === undefined ? html`<span class="quiet">unknown</span>` : String(pullsLeft))}
+            ${cell("State", registryState(pauses, clock))}
           </tr>`,
       )}
     </tbody>
   </table>`;
+}
+
+/** Whether requests to it are paused, because it asked for that or because it does not answer. */
+function registryState(
+  { pausedUntil, unresponsiveUntil }: Pick<RateLimitStatus, "pausedUntil" | "unresponsiveUntil">,
+  clock: Clock,
+): Html {
+  if (unresponsiveUntil !== undefined)
+    return html`<span class="bad">does not answer</span>, next try ${moment(unresponsiveUntil, clock)}`;
+  if (pausedUntil !== undefined)
+    return html`<span class="bad">paused</span> until ${moment(pausedUntil, clock)}`;
+  return html`<span class="quiet">ready</span>`;
 }

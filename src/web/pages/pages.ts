@@ -2,7 +2,6 @@ import { getConnInfo } from "@hono/node-server/conninfo";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 
-import type { TagRecord } from "../../daemon/records/record-types.ts";
 import type { DaemonView, MirrorState, MirrorStatus } from "../../daemon/view/view.ts";
 import { failureOf, TagferryError } from "../../errors/error.ts";
 import { type AccessOptions, checkOrigin, readTokens, tokenAccess } from "../access/caller.ts";
@@ -17,7 +16,7 @@ import type { WebEnv } from "../env.ts";
 import { MIRROR_STATES } from "../metrics.ts";
 import { failurePage, loginPage } from "./login.ts";
 import { mirrorPage, sortedTags } from "./mirror.ts";
-import { overviewPage } from "./overview.ts";
+import { type FailedTags, overviewPage } from "./overview.ts";
 import { hrefOf, pageDocument } from "./parts.ts";
 
 export type PageOptions = {
@@ -98,18 +97,21 @@ function titleOf(mirrors: readonly MirrorStatus[]): string {
 
 const DETAILS_MAX = 20;
 
-/** What failed stands on the first page too, for the first mirrors that have something. */
+/** The overview shows failed tags too, for the first mirrors that have some. */
 async function failedTags(
   view: DaemonView,
   mirrors: readonly MirrorStatus[],
-): Promise<ReadonlyMap<string, readonly TagRecord[]>> {
+): Promise<ReadonlyMap<string, FailedTags>> {
   const troubled = mirrors.filter((one) => one.failedTags > 0).slice(0, DETAILS_MAX);
-  const details = await Promise.all(troubled.map(({ name }) => view.mirror(name).catch(() => undefined)));
-  return new Map(
-    details.flatMap((detail) =>
-      detail ? [[detail.mirror.name, detail.tags.filter(({ failure }) => failure)] as const] : [],
-    ),
-  );
+  const read = async ({ name }: MirrorStatus): Promise<readonly [string, FailedTags]> => {
+    try {
+      const detail = await view.mirror(name);
+      return [name, (detail?.tags ?? []).filter(({ failure }) => failure)];
+    } catch {
+      return [name, "unreadable"];
+    }
+  };
+  return new Map(await Promise.all(troubled.map(read)));
 }
 
 /** Wrong tokens are slowed down, of one peer and of all; the time of an answer tells nothing about the token. */

@@ -59,6 +59,20 @@ export function pageDocument({
     </html>`;
 }
 
+/**
+ * A part of the page, or a line that says that it cannot be shown: one record that makes no sense must not take the page
+ * away.
+ */
+export function partOf(name: string, render: () => Html): Html {
+  try {
+    return render();
+  } catch {
+    return html`<p class="bad">
+      ${displayText(name)} cannot be shown: what is stored of it is not readable.
+    </p>`;
+  }
+}
+
 /** What is wrong with the daemon itself stands above everything. */
 export function banners(health: Health): Html {
   const { config, redis, reasons } = health;
@@ -67,7 +81,7 @@ export function banners(health: Health): Html {
     config.failure
       ? html`<section class="banner is-failing" id="config-banner" aria-label="Configuration">
           <h2>The configuration on disk is broken</h2>
-          <p>The one read before is still in force. Nothing that was changed since is.</p>
+          <p>The previous configuration stays in force. Later changes have no effect.</p>
           ${failureBox(config.failure)}
         </section>`
       : ""
@@ -75,9 +89,7 @@ export function banners(health: Health): Html {
     redis && redis.kind !== "up"
       ? html`<section class="banner is-failing" id="redis-banner" aria-label="Redis">
           <h2>${redis.kind === "away" ? "Redis is away" : "Redis must not be used"}</h2>
-          <p>
-            ${displayText(redis.reason)}. Mirrors that are due meanwhile are checked when it is well again.
-          </p>
+          <p>${displayText(redis.reason)}. Mirrors that become due are checked when Redis is back.</p>
         </section>`
       : ""
   }${
@@ -108,8 +120,8 @@ export function moment(iso: string | undefined, clock: Clock): Html {
   >`;
 }
 
-/** Short, full on hover and for who copies. */
-export function shortDigest(digest: string): Html {
+/** Short; the full digest is in the title. */
+export function digestHtml(digest: string): Html {
   const [algorithm = "", hex = ""] = digest.split(":");
   return html`<code class="digest" title="${displayText(digest)}"
     >${algorithm === "sha256" ? "" : `${algorithm}:`}${displayText(hex.slice(0, 12))}</code
@@ -134,11 +146,18 @@ export function failureBox(
   </div>`;
 }
 
-/** What stands between backticks is something to type. */
+/** Text between backticks is something to type. */
 function withCode(text: string): readonly (Html | string)[] {
   return displayText(text)
     .split("`")
     .map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
+}
+
+/** Why a mirror fails or waits, while it does: the failure of its last run, or in words. */
+export function reasonOf({ failure, reason }: MirrorStatus): Html {
+  return html`${failure ? failureBox(failure) : ""}${
+    reason === undefined ? "" : html`<p class="reason"><span class="label">Why</span> ${withCode(reason)}</p>`
+  }`;
 }
 
 export function progressList(mirror: MirrorStatus): Html {
@@ -199,7 +218,7 @@ export function hrefOf(mirror: string): string {
 export function quarantineBox({ quarantined }: MirrorStatus, clock: Clock): Html {
   if (quarantined.length === 0) return html``;
   return html`<div class="quarantine">
-    <p>Work on these ended workers again and again. They are left alone until you press Retry.</p>
+    <p>Workers crashed on these tags three times. They are not tried again until you press Retry.</p>
     <ul>
       ${quarantined.map(
         ({ tag, key, since, crashes }) =>
@@ -212,7 +231,7 @@ export function quarantineBox({ quarantined }: MirrorStatus, clock: Clock): Html
   </div>`;
 }
 
-/** From here to there. */
+/** Source and target. */
 export function route({ source, target }: MirrorStatus): Html {
   return html`<p class="route">
     <code>${displayText(source)}</code> <span class="arrow" aria-hidden="true">→</span
@@ -228,7 +247,7 @@ export function fact(name: string, value: Html | string): Html {
   </div>`;
 }
 
-/** A cell that says by itself what it is: on a phone there are no columns. */
+/** A table cell with its own label: on a phone there are no columns. */
 export function cell(label: string, content: Html | string): Html {
   return html`<td data-label="${label}"><div>${content}</div></td>`;
 }

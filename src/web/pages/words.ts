@@ -3,8 +3,12 @@ import { redact } from "../../lib/redact.ts";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
 
+/** What is shown where a value cannot be read: records come from Redis and may be anything. */
+export const UNREADABLE = "not readable";
+
 /** Bytes as a person reads them: three figures and a unit. */
 export function bytesOf(bytes: number): string {
+  if (!Number.isFinite(bytes) || bytes < 0) return UNREADABLE;
   const power = bytes < 1024 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
   const value = bytes / 1024 ** power;
   return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
@@ -12,6 +16,7 @@ export function bytesOf(bytes: number): string {
 
 /** A span as a person reads it, one unit: 40 s, 12 min, 5 h, 3 days. */
 export function spanOf(durationMs: number): string {
+  if (!Number.isFinite(durationMs)) return UNREADABLE;
   const seconds = Math.round(durationMs / 1000);
   if (seconds < 90) return `${seconds} s`;
   const minutes = Math.round(seconds / 60);
@@ -23,6 +28,7 @@ export function spanOf(durationMs: number): string {
 /** `in 12 min`, `3 h ago`, `just now`. */
 export function relativeOf(iso: string, now: Date): string {
   const aheadMs = Date.parse(iso) - now.getTime();
+  if (Number.isNaN(aheadMs)) return UNREADABLE;
   if (Math.abs(aheadMs) < 5_000) return aheadMs > 0 ? "now" : "just now";
   return aheadMs > 0 ? `in ${spanOf(aheadMs)}` : `${spanOf(-aheadMs)} ago`;
 }
@@ -33,6 +39,7 @@ export function absoluteOf(
   { now, timeZone }: { readonly now: Date; readonly timeZone: string },
 ): string {
   const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return "";
   const otherYear = date.getUTCFullYear() !== now.getUTCFullYear();
   return new Intl.DateTimeFormat("en-GB", {
     day: "numeric",
@@ -45,9 +52,14 @@ export function absoluteOf(
   }).format(date);
 }
 
+/** `1,234`. */
+export function numberText(count: number): string {
+  return Number.isFinite(count) ? count.toLocaleString("en-GB") : UNREADABLE;
+}
+
 /** `1 tag`, `2 tags`. */
 export function countOf(count: number, noun: string): string {
-  return `${count.toLocaleString("en-GB")} ${noun}${count === 1 ? "" : "s"}`;
+  return `${numberText(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** Text from outside for a page: without secrets, control and bidi characters. HTML is escaped where it is written. */

@@ -168,7 +168,7 @@ function isoOfSeconds(value: Json | undefined): string | undefined {
     : undefined;
 }
 
-/** What lies ahead, or is no time, is not told at all. */
+/** A time in the future, or text that is no time, is left out. */
 function isoOf(value: Json | undefined): string | undefined {
   const time = typeof value === "string" ? Date.parse(value) : Number.NaN;
   return time > 0 && time <= Date.now() ? new Date(time).toISOString() : undefined;

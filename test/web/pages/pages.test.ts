@@ -38,7 +38,7 @@ describe("a large page", () => {
       web.view.set(freshMirror(`m${index}`, { state: index % 5 === 0 ? "late" : "fresh" }));
     const all = await read(web, "/?page=2");
     expect(count(all, '<li class="mirror ')).toBe(100);
-    expect(all).toMatch(/200 of 1,000 mirrors need you[^]*id="m-m100"[^]*Page 2 of 10/);
+    expect(all).toMatch(/200 of 1,000 mirrors need attention[^]*id="m-m100"[^]*Page 2 of 10/);
     const late = await read(web, "/?state=late");
     expect(count(late, '<li class="mirror is-late"')).toBe(100);
     expect(late).toContain('href="/?state=late&amp;page=2"');
