@@ -72,11 +72,11 @@ function pathsIn(page: string): string[] {
   return quoted.filter((text) => /^(?:\w[\w-]*\/)+(?:[\w.-]+\.(?:ts|md|json|yaml))?$/.test(text));
 }
 
+const exists = (path: string): boolean => existsSync(`${root}${path}`) || existsSync(`${root}src/${path}`);
+
 test.for(["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md"])(
   "%s names only files and folders that exist",
   (page) => {
-    const exists = (path: string): boolean =>
-      existsSync(`${root}${path}`) || existsSync(`${root}src/${path}`);
     const examples = /NAME|AREA/;
     expect(pathsIn(read(page)).filter((path) => !examples.test(path) && !exists(path))).toEqual([]);
   },

@@ -189,7 +189,7 @@ const mirrorKeys = {
     .enum(["source", "local"])
     .meta({
       description:
-        "For imported tags: pods pull directly from the source of the import (`source`), or through the integrated registry (`local`). Existing tags keep their policy.",
+        "For imported tags: pods pull from the registry that the tag points to (`source`), or through the integrated registry (`local`). Existing tags keep their policy.",
       default: "source",
     })
     .optional(),
