@@ -7,12 +7,13 @@ import { describe, expect, test } from "vitest";
 
 import { COMMAND } from "./recipes/command.ts";
 import { KEY } from "./recipes/key.ts";
+import { LISTING } from "./recipes/listing.ts";
 import { PECULIARITY } from "./recipes/peculiarity.ts";
 import type { Recipe } from "./recipes/recipe.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "./support/temporary.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
-const RECIPES: readonly Recipe[] = [COMMAND, KEY, PECULIARITY];
+const RECIPES: readonly Recipe[] = [COMMAND, KEY, PECULIARITY, LISTING];
 
 /** What a copy of the source needs to be checked and to run. */
 const COPIED =
