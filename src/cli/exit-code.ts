@@ -1,8 +1,8 @@
 import { ERROR_CODES } from "../errors/codes.ts";
 import { asTagferryError, type Failure, isTagferryError } from "../errors/error.ts";
 import type { ErrorClass } from "../errors/facts.ts";
+import type { Planned } from "../sync/check.ts";
 import type { Report } from "../sync/report.ts";
-import type { Planned } from "../sync/sync.ts";
 
 /**
  * All exit codes. README.md and docs/output.md explain them to users.

@@ -1,8 +1,8 @@
 import { formatLocation, sameRepository } from "../oci/reference.ts";
-import type { Mirror } from "./config.ts";
 import type { Problem } from "./file/problems.ts";
 import type { YamlFile } from "./file/yaml.ts";
 import type { Located } from "./mirrors.ts";
+import { targetName } from "./target-name.ts";
 
 /** What no mirror is wrong about alone: names, targets and sources against each other. */
 export function checkMirrors(located: readonly Located[], yaml: YamlFile): readonly Problem[] {
@@ -44,8 +44,7 @@ function checkSelf({ mirror, position }: Located, yaml: YamlFile): Problem[] {
       `the mirror ${mirror.name} writes what it reads`,
       { found },
     );
-  if (target.kind !== "imagestream" && formatLocation(source) === formatLocation(target))
-    return [self("target", formatLocation(source))];
+  if (formatLocation(source) === targetName(target)) return [self("target", formatLocation(source))];
   if (storage.kind === "repository" && source.kind === "registry" && sameRepository(source, storage))
     return [self("storage", formatLocation(source))];
   return [];
@@ -59,7 +58,7 @@ function checkOverlap(located: readonly Located[], yaml: YamlFile): Problem[] {
     const { mirror, position } = one;
     if (mirror.tags.kind !== "exact") continue;
     for (const tag of mirror.tags.tags) {
-      const place = `${targetOf(mirror)}:${tag}`;
+      const place = `${targetName(mirror.target)}:${tag}`;
       const other = writers.get(place);
       if (other === undefined) writers.set(place, one);
       else if (other !== one)
@@ -74,10 +73,4 @@ function checkOverlap(located: readonly Located[], yaml: YamlFile): Problem[] {
     }
   }
   return problems;
-}
-
-function targetOf({ target }: Mirror): string {
-  return target.kind === "imagestream"
-    ? `imagestream:${target.namespace}/${target.name}`
-    : formatLocation(target);
 }

@@ -123,6 +123,8 @@ export type Mirror = {
   readonly referencePolicy: "source" | "local";
   /** undefined: never delete. */
   readonly prune?: PruneRules;
+  /** How long a check may take. Copies are not counted. */
+  readonly deadlineMs: number;
   /** undefined: only when somebody asks for it. */
   readonly schedule?: Schedule;
 };

@@ -102,10 +102,25 @@ function readMirror(shape: MirrorShape, own: MirrorShape, reader: Reader): Mirro
     referrers: shape.referrers ?? true,
     takeover: shape.takeover ?? false,
     referencePolicy: shape.referencePolicy ?? "source",
+    deadlineMs: readDeadline(shape, reader),
     ...(platforms ? { platforms } : {}),
     ...(prune ? { prune } : {}),
     ...(schedule ? { schedule } : {}),
   };
+}
+
+const DEFAULT_DEADLINE_MS = 10 * 60_000;
+const DEADLINE_MAX_MS = 24 * 3_600_000;
+
+function readDeadline({ deadline }: MirrorShape, reader: Reader): number {
+  if (deadline === undefined) return DEFAULT_DEADLINE_MS;
+  const deadlineMs = reader.duration(["deadline"], deadline);
+  if (deadlineMs !== undefined && (deadlineMs === 0 || deadlineMs > DEADLINE_MAX_MS))
+    reader.fail(["deadline"], "CONFIG_RANGE", `a check cannot take ${deadline}`, {
+      found: deadline,
+      allowed: "1s to 24h",
+    });
+  return deadlineMs ?? DEFAULT_DEADLINE_MS;
 }
 
 function derivedName(target: Target): string {

@@ -1,13 +1,9 @@
+import { formatLocation } from "../oci/reference.ts";
 import type { Target } from "./config.ts";
 
-/** The target as the configuration writes it, without the tag. */
+/** A target as the configuration writes it, without a tag: `imagestream:web/nginx`, `registry/repository`, `oci:DIR`. */
 export function targetName(target: Target): string {
-  switch (target.kind) {
-    case "imagestream":
-      return `${target.namespace}/${target.name}`;
-    case "registry":
-      return `${target.registry}/${target.repository}`;
-    case "layout":
-      return `oci:${target.directory}`;
-  }
+  return target.kind === "imagestream"
+    ? `imagestream:${target.namespace}/${target.name}`
+    : formatLocation(target);
 }

@@ -23,6 +23,7 @@ export async function sleep(durationMs: number, { signal }: Cancellable = {}): P
 /** Waits for what is shared with others, as long as nobody calls us off. */
 export async function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return shared;
+  shared.catch(() => {}); // whoever gave up does not hear of a later failure
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const giveUp = (): void => reject(signal.reason);

@@ -5,8 +5,7 @@ import { type Cancellable, within } from "../lib/cancel.ts";
 import { printable } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
 import type { Cluster } from "./cluster.ts";
-import type { ImageStream } from "./image-stream.ts";
-import type { StreamName } from "./streams.ts";
+import type { ImageStream, StreamName } from "./image-stream.ts";
 
 export type EventAbout = {
   readonly tag: string;

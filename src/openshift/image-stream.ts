@@ -1,6 +1,8 @@
 import { TagferryError } from "../errors/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 
+export type StreamName = { readonly namespace: string; readonly name: string };
+
 /** `image.openshift.io/v1`, the fields that are read. What else an object holds is never sent back: writes are patches. */
 export type ImageStream = {
   readonly metadata: {

@@ -4,7 +4,7 @@ import type { Cancellable } from "../lib/cancel.ts";
 import { printable } from "../lib/error.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type Cluster, type Status, statusOf } from "./cluster.ts";
-import type { StreamName } from "./streams.ts";
+import type { StreamName } from "./image-stream.ts";
 
 /** One tag of an import. */
 export type ImportTag = {

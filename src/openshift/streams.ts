@@ -5,7 +5,7 @@ import type { Log } from "../lib/log.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Cluster } from "./cluster.ts";
 import { recordEvent } from "./events.ts";
-import { asImageStream, type ImageStream, specTag } from "./image-stream.ts";
+import { asImageStream, type ImageStream, specTag, type StreamName } from "./image-stream.ts";
 import { importImages, type ImportTag } from "./import.ts";
 import {
   type OwnedTag,
@@ -16,8 +16,6 @@ import {
 } from "./ownership.ts";
 import { registryHostOf } from "./registry-host.ts";
 import { type StreamNews, watchStreams } from "./watch.ts";
-
-export type StreamName = { readonly namespace: string; readonly name: string };
 
 export type Claim = {
   readonly tag: string;

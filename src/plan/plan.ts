@@ -61,9 +61,9 @@ function publishing(
   const same = digest === image.digest;
   // a spec tag that imports stands beside what we push: it has to go, or the old image comes back
   const takeover = importsFrom !== undefined;
-  if (same && inPlace && !takeover && owner.kind === "us")
+  if (isSettled(observed, image.digest))
     return observed.missingSince === undefined
-      ? { kind: "keep", ...base, digest, reason: "in place" }
+      ? { kind: "keep", ...base, digest: image.digest, reason: "in place" }
       : { kind: "remember", ...base, reason: "back at the source: its grace ends" };
   if (digest === undefined)
     return {
@@ -81,6 +81,11 @@ function publishing(
     ...(same ? {} : { replaces: digest }),
     reason: updateReason({ same, inPlace, takeover, importsFrom, owned: owner.kind === "us" }),
   };
+}
+
+/** Whether a tag is what it has to be, where it has to be, and ours: then nothing is published. */
+export function isSettled({ digest, inPlace, owner, importsFrom }: ObservedTag, wanted: Digest): boolean {
+  return digest === wanted && inPlace && importsFrom === undefined && owner.kind === "us";
 }
 
 function updateReason(state: {

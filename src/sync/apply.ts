@@ -7,8 +7,11 @@ import type { Cancellable } from "../lib/cancel.ts";
 import type { Limit } from "../lib/limit.ts";
 import type { Action, Change, Plan } from "../plan/action.ts";
 import type { Context } from "./context.ts";
-import { openPublisher, type Publisher } from "./publish.ts";
-import { type Moved, NOTHING_MOVED, type Outcome } from "./report.ts";
+import { type Confirm, openConfirm } from "./freshness.ts";
+import { NOTHING_MOVED, type Outcome } from "./report.ts";
+import { locationOf } from "./sources.ts";
+import { openTarget } from "./targets/open.ts";
+import type { Copied, Publisher } from "./targets/target.ts";
 
 /** Told what happens while it happens: progress, log lines. */
 export type Watch = {
@@ -19,6 +22,8 @@ export type Watch = {
 
 export type ApplyOptions = Cancellable & {
   readonly now: Date;
+  /** Tells how old a plan is. */
+  readonly clock?: () => Date;
   readonly watch: Watch;
   /** Bounds the copies of the whole run. */
   readonly copies: Limit;
@@ -37,7 +42,7 @@ export async function applyPlan(
   context: Context,
   options: ApplyOptions,
 ): Promise<readonly Outcome[]> {
-  const publisher = openPublisher(mirror, context);
+  const publisher = openTarget(mirror, context).publisher();
   const outcomes = new Map<string, Outcome>();
   const settle = (outcome: Outcome): void => {
     outcomes.set(outcome.tag, outcome);
@@ -57,11 +62,14 @@ function outcomeOf(action: Extract<Action, { readonly kind: "keep" | "refuse" }>
   const { mirror, tag } = action;
   return action.kind === "keep"
     ? { kind: "unchanged", mirror, tag, digest: action.digest }
-    : failed({ mirror, tag }, action.failure);
+    : failedOutcome({ mirror, tag }, action.failure);
 }
 
 /** What a policy says no to is refused; the rest failed. */
-function failed(of: { readonly mirror: string; readonly tag: string }, failure: Failure): Outcome {
+export function failedOutcome(
+  of: { readonly mirror: string; readonly tag: string },
+  failure: Failure,
+): Outcome {
   const kind = ERROR_CODES[failure.code].class === "policy" ? "refused" : "failed";
   return { kind, mirror: of.mirror, tag: of.tag, failure };
 }
@@ -74,41 +82,46 @@ async function applyChanges(
   options: ApplyOptions,
   settle: (outcome: Outcome) => void,
 ): Promise<void> {
-  const { signal } = options;
+  const { signal, clock = () => new Date() } = options;
+  const confirm = openConfirm(mirror, context, clock);
   const all = await attempt(() => publisher.claim(changes, { signal }), changes, signal);
   const copied: Copied[] = [];
   const noticed = new Map(all);
   await Promise.all(
     changes.map(async (change) => {
       const failure = all.get(change.tag);
-      if (failure) return settle(failed(change, failure));
+      if (failure) return settle(failedOutcome(change, failure));
       try {
         copied.push(
-          await options.copies(() => copyOne(change, mirror, publisher, context, options), { signal }),
+          await options.copies(() => copyOne(change, mirror, { publisher, confirm }, context, options), {
+            signal,
+          }),
         );
       } catch (error) {
         signal?.throwIfAborted();
         const broken = failureOf(error);
         noticed.set(change.tag, broken);
-        settle(failed(change, broken));
+        settle(failedOutcome(change, broken));
       }
     }),
   );
   const failures = await attempt(
     async () => {
       await options.assertStillOurs?.();
-      return publisher.publish(copied, { signal });
+      return publisher.publish(copied, { signal, confirm: (change) => confirm(change, { signal }) });
     },
     changes,
     signal,
   );
   for (const { change, moved } of copied) {
     const failure = failures.get(change.tag);
-    settle(failure ? failed(change, failure) : published(change, moved, publisher));
+    settle(failure ? failedOutcome(change, failure) : published(change, moved, publisher));
   }
   for (const [tag, failure] of failures) noticed.set(tag, failure);
   await publisher.notice(
-    [...noticed].map(([tag, failure]) => ({ tag, failure })),
+    [...noticed]
+      .filter(([, { code }]) => code !== "SOURCE_MOVED") // it is planned again
+      .map(([tag, failure]) => ({ tag, failure })),
     { signal },
   );
 }
@@ -128,25 +141,26 @@ async function attempt(
   }
 }
 
-export type Copied = { readonly change: Change; readonly moved: Moved };
-
 async function copyOne(
   change: Change,
   mirror: Mirror,
-  publisher: Publisher,
+  { publisher, confirm }: { readonly publisher: Publisher; readonly confirm: Confirm },
   context: Context,
   { watch, signal, assertStillOurs }: ApplyOptions,
 ): Promise<Copied> {
   const target = await publisher.copyTarget({ signal });
   if (!target) return { change, moved: NOTHING_MOVED };
   watch.begin?.(change);
-  const copying = copyImage(change.image, await context.source(mirror.source), target, {
+  const copying = copyImage(change.image, await context.source(locationOf(mirror, change.from)), target, {
     tag: change.tag,
     ...(mirror.platforms ? { platforms: mirror.platforms } : {}),
     referrers: mirror.referrers,
     lease: context.lease,
     signal,
-    assertStillOurs,
+    async assertStillOurs() {
+      await assertStillOurs?.();
+      await confirm(change, { signal });
+    },
   });
   for (let step = await copying.next(); ; step = await copying.next()) {
     if (step.done) return { change, moved: step.value };
@@ -154,7 +168,11 @@ async function copyOne(
   }
 }
 
-function published({ mirror, tag, image, replaces }: Change, moved: Moved, { imports }: Publisher): Outcome {
+function published(
+  { mirror, tag, image, replaces }: Change,
+  moved: Copied["moved"],
+  { imports }: Publisher,
+): Outcome {
   const replaced = replaces === undefined ? {} : { replaced: replaces };
   return { kind: imports ? "imported" : "copied", mirror, tag, digest: image.digest, ...replaced, moved };
 }
@@ -180,13 +198,13 @@ async function applyRemovals(
     const failure = failures.get(tag);
     settle(
       failure
-        ? failed({ mirror, tag }, failure)
+        ? failedOutcome({ mirror, tag }, failure)
         : { kind: "pruned", mirror, tag, ...(digest ? { digest } : {}) },
     );
   }
   for (const { mirror, tag, missingSince } of remembered) {
     const failure = failures.get(tag);
     const since = missingSince === undefined ? {} : { since: missingSince };
-    settle(failure ? failed({ mirror, tag }, failure) : { kind: "missing", mirror, tag, ...since });
+    settle(failure ? failedOutcome({ mirror, tag }, failure) : { kind: "missing", mirror, tag, ...since });
   }
 }

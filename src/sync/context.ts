@@ -12,6 +12,7 @@ import { type RateLimit, type RateLimits, inProcessRateLimit, registryOfQueue } 
 import type { Location, Repository } from "../oci/reference.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { type Cluster, openCluster } from "../openshift/cluster.ts";
+import type { StreamName } from "../openshift/image-stream.ts";
 import { openStreams, type Streams } from "../openshift/streams.ts";
 import type { RequestFacts } from "../registry/http/client.ts";
 import { openRegistry, type Registry } from "../registry/registry.ts";
@@ -39,8 +40,6 @@ export type Context = AsyncDisposable & {
   /** Whether the cluster reaches this registry only without TLS or without checking it. */
   isInsecure(repository: Repository): boolean;
 };
-
-export type StreamName = { readonly namespace: string; readonly name: string };
 
 export type ContextOptions = {
   readonly config: Config;

@@ -1,3 +1,4 @@
+import type { CopySummary } from "../copy/summary.ts";
 import type { Failure } from "../errors/error.ts";
 import type { Digest } from "../oci/digest.ts";
 
@@ -7,14 +8,14 @@ export type Outcome =
       readonly kind: "copied";
       readonly digest: Digest;
       readonly replaced?: Digest;
-      readonly moved: Moved;
+      readonly moved: CopySummary;
     } & OutcomeBase)
   /** The stream's tag imports it; bytes moved only when the storage is a repository. */
   | ({
       readonly kind: "imported";
       readonly digest: Digest;
       readonly replaced?: Digest;
-      readonly moved: Moved;
+      readonly moved: CopySummary;
     } & OutcomeBase)
   | ({ readonly kind: "unchanged"; readonly digest: Digest } & OutcomeBase)
   | ({ readonly kind: "pruned"; readonly digest?: Digest } & OutcomeBase)
@@ -25,17 +26,7 @@ export type Outcome =
 
 type OutcomeBase = { readonly mirror: string; readonly tag: string };
 
-/** What a copy moved. Bytes are those sent to the target. */
-export type Moved = {
-  readonly bytes: number;
-  readonly blobs: { readonly pushed: number; readonly mounted: number; readonly present: number };
-  readonly manifests: number;
-  readonly referrers: number;
-  /** Referrers the target cannot keep. */
-  readonly notCarried: number;
-};
-
-export const NOTHING_MOVED: Moved = {
+export const NOTHING_MOVED: CopySummary = {
   bytes: 0,
   blobs: { pushed: 0, mounted: 0, present: 0 },
   manifests: 0,

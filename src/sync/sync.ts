@@ -1,114 +1,136 @@
 import type { Mirror } from "../config/config.ts";
-import { failureOf, type Failure } from "../errors/error.ts";
+import { targetName } from "../config/target-name.ts";
 import type { Cancellable } from "../lib/cancel.ts";
-import { limit, mapConcurrently } from "../lib/limit.ts";
-import type { Plan } from "../plan/action.ts";
-import { clashes } from "../plan/conflicts.ts";
-import { plan } from "../plan/plan.ts";
-import type { Explained } from "../plan/select.ts";
-import { applyPlan, type Watch } from "./apply.ts";
+import { type Limit, limit } from "../lib/limit.ts";
+import type { Location } from "../oci/reference.ts";
+import type { Change, Plan } from "../plan/action.ts";
+import { applyPlan, type ApplyOptions, failedOutcome, type Watch } from "./apply.ts";
+import { checkMirror, type Planned, recheckTags } from "./check.ts";
 import type { Context } from "./context.ts";
-import { findDesired } from "./desired.ts";
-import { findObserved } from "./observed.ts";
-import { failedMirror, type MirrorReport, mirrorReport, report, type Report } from "./report.ts";
+import {
+  failedMirror,
+  type MirrorReport,
+  mirrorReport,
+  type Outcome,
+  report,
+  type Report,
+} from "./report.ts";
+import { openRun, type Run } from "./run.ts";
 
-/** Mirrors checked, and tags copied, at once. Registries have limits of their own below these. */
-const MIRROR_CONCURRENCY = 8;
-const COPY_CONCURRENCY = 4;
+/** Mirrors of one pair of source and target at once: a registry that does not answer keeps no other mirror waiting. */
+const PAIR_WIDTH = 32;
+/** Tags copied at once: by one pair, and by all. */
+const PAIR_COPIES = 4;
+const COPIES = 16;
+/** How often a tag is planned again that moves while it is copied. */
+const RECHECKS_MAX = 3;
 
 export type SyncOptions = Cancellable & {
   readonly now?: Date;
+  readonly clock?: () => Date;
   /** Told what happens while it happens. */
   readonly watch?: Watch;
 };
 
-/** What one mirror would do, or why it cannot be told. */
-export type Planned =
-  | {
-      readonly kind: "planned";
-      readonly mirror: Mirror;
-      readonly plan: Plan;
-      readonly explained: readonly Explained[];
-    }
-  | { readonly kind: "failed"; readonly mirror: Mirror; readonly failure: Failure };
-
-/** The first half of the story, and all of a dry run: reads sources and targets, writes nothing. */
+/** The first half of the story, and all of a dry run: reads sources and targets, writes nothing. In the order of `mirrors`. */
 export async function planMirrors(
   mirrors: readonly Mirror[],
   context: Context,
-  { signal, now = new Date() }: SyncOptions = {},
+  options: SyncOptions = {},
 ): Promise<readonly Planned[]> {
-  const planned = await Array.fromAsync(
-    mapConcurrently(mirrors, MIRROR_CONCURRENCY, (mirror) => planMirror(mirror, context, { signal, now })),
-  );
-  const order = new Map(mirrors.map(({ name }, position) => [name, position]));
-  planned.sort((one, other) => (order.get(one.mirror.name) ?? 0) - (order.get(other.mirror.name) ?? 0));
-  return refuseClashes(planned);
+  using run = openRun(context, options);
+  return await each(mirrors, run.signal, (mirror) => checkMirror(mirror, run));
 }
 
-async function planMirror(
-  mirror: Mirror,
-  context: Context,
-  { signal, now }: Cancellable & { readonly now: Date },
-): Promise<Planned> {
-  try {
-    const desired = await findDesired(mirror, await context.source(mirror.source), { now, signal });
-    const observed = await findObserved(mirror, desired, context, { signal });
-    return {
-      kind: "planned",
-      mirror,
-      plan: plan(desired, observed, mirror, { now }),
-      explained: desired.explained,
-    };
-  } catch (error) {
-    signal?.throwIfAborted();
-    return { kind: "failed", mirror, failure: failureOf(error) };
-  }
-}
-
-/** Two mirrors whose rules select one tag of one target: neither writes it, and nothing moved yet. */
-function refuseClashes(planned: readonly Planned[]): readonly Planned[] {
-  const plans = planned.filter((one) => one.kind === "planned");
-  const refused = clashes(plans);
-  return planned.map((one) =>
-    one.kind === "failed"
-      ? one
-      : {
-          ...one,
-          plan: {
-            ...one.plan,
-            actions: one.plan.actions.map((action) => {
-              const failure = refused.get(one.mirror.name)?.get(action.tag);
-              return failure === undefined
-                ? action
-                : {
-                    kind: "refuse",
-                    mirror: action.mirror,
-                    tag: action.tag,
-                    from: action.from,
-                    readAt: action.readAt,
-                    failure,
-                  };
-            }),
-          },
-        },
-  );
-}
-
-/** The story: what is wanted and what is there → plan → apply → report. A mirror that fails stops no other. */
+/**
+ * The story: select → observe → confirm → plan → apply → report. Each mirror is planned and applied on its own, as soon as
+ * it can be; one that fails or waits stops no other. The report is in the order of `mirrors`.
+ */
 export async function syncMirrors(
   mirrors: readonly Mirror[],
   context: Context,
-  { signal, now = new Date(), watch = {} }: SyncOptions = {},
+  { watch = {}, ...options }: SyncOptions = {},
 ): Promise<Report> {
   const started = performance.now();
-  const planned = await planMirrors(mirrors, context, { signal, now });
-  const copies = limit(COPY_CONCURRENCY);
-  const apply = async (one: Planned): Promise<MirrorReport> => {
-    if (one.kind === "failed") return failedMirror(one.mirror.name, one.failure);
-    const outcomes = await applyPlan(one.plan, one.mirror, context, { signal, now, watch, copies });
-    return mirrorReport(one.mirror.name, outcomes, one.plan.warnings);
+  using run = openRun(context, options);
+  const copies = pairLimits(PAIR_COPIES);
+  const all = limit(COPIES);
+  const reports = await each(mirrors, run.signal, (mirror) =>
+    syncMirror(mirror, run, {
+      signal: run.signal,
+      now: run.now,
+      clock: run.clock,
+      watch,
+      copies: (task, waiting) => copies(mirror)(() => all(task, waiting), waiting),
+    }),
+  );
+  return report(reports, { startedAt: run.now, durationMs: performance.now() - started });
+}
+
+/** Runs a task for every mirror. Those of one pair of registries share a limit; no pair waits for another. */
+function each<T>(
+  mirrors: readonly Mirror[],
+  signal: AbortSignal,
+  task: (mirror: Mirror) => Promise<T>,
+): Promise<T[]> {
+  const limits = pairLimits(PAIR_WIDTH);
+  return Promise.all(mirrors.map((mirror) => limits(mirror)(() => task(mirror), { signal })));
+}
+
+function pairLimits(width: number): (mirror: Mirror) => Limit {
+  const limits = new Map<string, Limit>();
+  return ({ source, target }) => {
+    const pair = `${hostOf(source)} ${target.kind === "registry" ? hostOf(target) : targetName(target)}`;
+    const known = limits.get(pair) ?? limit(width);
+    limits.set(pair, known);
+    return known;
   };
-  const reports = await Promise.all(planned.map(apply));
-  return report(reports, { startedAt: now, durationMs: performance.now() - started });
+}
+
+function hostOf(location: Location): string {
+  return location.kind === "registry" ? location.registry : location.directory;
+}
+
+async function syncMirror(mirror: Mirror, run: Run, options: ApplyOptions): Promise<MirrorReport> {
+  const planned = await checkMirror(mirror, run);
+  if (planned.kind === "failed") return failedMirror(mirror.name, planned.failure);
+  const outcomes = await applyRounds(planned.plan, mirror, run, options);
+  return mirrorReport(mirror.name, outcomes, planned.plan.warnings);
+}
+
+/** Applies a plan. Tags that moved at the source meanwhile are planned again and applied, a few times. */
+async function applyRounds(
+  first: Plan,
+  mirror: Mirror,
+  run: Run,
+  options: ApplyOptions,
+): Promise<readonly Outcome[]> {
+  const outcomes = new Map<string, Outcome>();
+  let next = first;
+  for (let round = 0; ; round += 1) {
+    const watch = round < RECHECKS_MAX ? withoutMoved(options.watch) : options.watch;
+    const done = await applyPlan(next, mirror, run.context, { ...options, watch });
+    for (const outcome of done) outcomes.set(outcome.tag, outcome);
+    const moved = next.actions.filter((action): action is Change => hasMoved(outcomes.get(action.tag)));
+    if (moved.length === 0 || round === RECHECKS_MAX) return [...outcomes.values()];
+    const again = await recheckTags(mirror, moved, run);
+    if (again.kind === "planned") next = again.plan;
+    else {
+      for (const change of moved) {
+        const outcome = failedOutcome(change, again.failure);
+        outcomes.set(change.tag, outcome);
+        options.watch.outcome?.(outcome);
+      }
+      return [...outcomes.values()];
+    }
+  }
+}
+
+function hasMoved(outcome: Outcome | undefined): boolean {
+  return outcome !== undefined && "failure" in outcome && outcome.failure.code === "SOURCE_MOVED";
+}
+
+/** What comes to be planned again is no outcome yet. */
+function withoutMoved(watch: Watch): Watch {
+  return { ...watch, outcome: (outcome) => void (hasMoved(outcome) || watch.outcome?.(outcome)) };
 }

@@ -70,6 +70,7 @@ const VALUES: Readonly<Record<string, object>> = {
   platforms: { platforms: ["linux/s390x"] },
   referrers: { referrers: false },
   takeover: { takeover: true },
+  deadline: { deadline: "3m" },
   referencePolicy: { storage: "source", referencePolicy: "local" },
   prune: { tags: { all: true }, prune: { grace: "2d" } },
   "prune.grace": { tags: { all: true }, prune: { grace: "3d" } },

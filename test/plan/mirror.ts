@@ -9,6 +9,7 @@ export function mirrorOf(changes: Partial<Mirror> = {}): Mirror {
     storage: { kind: "integrated" },
     tags: { kind: "rules", include: [{ kind: "all" }], exclude: [] },
     referrers: true,
+    deadlineMs: 600_000,
     takeover: false,
     referencePolicy: "source",
     ...changes,

@@ -1,4 +1,5 @@
-import { type Planned, planMirrors } from "../../sync/sync.ts";
+import type { Planned } from "../../sync/check.ts";
+import { planMirrors } from "../../sync/sync.ts";
 import { contextOf } from "../clients.ts";
 import { exitCodeOfPlan } from "../exit-code.ts";
 import type { CommonFlags, Process } from "../process.ts";

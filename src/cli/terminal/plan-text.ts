@@ -1,5 +1,5 @@
 import { describe } from "../../plan/describe.ts";
-import type { Planned } from "../../sync/sync.ts";
+import type { Planned } from "../../sync/check.ts";
 import { indent, renderFailure } from "./failure-text.ts";
 import { table } from "./table.ts";
 

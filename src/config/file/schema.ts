@@ -194,6 +194,10 @@ const mirrorKeys = {
     })
     .optional(),
   prune: prune.optional(),
+  deadline: text(
+    "How long one check of the mirror may take (copying not counted). After that the check fails, and the next one begins anew. Default: 10m.",
+    "10m",
+  ).optional(),
   schedule: text(
     "When the daemon checks the mirror: five cron fields (minute, hour, day of month, month, day of week), or six with seconds first. Without this key: only on request.",
     "*/30 * * * *",

@@ -1,6 +1,6 @@
 import { isTagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
-import type { Drift } from "../../sync/drift.ts";
+import type { Drift } from "../../sync/targets/stream-drift.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 export type DriftTrackerOptions = {

@@ -3,7 +3,7 @@ import { failureOf, isTagferryError } from "../../errors/error.ts";
 import { sleep } from "../../lib/cancel.ts";
 import type { ImageStream } from "../../openshift/image-stream.ts";
 import type { StreamNews } from "../../openshift/watch.ts";
-import { driftOf, ownsTags } from "../../sync/drift.ts";
+import { driftOf, ownsTags } from "../../sync/targets/stream-drift.ts";
 import type { ActiveConfig } from "../active-config.ts";
 import { type DriftTracker, type DriftTrackerOptions, openDriftTracker } from "./drift-tracker.ts";
 

@@ -3,10 +3,10 @@ import { ERROR_CODES, type ErrorCode } from "../../errors/codes.ts";
 import { type Failure, failureOf, isTagferryError, TagferryError } from "../../errors/error.ts";
 import { limit } from "../../lib/limit.ts";
 import type { Log } from "../../lib/log.ts";
-import type { Action } from "../../plan/action.ts";
 import { applyPlan, type Watch } from "../../sync/apply.ts";
 import type { Outcome } from "../../sync/report.ts";
 import { planMirrors } from "../../sync/sync.ts";
+import { openTarget } from "../../sync/targets/open.ts";
 import type { ActiveConfig } from "../active-config.ts";
 import type { ApplyJob, CheckJob, Job } from "../queue/job.ts";
 import { RetryLater, type Queue, type Turn } from "../queue/queue.ts";
@@ -88,7 +88,7 @@ async function check(
   // what somebody did to the stream says nothing of when the source moved
   const since = job.cause === "stream" ? undefined : (await records.mirrors.read(job.mirror)).lastRunAt;
   const movedAt = job.movedAt ?? since;
-  for (const group of jobsOf(work, mirror))
+  for (const group of openTarget(mirror, context).jobsOf(work))
     await queue.add({
       kind: "apply",
       mirror: job.mirror,
@@ -105,15 +105,6 @@ async function check(
 }
 
 const APPLY = { watch: {} as Watch, copies: limit(1_000) };
-
-/** One tag, one job; but what one request to the cluster does for all tags stays together. */
-function jobsOf(actions: readonly Action[], { target, storage }: Mirror): readonly (readonly Action[])[] {
-  const alone = (action: Action): boolean =>
-    (action.kind === "create" || action.kind === "update") &&
-    !(target.kind === "imagestream" && storage.kind === "source");
-  const together = actions.filter((action) => !alone(action));
-  return [...actions.filter(alone).map((action) => [action]), ...(together.length > 0 ? [together] : [])];
-}
 
 async function apply(
   job: ApplyJob,

@@ -36,4 +36,9 @@ export const DAEMON_CODES = {
     meaning: "No daemon answers at this address, or another program answers.",
     next: "Start `tagferry serve`, or set the address with `--url`.",
   },
+  JOB_INVALID: {
+    class: "policy",
+    meaning: "A job of the queue is not valid, or names what its mirror does not.",
+    next: "Look at who else can write to the Redis of the daemon.",
+  },
 } as const satisfies Record<string, CodeFacts>;

@@ -164,6 +164,26 @@ export const MIRROR_KEYS: KeyTests = {
       signed,
     );
   },
+  "mirrors[].deadline": async () => {
+    await using directory = await temporaryDirectory();
+    await using registry = await startRegistry();
+    await pushTo(registry, "a/app", image, "1");
+    const never = Promise.withResolvers<void>();
+    registry.before(({ kind }) => (kind === "tags" ? never.promise : undefined));
+    const report = await syncWith(directory, {
+      registries: { [registry.host]: { plainHttp: true } },
+      mirrors: [
+        {
+          source: `${registry.host}/a/app`,
+          target: `${registry.host}/b/app`,
+          tags: { all: true },
+          deadline: "300ms",
+        },
+      ],
+    });
+    never.resolve();
+    expect(outcomesOf(report)).toEqual({ "*": "CHECK_DEADLINE" });
+  },
   "mirrors[].takeover": async () => {
     const seeded = async (mirror: object): Promise<Record<string, string>> => {
       let outcomes: Record<string, string> = {};

@@ -1,7 +1,7 @@
-import type { Mirror } from "../config/config.ts";
-import type { Digest } from "../oci/digest.ts";
-import type { ImageStream } from "../openshift/image-stream.ts";
-import { observedInStream } from "./observed.ts";
+import type { Mirror } from "../../config/config.ts";
+import type { Digest } from "../../oci/digest.ts";
+import type { ImageStream } from "../../openshift/image-stream.ts";
+import { observedInStream } from "./stream-observed.ts";
 
 /** A tag that is no longer as its mirror published it; `digest`: what it points at now. */
 export type Drift = { readonly tag: string; readonly digest?: Digest };

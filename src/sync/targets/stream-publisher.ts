@@ -1,14 +1,15 @@
-import type { Mirror, Target } from "../config/config.ts";
-import { type Failure, failureOf, TagferryError } from "../errors/error.ts";
-import type { Cancellable } from "../lib/cancel.ts";
-import { formatReference, formatLocation, type Repository } from "../oci/reference.ts";
-import { currentEvent, type ImageStream } from "../openshift/image-stream.ts";
-import type { Change } from "../plan/action.ts";
-import type { Copied } from "./apply.ts";
-import type { Context } from "./context.ts";
-import type { Failures, Publisher } from "./publish.ts";
-
-type StreamTarget = Extract<Target, { readonly kind: "imagestream" }>;
+import type { Mirror } from "../../config/config.ts";
+import { targetName } from "../../config/target-name.ts";
+import { type Failure, failureOf, TagferryError } from "../../errors/error.ts";
+import type { Cancellable } from "../../lib/cancel.ts";
+import { mapConcurrently } from "../../lib/limit.ts";
+import { formatReference, formatLocation, type Repository } from "../../oci/reference.ts";
+import { currentEvent, type ImageStream, type StreamName } from "../../openshift/image-stream.ts";
+import type { ImportTag } from "../../openshift/import.ts";
+import type { Change } from "../../plan/action.ts";
+import type { Context } from "../context.ts";
+import { locationOf } from "../sources.ts";
+import type { Copied, Publisher, PublishOptions, TagFailures } from "./target.ts";
 
 /**
  * Publishes the tags of one image stream.
@@ -17,33 +18,37 @@ type StreamTarget = Extract<Target, { readonly kind: "imagestream" }>;
  * repository the cluster imports all changed tags in one request, by the digests that were planned. The stream itself is
  * written only to claim tags, to finish a takeover, and to note what was published.
  */
-export function streamPublisher(mirror: Mirror, target: StreamTarget, context: Context): Publisher {
+export function streamPublisher(mirror: Mirror, target: StreamName, context: Context): Publisher {
   const { storage } = mirror;
   const imports = storage.kind !== "integrated";
-  const name = `${target.namespace}/${target.name}`;
+  const name = targetName({ kind: "imagestream", ...target });
 
-  async function claim(changes: readonly Change[], options: Cancellable = {}): Promise<Failures> {
+  async function claim(changes: readonly Change[], options: Cancellable = {}): Promise<TagFailures> {
     const streams = await context.streams(options);
     await streams.ensure(target, options);
     return streams.claim(
       target,
-      changes.map(({ tag, takeover }) => ({
+      changes.map(({ tag, from, takeover }) => ({
         tag,
         takeover,
         mirror: mirror.name,
-        source: sourceOf(mirror, tag),
+        source: `${from.source}:${from.tag}`,
       })),
       options,
     );
   }
 
-  async function publish(copied: readonly Copied[], options: Cancellable = {}): Promise<Failures> {
+  async function publish(
+    copied: readonly Copied[],
+    { confirm, ...options }: PublishOptions = {},
+  ): Promise<TagFailures> {
     if (copied.length === 0) return new Map();
     const streams = await context.streams(options);
     const failures = new Map<string, Failure>();
     const changes = copied.map(({ change }) => change);
     if (imports) {
-      for (const [tag, failure] of await importAll(changes, options)) failures.set(tag, failure);
+      for (const [tag, failure] of await importAll(changes, { confirm, ...options }))
+        failures.set(tag, failure);
     } else {
       const stream = await streams.get(target, options);
       for (const change of changes) {
@@ -54,10 +59,10 @@ export function streamPublisher(mirror: Mirror, target: StreamTarget, context: C
     const published = changes.filter(({ tag }) => !failures.has(tag));
     await streams.recordPublished(
       target,
-      published.map(({ tag, image, takeover }) => ({
+      published.map(({ tag, from, image, takeover }) => ({
         tag,
         mirror: mirror.name,
-        source: sourceOf(mirror, tag),
+        source: `${from.source}:${from.tag}`,
         digest: image.digest,
         // a spec tag that imports would bring the old image back: it goes when ours is in place
         finishTakeover: takeover && !imports,
@@ -67,20 +72,19 @@ export function streamPublisher(mirror: Mirror, target: StreamTarget, context: C
     return failures;
   }
 
-  async function importAll(changes: readonly Change[], options: Cancellable): Promise<Failures> {
+  async function importAll(
+    changes: readonly Change[],
+    { confirm, ...options }: PublishOptions,
+  ): Promise<TagFailures> {
     const streams = await context.streams(options);
-    const from = importSource(mirror);
-    return streams.importTags(
+    const { confirmed, failures } = await confirmAll(changes, confirm, options);
+    if (confirmed.length === 0) return failures;
+    const imported = await streams.importTags(
       target,
-      changes.map(({ tag, image }) => ({
-        tag,
-        from: formatReference({ ...from, digest: image.digest }),
-        digest: image.digest,
-        referencePolicy: mirror.referencePolicy === "local" ? "Local" : "Source",
-        insecure: context.isInsecure(from),
-      })),
+      confirmed.map((change) => importTag(change, mirror, context)),
       options,
     );
+    return new Map([...failures, ...imported]);
   }
 
   return {
@@ -128,13 +132,46 @@ export function streamPublisher(mirror: Mirror, target: StreamTarget, context: C
   };
 }
 
-function sourceOf({ source }: Mirror, tag: string): string {
-  return `${formatLocation(source)}:${tag}`;
+/** How many tags of one import are asked for at once at the source. */
+const CONFIRM_CONCURRENCY = 16;
+
+/** Asks for each tag whether it still is what was planned. */
+async function confirmAll(
+  changes: readonly Change[],
+  confirm: PublishOptions["confirm"],
+  { signal }: Cancellable,
+): Promise<{ readonly confirmed: readonly Change[]; readonly failures: TagFailures }> {
+  const failures = new Map<string, Failure>();
+  const ask = async (change: Change): Promise<void> => {
+    try {
+      await confirm?.(change);
+    } catch (error) {
+      signal?.throwIfAborted();
+      failures.set(change.tag, failureOf(error));
+    }
+  };
+  for await (const _ of mapConcurrently(changes, CONFIRM_CONCURRENCY, ask));
+  return { confirmed: changes.filter(({ tag }) => !failures.has(tag)), failures };
+}
+
+/** By digest, so that what is imported is what was planned. */
+function importTag(change: Change, mirror: Mirror, context: Context): ImportTag {
+  const from = importSource(change, mirror);
+  const { tag, image } = change;
+  return {
+    tag,
+    from: formatReference({ ...from, digest: image.digest }),
+    digest: image.digest,
+    referencePolicy: mirror.referencePolicy === "local" ? "Local" : "Source",
+    insecure: context.isInsecure(from),
+  };
 }
 
 /** From where the cluster pulls: the repository in between, or the source itself. */
-function importSource({ storage, source, name }: Mirror): Repository {
+function importSource(change: Change, mirror: Mirror): Repository {
+  const { storage, name } = mirror;
   if (storage.kind === "repository") return { registry: storage.registry, repository: storage.repository };
+  const source = locationOf(mirror, change.from);
   if (source.kind === "registry") return { registry: source.registry, repository: source.repository };
   throw new TagferryError("CONFIG_TYPE", `mirror ${name}: a cluster cannot import from a directory`, {
     found: `storage: ${storage.kind} with ${formatLocation(source)}`,

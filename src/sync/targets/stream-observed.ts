@@ -1,7 +1,6 @@
-import type { Mirror } from "../config/config.ts";
-import type { Cancellable } from "../lib/cancel.ts";
-import type { Digest } from "../oci/digest.ts";
-import { formatRepository, type Location } from "../oci/reference.ts";
+import type { Mirror } from "../../config/config.ts";
+import type { Digest } from "../../oci/digest.ts";
+import { formatRepository } from "../../oci/reference.ts";
 import {
   currentEvent,
   type ImageStream,
@@ -9,52 +8,11 @@ import {
   importedFrom,
   isLocal,
   spoilingManager,
-} from "../openshift/image-stream.ts";
-import { type OwnedTag, readOwnership } from "../openshift/ownership.ts";
-import type { Desired, Observed, ObservedTag } from "../plan/action.ts";
-import type { Context } from "./context.ts";
+} from "../../openshift/image-stream.ts";
+import { type OwnedTag, readOwnership } from "../../openshift/ownership.ts";
+import type { Observed, ObservedTag } from "../../plan/action.ts";
 
-/**
- * Reads what the target holds of a mirror: the tags it wants, and those it owns.
- *
- * An image stream costs one request, whatever the number of tags. A registry or a layout costs one HEAD per wanted tag,
- * or less: nothing is owned there, so nothing else of it matters.
- */
-export async function findObserved(
-  mirror: Mirror,
-  desired: Desired,
-  context: Context,
-  options: Cancellable = {},
-): Promise<Observed> {
-  const { target } = mirror;
-  if (target.kind !== "imagestream") return observedAt(target, mirror, desired, context, options);
-  const streams = await context.streams(options);
-  const stream = await streams.get(target, options);
-  const wanted = desired.tags.map(({ tag }) => tag);
-  const tags = stream ? observedInStream(stream, mirror, wanted, streams.installation) : {};
-  return { mirror: mirror.name, tags };
-}
-
-async function observedAt(
-  place: Location,
-  mirror: Mirror,
-  desired: Desired,
-  context: Context,
-  options: Cancellable,
-): Promise<Observed> {
-  const target = await context.target(place);
-  const wanted = desired.tags.filter(({ kind }) => kind === "resolved").map(({ tag }) => tag);
-  const images = await target.resolveTags(wanted, options);
-  const tags = wanted.map((tag): [string, ObservedTag] => {
-    const image = images.get(tag);
-    return [tag, image ? { digest: image.digest, inPlace: true, owner: { kind: "us" } } : FREE];
-  });
-  return { mirror: mirror.name, tags: Object.fromEntries(tags) };
-}
-
-const FREE: ObservedTag = { inPlace: false, owner: { kind: "free" } };
-
-/** Pure: what one stream says about a mirror's tags. `wanted` and owned tags only; other people's tags are not seen. */
+/** What one stream says about the tags of a mirror: those in `wanted` and those it owns. The tags of others are left out. Pure. */
 export function observedInStream(
   stream: ImageStream,
   mirror: Mirror,
@@ -119,7 +77,7 @@ function isInPlace(
   }
 }
 
-type Ownership = {
+type TagState = {
   readonly exists: boolean;
   readonly importsFrom: string | undefined;
   readonly mirror: Mirror;
@@ -128,7 +86,7 @@ type Ownership = {
 
 function ownerOf(
   owned: OwnedTag | undefined,
-  { exists, importsFrom, mirror, installation }: Ownership,
+  { exists, importsFrom, mirror, installation }: TagState,
 ): ObservedTag["owner"] {
   if (owned?.installation === installation && owned.mirror === mirror.name) return { kind: "us" };
   if (owned) return { kind: "other", installation: owned.installation, mirror: owned.mirror };

@@ -1,0 +1,46 @@
+import type { Mirror } from "../config/config.ts";
+import { TagferryError } from "../errors/error.ts";
+import type { Cancellable } from "../lib/cancel.ts";
+import type { Change } from "../plan/action.ts";
+import type { Context } from "./context.ts";
+import { locationOf } from "./sources.ts";
+
+/** An answer of a source is good for so long. A later publication asks again. */
+const GOOD_FOR_MS = 5_000;
+
+export type Confirm = (change: Change, options?: Cancellable) => Promise<void>;
+
+/**
+ * Asks the source again, right before a tag is published, when its answer is older than a few seconds. So an older image is
+ * never published after a newer one was read. A tag whose digest the configuration pins cannot move.
+ *
+ * @throws {TagferryError} SOURCE_MOVED, and what the source answers
+ */
+export function openConfirm(mirror: Mirror, context: Pick<Context, "source">, clock: () => Date): Confirm {
+  const askedMs = new Map<string, number>();
+  return async (change, { signal } = {}) => {
+    const { tag, from, image } = change;
+    if (isPinned(mirror, from.tag)) return;
+    const nowMs = clock().getTime();
+    const ageMs = nowMs - (askedMs.get(tag) ?? Date.parse(change.readAt));
+    // a negative age: the clock was set back, and says nothing
+    if (ageMs >= 0 && ageMs <= GOOD_FOR_MS) return;
+    const source = await context.source(locationOf(mirror, from));
+    const found = await source.resolve(from.tag, { signal });
+    if (found?.digest !== image.digest) throw moved(change, found?.digest);
+    askedMs.set(tag, nowMs);
+  };
+}
+
+function isPinned({ tags }: Mirror, tag: string): boolean {
+  return tags.kind === "exact" && tags.digests?.[tag] !== undefined;
+}
+
+function moved({ from, image }: Change, found: string | undefined): TagferryError {
+  const where = `${from.source}:${from.tag}`;
+  return new TagferryError("SOURCE_MOVED", `${where} moved after it was read; nothing was published`, {
+    where,
+    found: found ?? "no such tag",
+    allowed: image.digest,
+  });
+}

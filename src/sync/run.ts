@@ -1,0 +1,110 @@
+import type { Mirror } from "../config/config.ts";
+import { targetName } from "../config/target-name.ts";
+import { failureOf, TagferryError } from "../errors/error.ts";
+import { type Cancellable, unlessAborted, within } from "../lib/cancel.ts";
+import { matchesByName, type Rival } from "../plan/conflicts.ts";
+import type { Context } from "./context.ts";
+import { type Selection, selectTags } from "./selection.ts";
+
+/** What the checks of one run share: the time, and selections that more than one mirror asks for. */
+export type Run = Disposable & {
+  readonly now: Date;
+  readonly clock: () => Date;
+  readonly context: Context;
+  readonly signal: AbortSignal;
+  /** What the rules of a mirror select, read once in this run. */
+  selection(mirror: Mirror, options: Cancellable): Promise<Selection>;
+  /** The other mirrors of the configuration with the same target that could select some of these tags. */
+  rivals(mirror: Mirror, tags: readonly string[], options: Cancellable): Promise<readonly Rival[]>;
+};
+
+export type RunOptions = Cancellable & {
+  /** The time that ages of tags are counted from. */
+  readonly now?: Date | undefined;
+  /** Tells when a source was asked. */
+  readonly clock?: (() => Date) | undefined;
+};
+
+/** How long a mirror waits for what the source of another mirror says. */
+const PATIENCE_MS = 30_000;
+
+export function openRun(context: Context, { signal: outer, clock = () => new Date(), now }: RunOptions): Run {
+  const ending = new AbortController();
+  const signal = outer ? AbortSignal.any([outer, ending.signal]) : ending.signal;
+  const shared = new Map<string, Promise<Selection>>();
+  const time = { now: now ?? clock(), clock };
+
+  function siblingsOf({ name, target }: Mirror): readonly Mirror[] {
+    const where = targetName(target);
+    return context.config.mirrors.filter((one) => one.name !== name && targetName(one.target) === where);
+  }
+
+  function selection(mirror: Mirror, options: Cancellable): Promise<Selection> {
+    if (siblingsOf(mirror).length === 0) return selectTags(mirror, context, { ...time, ...options });
+    const known = shared.get(mirror.name);
+    if (known) return unlessAborted(known, options.signal);
+    const reading = beforeDeadline(mirror, { signal }, (deadline) =>
+      selectTags(mirror, context, { ...time, signal: deadline }),
+    );
+    reading.catch(() => {}); // whoever asks for it hears of it
+    shared.set(mirror.name, reading);
+    return unlessAborted(reading, options.signal);
+  }
+
+  async function rival(mirror: Mirror, tags: readonly string[], options: Cancellable): Promise<Rival[]> {
+    const matches = matchesByName(mirror.tags, tags);
+    if (matches.size === 0) return [];
+    if (mirror.tags.kind === "exact") return [{ kind: "known", mirror: mirror.name, selects: matches }];
+    try {
+      const { tags: selected } = await selection(mirror, { signal: within(PATIENCE_MS, options) });
+      return [{ kind: "known", mirror: mirror.name, selects: new Set(selected.map(({ tag }) => tag)) }];
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      return [{ kind: "unknown", mirror: mirror.name, matches, failure: failureOf(asAnswer(error, mirror)) }];
+    }
+  }
+
+  return {
+    ...time,
+    context,
+    signal,
+    selection,
+    rivals: async (mirror, tags, options) =>
+      (await Promise.all(siblingsOf(mirror).map((one) => rival(one, tags, options)))).flat(),
+    [Symbol.dispose]: () => ending.abort(new DOMException("The run is over", "AbortError")),
+  };
+}
+
+/** An answer that did not come within our patience is a failure like any other. */
+function asAnswer(error: unknown, { name }: Mirror): unknown {
+  return error instanceof DOMException && error.name === "TimeoutError"
+    ? new TagferryError("CHECK_DEADLINE", `the source of mirror ${name} did not answer in time`, {
+        where: name,
+        allowed: `${PATIENCE_MS / 1000}s`,
+      })
+    : error;
+}
+
+/**
+ * Runs the check of a mirror within its deadline, also when the task does not listen to its signal.
+ *
+ * @throws {TagferryError} CHECK_DEADLINE
+ */
+export async function beforeDeadline<T>(
+  { name, deadlineMs }: Mirror,
+  { signal }: Cancellable,
+  task: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = within(deadlineMs, { signal });
+  try {
+    return await unlessAborted(task(deadline), deadline);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!deadline.aborted) throw error;
+    throw new TagferryError("CHECK_DEADLINE", `the check of mirror ${name} took too long`, {
+      cause: error,
+      where: name,
+      allowed: `${deadlineMs / 1000}s`,
+    });
+  }
+}

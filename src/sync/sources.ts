@@ -1,0 +1,24 @@
+import type { Mirror } from "../config/config.ts";
+import { TagferryError } from "../errors/error.ts";
+import { formatLocation, type Location } from "../oci/reference.ts";
+import type { TagSource } from "../plan/action.ts";
+
+/** Every location that the tags of a mirror come from. */
+export function sourcesOf({ source }: Mirror): readonly Location[] {
+  return [source];
+}
+
+/**
+ * The location that a tag comes from. Only a location of the configuration is one, whatever a plan or a job says.
+ *
+ * @throws {TagferryError} JOB_INVALID
+ */
+export function locationOf(mirror: Mirror, { source, tag }: TagSource): Location {
+  const found = sourcesOf(mirror).find((location) => formatLocation(location) === source);
+  if (found) return found;
+  throw new TagferryError("JOB_INVALID", `${source}:${tag} is no source of mirror ${mirror.name}`, {
+    where: mirror.name,
+    found: source,
+    allowed: sourcesOf(mirror).map(formatLocation).join(", "),
+  });
+}

@@ -1,0 +1,38 @@
+import type { Mirror, Storage } from "../../config/config.ts";
+import { targetName } from "../../config/target-name.ts";
+import { formatRepository } from "../../oci/reference.ts";
+import type { StreamName } from "../../openshift/image-stream.ts";
+import type { Action } from "../../plan/action.ts";
+import type { Context } from "../context.ts";
+import { observedInStream } from "./stream-observed.ts";
+import { streamPublisher } from "./stream-publisher.ts";
+import type { MirrorTarget } from "./target.ts";
+
+/** An image stream. Reading it costs one request, whatever the number of tags. */
+export function streamTarget(mirror: Mirror, stream: StreamName, context: Context): MirrorTarget {
+  const { storage } = mirror;
+  return {
+    name: targetName({ kind: "imagestream", ...stream }),
+    stream,
+    storage: storageName(storage),
+    jobsOf: (actions) => jobsOf(actions, storage),
+    async observe(tags, options) {
+      const streams = await context.streams(options);
+      const found = await streams.get(stream, options);
+      return found ? observedInStream(found, mirror, tags, streams.installation) : {};
+    },
+    publisher: () => streamPublisher(mirror, stream, context),
+  };
+}
+
+function storageName(storage: Storage): string {
+  return storage.kind === "repository" ? formatRepository(storage) : storage.kind;
+}
+
+/** One job for each tag whose bytes move; what one request to the cluster does for all tags stays together. */
+function jobsOf(actions: readonly Action[], storage: Storage): readonly (readonly Action[])[] {
+  const { alone = [], together = [] } = Object.groupBy(actions, ({ kind }) =>
+    (kind === "create" || kind === "update") && storage.kind !== "source" ? "alone" : "together",
+  );
+  return [...alone.map((action) => [action]), ...(together.length > 0 ? [together] : [])];
+}

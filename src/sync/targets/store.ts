@@ -1,0 +1,64 @@
+import { targetName } from "../../config/target-name.ts";
+import { failureOf, TagferryError } from "../../errors/error.ts";
+import type { Cancellable } from "../../lib/cancel.ts";
+import type { Location } from "../../oci/reference.ts";
+import type { Action, Observed, ObservedTag } from "../../plan/action.ts";
+import type { Context } from "../context.ts";
+import type { MirrorTarget, Publisher, TagFailures } from "./target.ts";
+
+/** A repository of a registry, or a layout: the push of the tag is all there is, and nothing is owned. */
+export function storeTarget(location: Location, context: Context): MirrorTarget {
+  return {
+    name: targetName(location),
+    jobsOf,
+    observe: (tags, options) => observe(location, tags, context, options),
+    publisher: () => storePublisher(location, context),
+  };
+}
+
+/** One job for each tag that moves; what only changes records is one job. */
+function jobsOf(actions: readonly Action[]): readonly (readonly Action[])[] {
+  const { alone = [], together = [] } = Object.groupBy(actions, ({ kind }) =>
+    kind === "create" || kind === "update" ? "alone" : "together",
+  );
+  return [...alone.map((action) => [action]), ...(together.length > 0 ? [together] : [])];
+}
+
+/** One HEAD for each tag, or less. */
+async function observe(
+  location: Location,
+  tags: readonly string[],
+  context: Context,
+  options: Cancellable = {},
+): Promise<Observed["tags"]> {
+  const target = await context.target(location);
+  const images = await target.resolveTags(tags, options);
+  return Object.fromEntries(
+    tags.map((tag): [string, ObservedTag] => {
+      const image = images.get(tag);
+      return [tag, image ? { digest: image.digest, inPlace: true, owner: { kind: "us" } } : FREE];
+    }),
+  );
+}
+
+const FREE: ObservedTag = { inPlace: false, owner: { kind: "free" } };
+const NONE: TagFailures = new Map();
+
+function storePublisher(location: Location, context: Context): Publisher {
+  return {
+    imports: false,
+    claim: async () => NONE,
+    copyTarget: () => context.target(location),
+    publish: async () => NONE,
+    remove: async (prunes) => new Map(prunes.map(({ tag }) => [tag, failureOf(notPruned(tag))])),
+    remember: async () => {},
+    notice: async () => {},
+  };
+}
+
+function notPruned(tag: string): TagferryError {
+  return new TagferryError(
+    "CONFIG_PRUNE",
+    `${tag} is not pruned: nothing is owned at a registry or a layout`,
+  );
+}
