@@ -1,0 +1,35 @@
+import { LAYOUT_DAMAGE } from "../layout/damage.ts";
+import { CONNECTION_FAULTS } from "./connection-faults.ts";
+import { CONTENT_FAULTS } from "./content-faults.ts";
+import type { Fault } from "./fault.ts";
+import { REGISTRY_FAULTS } from "./registry-faults.ts";
+import { STATUS_FAULTS } from "./status-faults.ts";
+
+/** All faults of answers. The number of a fault is its place. */
+export const FAULTS: readonly Fault[] = [
+  ...CONNECTION_FAULTS,
+  ...STATUS_FAULTS,
+  ...CONTENT_FAULTS,
+  ...REGISTRY_FAULTS,
+];
+
+/** Faults that are no answers: what the harness does between or during runs. They are counted too. */
+export const EVENTS = [
+  "a tag moves in the middle of a run",
+  "a manifest is deleted in the middle of a run",
+  "a tag is removed in the middle of a run",
+  "a signature is pushed after its image",
+  "SIGKILL",
+  "a blob is lost at the target behind its back",
+  "a blob is truncated at the target behind its back",
+  "a tag is removed at the target behind its back",
+  ...LAYOUT_DAMAGE,
+  "a mirror's source is dead for ever",
+] as const;
+
+export type EventName = (typeof EVENTS)[number];
+
+export function numberOf(name: string): number {
+  const answers = FAULTS.findIndex((fault) => fault.name === name);
+  return answers === -1 ? FAULTS.length + EVENTS.findIndex((event) => event === name) + 1 : answers + 1;
+}

@@ -1,0 +1,96 @@
+import type { Ledger, Side } from "../ledger.ts";
+import type { Random } from "../random.ts";
+import type { Exchange, RouteKind } from "../registry/exchange.ts";
+import { FAULTS } from "./catalogue.ts";
+import type { Fault, Hides } from "./fault.ts";
+
+type Pattern =
+  | { readonly kind: "some"; readonly from: number; readonly count: number }
+  | { readonly kind: "half" }
+  | { readonly kind: "always" };
+
+/** A fault, where it strikes and how often. */
+export type Rule = {
+  readonly fault: Fault;
+  readonly routes: readonly RouteKind[];
+  readonly pattern: Pattern;
+};
+
+export type Injector = {
+  /** The fault for this request, counted; undefined: a right answer. */
+  choose(exchange: Exchange): Fault | undefined;
+  readonly rules: readonly Rule[];
+  active: boolean;
+  /** Lies that were told since they were last forgotten, which a run may have believed. */
+  readonly hidden: Set<Hides>;
+};
+
+export type Menu = {
+  readonly side: Side;
+  /** How likely a slow fault is kept when it was drawn. */
+  readonly slow: number;
+};
+
+export function chooseRules(random: Random, { side, slow }: Menu): Rule[] {
+  const menu = FAULTS.filter(({ sides }) => sides.includes(side));
+  const count = random.pick([0, 1, 1, 2, 2, 3, 4]);
+  return random
+    .sample(menu, count)
+    .filter((fault) => fault.slow !== true || random.chance(slow))
+    .map((fault) => ruleOf(random, fault));
+}
+
+function ruleOf(random: Random, fault: Fault): Rule {
+  const routes = random.chance(0.3) ? fault.routes : random.sample(fault.routes, random.int(1, 2));
+  return { fault, routes, pattern: patternOf(random, fault) };
+}
+
+function patternOf(random: Random, { patterns }: Fault): Pattern {
+  const kind = random.pick(patterns);
+  // most of what is for ever ends every run the same way: some of it is enough
+  if (kind === "always" && random.chance(0.6))
+    return { kind: "some", from: random.int(1, 3), count: random.int(1, 3) };
+  switch (kind) {
+    case "once":
+      return { kind: "some", from: random.int(1, 5), count: 1 };
+    case "burst":
+      return { kind: "some", from: random.int(1, 5), count: random.int(2, 4) };
+    case "half":
+      return { kind: "half" };
+    case "always":
+      return { kind: "always" };
+  }
+}
+
+export function injector(rules: readonly Rule[], random: Random, ledger: Ledger): Injector {
+  const seen = new Map<Rule, number>();
+  const hidden = new Set<Hides>();
+  const strikes = (rule: Rule, exchange: Exchange): boolean => {
+    const { fault, routes, pattern } = rule;
+    if (!routes.includes(exchange.route.kind) || fault.when?.(exchange) === false) return false;
+    const count = (seen.get(rule) ?? 0) + 1;
+    seen.set(rule, count);
+    switch (pattern.kind) {
+      case "some":
+        return count >= pattern.from && count < pattern.from + pattern.count;
+      case "half":
+        return random.chance(0.5);
+      case "always":
+        return true;
+    }
+  };
+  const state: Injector = {
+    rules,
+    active: true,
+    hidden,
+    choose: (exchange) => {
+      if (!state.active) return undefined;
+      const rule = rules.find((candidate) => strikes(candidate, exchange));
+      if (rule === undefined) return undefined;
+      if (rule.fault.hides !== undefined) hidden.add(rule.fault.hides);
+      ledger.count(rule.fault.name);
+      return rule.fault;
+    },
+  };
+  return state;
+}

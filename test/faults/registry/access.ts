@@ -1,0 +1,40 @@
+import { type Answer, type Exchange, failure, json } from "./exchange.ts";
+import { PASSWORD, type RegistryRules, USER } from "./rules.ts";
+
+export type Access = {
+  /** The answer to somebody who may not; undefined for who may. */
+  refusal(exchange: Exchange): Answer | undefined;
+  token(exchange: Exchange): Answer;
+  /** All tokens end. */
+  expire(): void;
+};
+
+const BASIC = `Basic ${Buffer.from(`${USER}:${PASSWORD}`).toString("base64")}`;
+
+/** @see https://distribution.github.io/distribution/spec/auth/token/ */
+export function access({ auth }: RegistryRules): Access {
+  const tokens = new Set<string>();
+  let given = 0;
+  return {
+    refusal: (exchange) => {
+      if (auth === "none") return undefined;
+      const sent = exchange.request.headers.authorization ?? "";
+      if (auth === "basic" && sent === BASIC) return undefined;
+      if (auth === "bearer" && tokens.has(sent.replace(/^Bearer /, ""))) return undefined;
+      return { ...failure(401, "UNAUTHORIZED"), headers: { "www-authenticate": challenge(exchange, auth) } };
+    },
+    token: ({ request }) => {
+      if (request.headers.authorization !== BASIC) return failure(401, "UNAUTHORIZED");
+      given += 1;
+      tokens.add(`t${given}`);
+      return json(200, { token: `t${given}`, access_token: `t${given}`, expires_in: 300 });
+    },
+    expire: () => tokens.clear(),
+  };
+}
+
+function challenge({ request, route }: Exchange, auth: "basic" | "bearer"): string {
+  if (auth === "basic") return `Basic realm="here"`;
+  const scope = "repo" in route ? `,scope="repository:${route.repo}:pull,push"` : "";
+  return `Bearer realm="http://${request.headers.host ?? ""}/token",service="here"${scope}`;
+}

@@ -1,0 +1,137 @@
+import { existsSync } from "node:fs";
+
+import { DIGEST_TAG, parseManifest } from "../content/content.ts";
+import { type LayoutView, readLayout } from "../layout/read.ts";
+import { writeLayout } from "../layout/write.ts";
+import { fallbackReferrers, type Shown } from "../oracle/referrers.ts";
+import { listedReferrers } from "../registry/manifests.ts";
+import type { Repository, TagChange } from "../registry/repository.ts";
+import type { Registry } from "../registry/server.ts";
+
+/** Which tags a mirror wants, as its configuration says it. */
+export type TagRule =
+  | { readonly kind: "exact"; readonly names: readonly string[] }
+  | { readonly kind: "all" }
+  | { readonly kind: "glob"; readonly prefix: string };
+
+/** One end of a mirror: a repository of a registry, or a layout on disk. */
+export type End =
+  | { readonly kind: "registry"; readonly registry: Registry; readonly name: string }
+  | { readonly kind: "layout"; readonly directory: string };
+
+/** One mirror of a scenario, with the truth about both of its ends. */
+export type Mirror = {
+  readonly name: string;
+  readonly rule: TagRule;
+  readonly sourceEnd: End;
+  readonly targetEnd: End;
+  /** What the source holds; a layout is written from it. */
+  readonly source: Repository;
+  /** Moves of the target's tags; of a layout those that were seen on disk. */
+  readonly targetHistory: TagChange[];
+  /** When something that belongs to images changed at the source last. */
+  referrersChangedAt: number;
+  /** When content was deleted at the source last. */
+  deletedAt: number;
+};
+
+export function wants({ rule }: Mirror, tag: string): boolean {
+  if (DIGEST_TAG.test(tag)) return false;
+  switch (rule.kind) {
+    case "exact":
+      return rule.names.includes(tag);
+    case "all":
+      return true;
+    case "glob":
+      return tag.startsWith(rule.prefix);
+  }
+}
+
+/** The wanted tags that the source has now. */
+export function wantedTags(mirror: Mirror): string[] {
+  return [...mirror.source.tags.keys()].filter((tag) => wants(mirror, tag));
+}
+
+export function reference(end: End): string {
+  return end.kind === "layout" ? `oci:${end.directory}` : `${end.registry.host}/${end.name}`;
+}
+
+/** As `mirrors[]` of the configuration. */
+export function asConfig(mirror: Mirror): Record<string, unknown> {
+  const { name, rule, sourceEnd, targetEnd } = mirror;
+  const tags =
+    rule.kind === "exact" ? rule.names : rule.kind === "all" ? { all: true } : { glob: [`${rule.prefix}*`] };
+  return { name, source: reference(sourceEnd), target: reference(targetEnd), tags };
+}
+
+/** Brings the source's end in step with what it should hold. */
+export function publishSource({ sourceEnd, source }: Mirror, options?: { readonly whole?: boolean }): void {
+  if (sourceEnd.kind === "layout") writeLayout(sourceEnd.directory, source, options);
+}
+
+export function sourceShown({ sourceEnd, source }: Mirror): Shown {
+  const api = sourceEnd.kind === "layout" || sourceEnd.registry.rules.referrersApi;
+  return {
+    manifest: source.manifest,
+    blob: source.blob,
+    tags: source.tags,
+    referrers: (digest) =>
+      api
+        ? source.referrers(digest).map((entry) => entry.digest)
+        : fallbackReferrers(source, source.tags, digest),
+  };
+}
+
+/** What the target shows now; a layout that cannot be read is thrown. */
+export function targetShown({ targetEnd }: Mirror): Shown {
+  if (targetEnd.kind === "registry") {
+    const { registry, name } = targetEnd;
+    const repo = registry.repository(name);
+    return {
+      manifest: repo.manifest,
+      blob: repo.blob,
+      tags: repo.tags,
+      referrers: (digest) =>
+        registry.rules.referrersApi
+          ? listedReferrers(repo, digest, registry.rules).map((entry) => entry.digest)
+          : fallbackReferrers(repo, repo.tags, digest),
+    };
+  }
+  if (!existsSync(`${targetEnd.directory}/index.json`)) return NOTHING;
+  const view = readLayout(targetEnd.directory);
+  return { ...view, referrers: (digest) => layoutReferrers(view, digest) };
+}
+
+const NOTHING: Shown = {
+  manifest: () => undefined,
+  blob: () => undefined,
+  tags: new Map(),
+  referrers: () => [],
+};
+
+function layoutReferrers(view: LayoutView, digest: string): string[] {
+  return [...view.referrers(digest), ...fallbackReferrers(view, view.tags, digest)];
+}
+
+/** The digests that a tag had at the source from `from` to `to`, and whether it was there all the time. */
+export function during(
+  { source }: Mirror,
+  tag: string,
+  from: number,
+  to: number,
+): { readonly digests: readonly string[]; readonly always: boolean } {
+  const changes = source.history.filter((change) => change.tag === tag && change.at <= to);
+  const before = changes.filter(({ at }) => at <= from).at(-1);
+  const within = changes.filter(({ at }) => at > from);
+  const digests = [before, ...within].flatMap((change) =>
+    change?.digest === undefined ? [] : [change.digest],
+  );
+  const always = before?.digest !== undefined && within.every((change) => change.digest !== undefined);
+  return { digests, always };
+}
+
+/** Whether an image is an index: its children have referrers of their own. */
+export function childrenOf(repo: Repository, digest: string): string[] {
+  const bytes = repo.manifest(digest)?.bytes;
+  return bytes === undefined ? [] : (parseManifest(bytes).manifests ?? []).map((entry) => entry.digest);
+}
