@@ -33,7 +33,7 @@ export type Menu = {
 
 export function chooseRules(random: Random, { side, slow }: Menu): Rule[] {
   const menu = FAULTS.filter(({ sides }) => sides.includes(side));
-  const count = random.pick([0, 1, 1, 2, 2, 3, 4]);
+  const count = random.pick([0, 1, 2, 3, 3, 4, 5]);
   return random
     .sample(menu, count)
     .filter((fault) => fault.slow !== true || random.chance(slow))
