@@ -40,6 +40,13 @@ export function chooseRules(random: Random, { side, slow }: Menu): Rule[] {
     .map((fault) => ruleOf(random, fault));
 }
 
+/** A source that answers some questions late: what it says then was true seconds ago, and may be passed by a later check. */
+export function slowReads(): Rule {
+  const fault = FAULTS.find(({ name }) => name === "answers after seconds");
+  if (fault === undefined) throw new Error("no fault answers late");
+  return { fault, routes: ["manifest-head", "manifest-get", "tags"], pattern: { kind: "half" } };
+}
+
 function ruleOf(random: Random, fault: Fault): Rule {
   const routes = random.chance(0.3) ? fault.routes : random.sample(fault.routes, random.int(1, 2));
   return { fault, routes, pattern: patternOf(random, fault) };

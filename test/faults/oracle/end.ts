@@ -65,13 +65,10 @@ export function referrerKind(
   tag: string,
 ): "lost referrer" | "late referrer" {
   const published = mirror.targetHistory.filter((change) => change.tag === tag).at(-1)?.at ?? 0;
-  const run = runs.filter((begun) => begun <= published).at(-1);
-  // a daemon's checks are not seen from here: what came a moment before the image may be late too
-  const begun = run === undefined ? undefined : Math.max(run, published - SEEN_TOGETHER_MS);
+  // a daemon is one long run: what is signed while it runs may be late
+  const begun = runs.filter((at) => at <= published).at(-1);
   return begun === undefined || mirror.referrersChangedAt >= begun ? "late referrer" : "lost referrer";
 }
-
-const SEEN_TOGETHER_MS = 10_000;
 
 /** No tag of the target ever went back, or named what its source did not have. */
 export function checkOrder(world: World, mirror: Mirror, when: string): void {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 
 import { anyContent, layerPool, type LayerPool } from "../content/images.ts";
-import { chooseRules, type Injector, injector } from "../inject/injector.ts";
+import { chooseRules, type Injector, injector, slowReads } from "../inject/injector.ts";
 import { type Ledger, ledger, type Side } from "../ledger.ts";
 import { walk } from "../oracle/closure.ts";
 import type { Violation, ViolationKind } from "../oracle/violation.ts";
@@ -83,10 +83,10 @@ export async function openWorld(seed: string, number: number, directory: string,
   const dead =
     random.chance(0.1) && !form.calm ? stack.use(await startDead(random.fork("dead"), form.slow)) : undefined;
   const injectors = (["source", "target"] as const).map((side) => {
+    const own = random.fork(`rules ${side}`);
+    const late = side === "source" && own.chance(0.15) ? [slowReads()] : [];
     const rules =
-      dead === undefined && !form.calm
-        ? chooseRules(random.fork(`rules ${side}`), { side, slow: form.slow })
-        : [];
+      dead === undefined && !form.calm ? [...chooseRules(own, { side, slow: form.slow }), ...late] : [];
     return injector(rules, random.fork(`strikes ${side}`), book);
   });
   const begin = async (side: Side): Promise<Registry> =>
