@@ -130,8 +130,11 @@ export function during(
   return { digests, always };
 }
 
-/** Whether an image is an index: its children have referrers of their own. */
+/** The images of an index: they have signatures of their own; BuildKit's attestations, which belong to one of them, have none. */
 export function childrenOf(repo: Repository, digest: string): string[] {
   const bytes = repo.manifest(digest)?.bytes;
-  return bytes === undefined ? [] : (parseManifest(bytes).manifests ?? []).map((entry) => entry.digest);
+  const { manifests = [] } = bytes === undefined ? {} : parseManifest(bytes);
+  return manifests
+    .filter(({ annotations }) => annotations?.["vnd.docker.reference.type"] === undefined)
+    .map((entry) => entry.digest);
 }
