@@ -65,10 +65,14 @@ export function referrerKind(
   tag: string,
 ): "lost referrer" | "late referrer" {
   const published = mirror.targetHistory.filter((change) => change.tag === tag).at(-1)?.at ?? 0;
-  // a daemon is one long run: what is signed while it runs may be late
-  const begun = runs.filter((at) => at <= published).at(-1);
-  return begun === undefined || mirror.referrersChangedAt >= begun ? "late referrer" : "lost referrer";
+  const run = runs.filter((at) => at <= published).at(-1);
+  if (run === undefined) return "late referrer";
+  // a run that takes long, as a daemon's does, reads again what belongs to an image before it publishes it
+  const read = Math.max(run, published - READ_MS);
+  return mirror.referrersChangedAt >= read ? "late referrer" : "lost referrer";
 }
+
+const READ_MS = 3_000;
 
 /** No tag of the target ever went back, or named what its source did not have. */
 export function checkOrder(world: World, mirror: Mirror, when: string): void {
