@@ -43,6 +43,7 @@ function renderSum(results: readonly ScenarioResult[]): string {
   );
   return [
     `${results.length} scenarios (${modes.join(", ")}), ${sum(({ mirrors }) => mirrors)} mirrors, ${sum(({ requests }) => requests)} requests, ${sum(({ tagMoves }) => tagMoves)} moves of target tags, ${faults} faults`,
+    `the longest run took ${Math.round(Math.max(0, ...results.map(({ longestRunMs }) => longestRunMs)) / 1_000)} s`,
     ...[...kinds].map(([kind, count]) => `${kind}: in ${count} scenarios`),
     kinds.size === 0
       ? "0 violations"

@@ -37,6 +37,7 @@ export type ScenarioResult = {
   readonly faults: ReadonlyMap<string, number>;
   readonly requests: number;
   readonly tagMoves: number;
+  readonly longestRunMs: number;
   readonly violations: readonly Violation[];
   readonly replay: string;
   readonly ledger?: string;
@@ -123,6 +124,7 @@ function resultOf(options: RunOptions, world: World, mode: Mode, numbers: readon
     faults: ledger.faults,
     requests: ledger.entries.filter(({ who }) => who !== "harness").length,
     tagMoves: mirrors.reduce((sum, mirror) => sum + mirror.targetHistory.length, 0),
+    longestRunMs: world.longestRunMs,
     violations,
     replay,
     ...(violations.length > 0 ? { ledger: path } : {}),

@@ -69,6 +69,9 @@ function happen(world: World, kind: (typeof MID_RUN)[number], undo: Deletion[]):
   }
 }
 
+/** A damaged layout lacks what it should hold, whatever a run reads first. */
+const UNTIL_RESTORED = Number.MAX_SAFE_INTEGER;
+
 /** What happens to sources and targets while nothing runs. */
 export function betweenRuns(world: World, { altered }: { readonly altered: boolean }): void {
   const { random, mirrors, ledger } = world;
@@ -82,7 +85,7 @@ export function betweenRuns(world: World, { altered }: { readonly altered: boole
       "harness",
       `${mirror.name}: the source's ${damageLayout(mirror.sourceEnd.directory, kind, random)}`,
     );
-    mirror.deletedAt = ledger.now();
+    mirror.deletedAt = UNTIL_RESTORED;
   }
   damageTargets(world, altered, 0.15);
 }
@@ -93,6 +96,7 @@ export function beforeCleanRun(world: World, { calm }: { readonly calm: boolean 
   world.faults(false);
   for (const mirror of mirrors) {
     publishSource(mirror, { whole: true });
+    mirror.deletedAt = Math.min(mirror.deletedAt, ledger.now());
     const tags = wantedTags(mirror);
     if (tags.length === 0 || !random.chance(0.25)) continue;
     ledger.count("a signature is pushed after its image");

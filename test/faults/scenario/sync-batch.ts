@@ -6,6 +6,7 @@ import { watchBesideDead } from "./beside-dead.ts";
 import type { Deletion } from "./changes.ts";
 import { DEADLINES } from "./deadlines.ts";
 import { beforeCleanRun, betweenRuns, scheduleEvents } from "./events.ts";
+import { reference, wantedTags } from "./mirror.ts";
 import { copyRun, planRun, writesSince } from "./other-commands.ts";
 import { type Ended, startCommand } from "./product.ts";
 import type { Form, World } from "./world.ts";
@@ -70,6 +71,7 @@ function judge(
   { when, from }: { readonly when: string; readonly from: number },
 ): void {
   if (ended.end === "killed") return;
+  world.longestRunMs = Math.max(world.longestRunMs, world.ledger.now() - from);
   if (ended.end === "late") {
     world.violate("hang", when, `still running after the deadline: ${ended.stderr.slice(-600)}`);
     return;
@@ -128,13 +130,23 @@ function checkClean(world: World, ended: Ended): void {
   }
 }
 
-/** Nothing changed: nothing is written. */
+/** Nothing changed: nothing is written, by `sync` and by `copy`. */
 async function idleRun(worlds: readonly World[], args: readonly string[]): Promise<void> {
+  await idle(worlds, "in the idle run", args);
+  const [world] = worlds;
+  const [mirror] = world?.mirrors ?? [];
+  const [tag] = mirror === undefined ? [] : wantedTags(mirror);
+  if (world === undefined || mirror === undefined || tag === undefined) return;
+  const ends = [`${reference(mirror.sourceEnd)}:${tag}`, `${reference(mirror.targetEnd)}:${tag}`];
+  await idle([world], "in an idle copy", ["copy", ...ends, ...args.slice(1, 6)]);
+}
+
+async function idle(worlds: readonly World[], when: string, args: readonly string[]): Promise<void> {
   const marks = new Map(worlds.map((world) => [world, world.ledger.entries.length]));
   const ended = await startCommand(args, DEADLINES.cleanRun).ended;
   for (const world of worlds) {
-    checkCrash(world, "in the idle run", ended);
+    checkCrash(world, when, ended);
     const writes = writesSince(world, marks.get(world) ?? 0);
-    if (writes.length > 0) world.violate("wrote again", "in the idle run", writes.slice(0, 5).join("; "));
+    if (writes.length > 0) world.violate("wrote again", when, writes.slice(0, 5).join("; "));
   }
 }

@@ -50,6 +50,8 @@ export type World = AsyncDisposable & {
   readonly layoutWatches: readonly LayoutWatch[];
   /** When the harness had made everything; what came later the product did. */
   begunAt: number;
+  /** The longest run that was not killed, in milliseconds. */
+  longestRunMs: number;
   /** When each run of the product began. */
   readonly runs: number[];
   violate(kind: ViolationKind, when: string, what: string): void;
@@ -130,6 +132,7 @@ export async function openWorld(seed: string, number: number, directory: string,
     violate,
     layoutWatches,
     begunAt: 0,
+    longestRunMs: 0,
     runs: [],
     faults: (on) => {
       for (const each of injectors) each.active = on;
