@@ -26,7 +26,7 @@ import { pageText } from "../src/registry/http/page-text.ts";
 import { parseRetryAfter } from "../src/registry/http/retry-after.ts";
 import { isPrivateHost } from "../src/registry/transport/private-address.ts";
 import { findHeadEnd, parseResponseHead } from "../src/registry/transport/response-head.ts";
-import { bearerOf } from "../src/web/access.ts";
+import { bearerOf } from "../src/web/access/caller.ts";
 import { readHook } from "../src/web/webhooks/payload.ts";
 
 /** Whatever stands in bytes from outside, reading them takes time in proportion to their number. */
@@ -291,10 +291,12 @@ const GROWTH_MAX = 10;
 /** The clock of the CPU moves in steps of up to 10 ms. */
 const CLOCK_MS = 10;
 
+function grows(longerMs: number, shorterMs: number): boolean {
+  return longerMs > Math.max(shorterMs, CLOCK_MS) * GROWTH_MAX;
+}
+
 /** What is wrong with how the time grows; undefined when nothing is. */
 function growthOf(textOf: (length: number) => string, { read, maxLength }: Parser): string | undefined {
-  const grows = (longerMs: number, shorterMs: number): boolean =>
-    longerMs > Math.max(shorterMs, CLOCK_MS) * GROWTH_MAX;
   let before = 0;
   for (const length of LENGTHS.filter((one) => one <= maxLength)) {
     const text = textOf(length);
