@@ -73,6 +73,21 @@ export type RegistrySettings = {
   readonly requestsPerSecond?: number;
   /** Hosts besides the registry's own that may be given its credentials to make a token. */
   readonly tokenRealms: readonly string[];
+  /** What the file says of waiting; the client knows the rest. */
+  readonly timeouts?: TimeoutSettings;
+  /** Read large bodies through sockets of our own. */
+  readonly largeReads?: boolean;
+};
+
+/** In milliseconds. */
+export type TimeoutSettings = {
+  readonly connectMs?: number;
+  /** From the end of a request to the first byte of its answer. */
+  readonly firstByteMs?: number;
+  /** Silence within a body. */
+  readonly idleMs?: number;
+  /** How long a request or a blob is tried again without progress. */
+  readonly retriesMs?: number;
 };
 
 export type RegistryKind = "auto" | "harbor" | "dockerhub" | "quay" | "distribution" | "openshift";

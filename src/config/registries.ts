@@ -5,13 +5,15 @@ import { resolve } from "node:path";
 import type { ErrorCode } from "../errors/codes.ts";
 import { isTagferryError } from "../errors/error.ts";
 import { DOCKER_HUB, isRepositoryName, parseRegistry } from "../oci/reference.ts";
-import type { CredentialSettings, RegistrySettings, SecretSource } from "./config.ts";
+import type { CredentialSettings, RegistrySettings, SecretSource, TimeoutSettings } from "./config.ts";
+import { parseDuration } from "./duration.ts";
 import { isVariable } from "./file/environment.ts";
 import type { Problem } from "./file/problems.ts";
 import type { RegistryShape } from "./file/schema.ts";
 import type { Path, ProblemFacts, YamlFile } from "./file/yaml.ts";
 
 const DEFAULT_CONNECTIONS = 16;
+const TIMEOUT_MAX_MS = 3_600_000;
 
 /** What `registries` says, with its files read and judged. Longest prefix first. */
 export function readRegistries(
@@ -111,6 +113,8 @@ function readSettings(
     plainHttp = false,
     connections = DEFAULT_CONNECTIONS,
     requestsPerSecond,
+    timeouts,
+    largeReads,
   } = shape;
   refuseLaxity(shape, registry, report);
   const ca = shape.ca === undefined ? undefined : readCa(shape.ca, report);
@@ -123,11 +127,27 @@ function readSettings(
     plainHttp,
     connections,
     tokenRealms: shape.tokenRealms ?? [],
+    ...(largeReads === undefined ? {} : { largeReads }),
+    ...(timeouts === undefined ? {} : { timeouts: readTimeouts(timeouts, report) }),
     ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
     ...(ca === undefined ? {} : { ca }),
     ...(clientCertificate === undefined ? {} : { clientCertificate }),
     ...(credentials === undefined ? {} : { credentials }),
   };
+}
+
+function readTimeouts(shape: NonNullable<RegistryShape["timeouts"]>, { problem }: Report): TimeoutSettings {
+  const given = Object.entries(shape).flatMap(([key, text]) => {
+    const durationMs = text === undefined ? undefined : parseDuration(text);
+    if (durationMs !== undefined && durationMs > 0 && durationMs <= TIMEOUT_MAX_MS)
+      return [[`${key}Ms`, durationMs] as const];
+    problem(["timeouts", key], "CONFIG_TYPE", `timeouts.${key} is no such duration`, {
+      found: text,
+      allowed: "a duration such as 30s or 2m, at most 1h",
+    });
+    return [];
+  });
+  return Object.fromEntries(given);
 }
 
 function refuseLaxity(

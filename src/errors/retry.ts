@@ -9,6 +9,8 @@ export type RetryPolicy = {
   readonly capMs: number;
   /** How long a registry may make us wait with Retry-After before it becomes the caller's failure. */
   readonly patienceMs: number;
+  /** Asked before each pause: false ends it, and the error is the caller's. */
+  readonly mayRetry?: (error: TagferryError, pauseMs: number) => boolean;
   /** Told before each pause. */
   readonly onRetry?: (error: TagferryError, pauseMs: number) => void;
   /** In [0, 1): the jitter; a test passes its own. */
@@ -31,6 +33,7 @@ export async function retry<T>(
     baseMs,
     capMs,
     patienceMs,
+    mayRetry = () => true,
     onRetry,
     random = Math.random,
   } = { ...DEFAULT_RETRY, ...policy };
@@ -41,7 +44,7 @@ export async function retry<T>(
       signal?.throwIfAborted();
       if (attempt >= attempts || !isTagferryError(error)) throw error;
       const pauseMs = pause(error, Math.min(capMs, baseMs * 2 ** (attempt - 1)) * random());
-      if (pauseMs === undefined || pauseMs > patienceMs) throw error;
+      if (pauseMs === undefined || pauseMs > patienceMs || !mayRetry(error, pauseMs)) throw error;
       onRetry?.(error, pauseMs);
       await sleep(pauseMs, { signal });
     }

@@ -13,6 +13,7 @@ import { openAuthenticator } from "./auth/authenticator.ts";
 import type { Scope } from "./auth/scope.ts";
 import type { TokenTransport } from "./auth/token.ts";
 import { openBlobLocations } from "./blob-locations.ts";
+import { type Breaker, BREAKER_POLICY, openBreaker } from "./http/breaker.ts";
 import { openRequester, type RequestFacts } from "./http/client.ts";
 import { errorOfTransport } from "./http/error.ts";
 import { profileOf, refineProfile, type RegistryKind } from "./profile.ts";
@@ -38,6 +39,8 @@ export type RegistryOptions = {
   readonly log: Log;
   readonly retry?: Partial<RetryPolicy>;
   readonly timeouts?: Partial<RegistryTimeouts> | undefined;
+  /** Shared by all who ask this host; without, its own. */
+  readonly breaker?: Breaker | undefined;
   /** Read large bodies through sockets of our own; true unless told otherwise. */
   readonly largeReads?: boolean | undefined;
   /** Told of every answer, and of every request that got none. */
@@ -52,6 +55,8 @@ export type RegistryTimeouts = BlobTimeouts & {
   readonly requestMs: number;
   /** Silence within a body. */
   readonly idleMs: number;
+  /** How long a request or a blob is tried again without progress. */
+  readonly retriesMs: number;
   readonly freshTokenPauseMs: number;
 };
 
@@ -60,6 +65,7 @@ const TIMEOUTS: RegistryTimeouts = {
   firstByteMs: 30_000,
   requestMs: 60_000,
   idleMs: 60_000,
+  retriesMs: 120_000,
   floorWindowMs: 60_000,
   floorBytesPerSecond: 1024,
   resumePauseMs: 200,
@@ -83,7 +89,7 @@ const TOKEN_MAX_BYTES = 64 * 1024;
 /** A registry and what its repositories share: connections, tokens, what is known of its blobs and its ways. */
 export function openRegistry(options: RegistryOptions): Registry {
   const { registry, kind, log } = options;
-  const timeouts = { ...TIMEOUTS, ...options.timeouts };
+  const timeouts = timeoutsOf(options);
   const registryUrl = urlOf(registry, options);
   let profile = profileOf(kind, registryUrl.hostname);
   const transport = openTransport({
@@ -94,12 +100,13 @@ export function openRegistry(options: RegistryOptions): Registry {
     idleTimeoutMs: timeouts.idleMs,
     largeReads: options.largeReads ?? true,
   });
+  const breaker = options.breaker ?? openBreaker(registry, { ...BREAKER_POLICY, log });
   const authenticator = openAuthenticator({
     registryUrl,
     registry,
     credentials: options.credentials,
     tokenRealms: options.tokenRealms,
-    send: tokenTransport(transport, timeouts.requestMs),
+    send: tokenTransport(transport, timeouts.firstByteMs),
     freshTokenPauseMs: timeouts.freshTokenPauseMs,
   });
   const requester = openRequester({
@@ -108,8 +115,10 @@ export function openRegistry(options: RegistryOptions): Registry {
     transport,
     authenticator,
     rateLimit: options.rateLimit,
+    breaker,
     log,
     retry: options.retry ?? {},
+    retriesMs: timeouts.retriesMs,
     timeoutMs: timeouts.requestMs,
     userAgent: USER_AGENT,
     onRequest: options.onRequest,
@@ -138,6 +147,8 @@ export function openRegistry(options: RegistryOptions): Registry {
       pull,
       push,
       retry: options.retry ?? {},
+      retriesMs: timeouts.retriesMs,
+      firstByteMs: timeouts.firstByteMs,
       heads,
       profile: () => profile,
       repositoryOf: (target) =>
@@ -175,6 +186,12 @@ export function openRegistry(options: RegistryOptions): Registry {
     },
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
+}
+
+function timeoutsOf({ timeouts = {} }: RegistryOptions): RegistryTimeouts {
+  const all = { ...TIMEOUTS, ...timeouts };
+  // who waits longer for a first byte waits longer for all of it
+  return { ...all, requestMs: timeouts.requestMs ?? Math.max(all.requestMs, 2 * all.firstByteMs) };
 }
 
 /** Docker Hub's registry has another name than its images. */

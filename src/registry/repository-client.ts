@@ -13,6 +13,10 @@ export type RepositoryClient = {
   readonly pull: readonly Scope[];
   readonly push: readonly Scope[];
   readonly retry: Partial<RetryPolicy>;
+  /** How long a piece of work is tried again without progress. */
+  readonly retriesMs: number;
+  /** From the end of a request to the first byte of its answer. */
+  readonly firstByteMs: number;
   /** What is known of the registry's HEAD, by all of its repositories. */
   readonly heads: HeadMemory;
   /** As it is known by now. */

@@ -14,6 +14,7 @@ import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { type Cluster, openCluster } from "../openshift/cluster.ts";
 import type { StreamName } from "../openshift/image-stream.ts";
 import { openStreams, type Streams } from "../openshift/streams.ts";
+import { type Breaker, BREAKER_POLICY, openBreaker, type Unresponsive } from "../registry/http/breaker.ts";
 import type { RequestFacts } from "../registry/http/client.ts";
 import { openRegistry, type Registry } from "../registry/registry.ts";
 import { parseProxy } from "../registry/transport/proxy.ts";
@@ -31,8 +32,10 @@ export type Context = AsyncDisposable & {
   streams(options?: Cancellable): Promise<Streams>;
   /** Requests to a registry that are under way. */
   connectionsInUse(registry: string): Promise<number>;
-  /** Until when a registry asked not to be asked. */
+  /** Until when a registry is not asked: it wants a pause, or it does not answer. */
   pausedUntil(registry: string): Promise<Date | undefined>;
+  /** Since when a registry does not answer, as far as this process knows; undefined: it answers. */
+  unresponsive(registry: string): Unresponsive | undefined;
   /** The repository of a stream in the integrated registry, logged in with the cluster's token. */
   integrated(stream: StreamName, options?: Cancellable): Promise<ImageTarget>;
   /** Whether a registry is one, and takes our credentials. */
@@ -73,15 +76,31 @@ export function openContext({
   const credentials = credentialStore({ registries: config.registries, env });
   const rateLimit = openRateLimit((line) => limitsOf(config, registryOfQueue(line)));
   const registries = new Map<string, Registry>();
+  const breakers = new Map<string, Breaker>();
   const layouts = new Map<string, Promise<Layout>>();
   let cluster: Promise<Cluster> | undefined;
+
+  /** One for all projects of a host: what is silent for one is silent for all. */
+  function breakerOf(registry: string): Breaker {
+    const breaker = breakers.get(registry) ?? openBreaker(registry, { ...BREAKER_POLICY, log });
+    breakers.set(registry, breaker);
+    return breaker;
+  }
 
   function registryOf(settings: RegistrySettings, login: CredentialStore = credentials): Registry {
     const key = `${settings.kind} ${settings.registry}/${settings.pathPrefix ?? ""}`;
     const open = registries.get(key);
     if (open) return open;
     const registry = closing.use(
-      openRegistry({ ...settings, credentials: login, rateLimit, proxy, log, onRequest }),
+      openRegistry({
+        ...settings,
+        credentials: login,
+        rateLimit,
+        breaker: breakerOf(settings.registry),
+        proxy,
+        log,
+        onRequest,
+      }),
     );
     registries.set(key, registry);
     return registry;
@@ -131,7 +150,10 @@ export function openContext({
         : registryOf(settingsOf(config, place)).repository(place.repository),
     streams,
     connectionsInUse: (registry) => rateLimit.inUse(registry),
-    pausedUntil: (registry) => rateLimit.pausedUntil(registry),
+    async pausedUntil(registry) {
+      return breakers.get(registry)?.state()?.retryAt ?? rateLimit.pausedUntil(registry);
+    },
+    unresponsive: (registry) => breakers.get(registry)?.state(),
     async integrated({ namespace, name }, options) {
       const open = await streams(options);
       const host = await open.registryHost({ namespace, name }, options);

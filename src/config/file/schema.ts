@@ -29,6 +29,21 @@ const credentials = z
       "Credentials for this registry. Without this key, the auth files and credential helpers of docker and podman are used.",
   });
 
+const timeouts = z
+  .strictObject({
+    connect: text("Until a connection is open. 10s without this key.", "10s").optional(),
+    firstByte: text(
+      "From the end of a request to the first byte of its answer. 30s without this key.",
+      "30s",
+    ).optional(),
+    idle: text("Silence within an answer. 60s without this key.", "60s").optional(),
+    retries: text(
+      "How long a request or a layer is tried again without progress. 2m without this key.",
+      "2m",
+    ).optional(),
+  })
+  .meta({ description: "How long to wait for this registry." });
+
 const registry = z
   .strictObject({
     kind: z
@@ -62,8 +77,16 @@ const registry = z
       .optional(),
     tokenRealms: list(
       z.string().min(1),
-      "Hosts of token servers that may receive the credentials of this registry, in addition to its own host and domain.",
+      "Hosts of token servers (host or host:port) that may receive the credentials of this registry, in addition to its own host and the token servers that are known for it.",
     ).optional(),
+    timeouts: timeouts.optional(),
+    largeReads: z
+      .boolean()
+      .meta({
+        description: "Read layers of 4 MiB and more through sockets of Tagferry's own, with half the CPU.",
+        default: true,
+      })
+      .optional(),
   })
   .meta({ description: "Settings of one registry, or of one project of it." });
 

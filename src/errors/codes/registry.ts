@@ -8,6 +8,13 @@ export const REGISTRY_CODES = {
     next: "Check network, proxy and firewall. Tagferry tries again at the next run.",
     retry: "again",
   },
+  REGISTRY_UNRESPONSIVE: {
+    class: "source",
+    meaning:
+      "The registry did not answer several requests in a row; until the time that is shown it is not asked.",
+    next: "Nothing: it is asked again by itself. Look at network, proxy and registry if it stays.",
+    retry: "later",
+  },
   REGISTRY_DNS: {
     class: "source",
     meaning: "The host name cannot be resolved.",

@@ -1,4 +1,5 @@
 import { isTagferryError } from "../../errors/error.ts";
+import { withRetryBudget } from "../../errors/retry-budget.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { BlobPushed, OpenContent, PushBlobOptions } from "../../oci/store.ts";
 import { waitAsTold } from "../http/retry-after.ts";
@@ -7,6 +8,8 @@ import { begin, cancel, hasBlob, type UploadContext } from "./upload-session.ts"
 
 /** How often a blob is sent from its start. */
 const SENDINGS_MAX = 3;
+/** Less may have gone no further than into a buffer of this machine. */
+const PROGRESS_BYTES = 32 * 1024 * 1024;
 /** nginx takes no more than this unless told otherwise. */
 const SMALLEST_CHUNK_BYTES = 1024 * 1024;
 
@@ -19,9 +22,10 @@ export async function pushBlob(
   descriptor: Descriptor,
   open: OpenContent,
   context: UploadContext,
-  { onBytes, signal, mountFrom, again }: PushBlobOptions = {},
+  { onBytes, mountFrom, again, ...options }: PushBlobOptions = {},
 ): Promise<BlobPushed> {
   const { endpoint, knowledge } = context;
+  const { budget, signal } = withRetryBudget(endpoint.retriesMs, options);
   const elsewhere = mountFrom === undefined ? undefined : endpoint.repositoryOf(mountFrom);
   if (elsewhere !== undefined && elsewhere !== endpoint.repository)
     knowledge.learn(descriptor.digest, elsewhere);
@@ -49,7 +53,8 @@ export async function pushBlob(
         knowledge.learn(descriptor.digest, endpoint.repository);
         return { how: "pushed", bytes: descriptor.size };
       }
-      if (sending >= SENDINGS_MAX || !maySendAgain(error, context)) throw error;
+      if (sentBytes >= PROGRESS_BYTES) budget.renew();
+      if (sending >= SENDINGS_MAX || !maySendAgain(error, context) || !budget.allows(error, 0)) throw error;
       if (!(await waitAsTold(error, { signal }))) throw error;
       onBytes?.(-sentBytes);
     }

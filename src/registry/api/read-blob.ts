@@ -1,5 +1,6 @@
 import { ERROR_CODES } from "../../errors/codes.ts";
 import { isTagferryError, TagferryError } from "../../errors/error.ts";
+import { withRetryBudget } from "../../errors/retry-budget.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { ReadBlobOptions } from "../../oci/store.ts";
@@ -35,8 +36,9 @@ export async function* readBlob(
   descriptor: Descriptor,
   endpoint: RepositoryClient,
   timeouts: BlobTimeouts,
-  { fromBytes = 0, signal }: ReadBlobOptions = {},
+  { fromBytes = 0, ...options }: ReadBlobOptions = {},
 ): AsyncGenerator<Uint8Array, void, void> {
+  const { budget, signal } = withRetryBudget(endpoint.retriesMs, options);
   const { size } = descriptor;
   let givenBytes = fromBytes;
   let ranges = true;
@@ -66,11 +68,14 @@ export async function* readBlob(
       );
     } catch (error) {
       const broken = errorOfTransport(error, { where: endpoint.name, signal });
+      if (givenBytes > startBytes) budget.renew();
       fruitless = givenBytes > startBytes ? 0 : fruitless + 1;
+      const pauseMs = timeouts.resumePauseMs * 2 ** fruitless;
+      if (!budget.allows(broken, pauseMs)) throw broken;
       if (isTagferryError(broken, "RANGE") && ranges) ranges = false;
       else if (!isTagferryError(broken) || !mayResume(broken) || fruitless >= FRUITLESS_MAX) throw broken;
       if (!(await waitAsTold(broken, { signal }))) throw broken;
-      await sleep(timeouts.resumePauseMs * 2 ** fruitless, { signal });
+      await sleep(pauseMs, { signal });
     }
   }
 }

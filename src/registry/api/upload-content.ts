@@ -15,8 +15,9 @@ import {
   uploadSubject,
 } from "./upload-session.ts";
 
-/** Registries on object storage put a large blob together before they answer. */
-const CLOSING_TIMEOUT_MS = 15 * 60_000;
+/** Registries on object storage put a large blob together before they answer: at this speed, at least. */
+const CLOSING_BYTES_PER_MS = 2 * 1024;
+const CLOSING_MAX_MS = 15 * 60_000;
 /** How often one upload is taken up where it broke, and how often with nothing more to show for it. */
 const RESUMES_MAX = 10;
 const FRUITLESS_MAX = 1;
@@ -61,11 +62,15 @@ function chunkBytesFor(
   return Math.min(chunkMaxBytes, Math.max(chunkMinBytes, wanted));
 }
 
+function closingTimeoutMs(bytes: number, { firstByteMs }: RepositoryClient): number {
+  return Math.min(Math.max(CLOSING_MAX_MS, firstByteMs), firstByteMs + bytes / CLOSING_BYTES_PER_MS);
+}
+
 async function sendWhole({ session, descriptor, open, endpoint, options }: Sending): Promise<void> {
   const content = observed(verified(open(0), descriptor), options);
   try {
     const url = withDigest(session.location, descriptor.digest);
-    await close(url, { content, bytes: descriptor.size }, endpoint, options);
+    await close(url, { content, bytes: descriptor.size }, descriptor, endpoint, options);
   } catch (error) {
     throw content.failure() ?? error;
   } finally {
@@ -77,6 +82,7 @@ async function sendWhole({ session, descriptor, open, endpoint, options }: Sendi
 async function close(
   url: URL,
   body: Chunk | undefined,
+  { size }: Descriptor,
   endpoint: RepositoryClient,
   { signal }: Cancellable,
 ): Promise<void> {
@@ -90,7 +96,7 @@ async function close(
         scopes: endpoint.push,
         subject: uploadSubject(endpoint),
         expect: [201, 200, 202, 204, 504],
-        timeoutMs: CLOSING_TIMEOUT_MS,
+        timeoutMs: closingTimeoutMs(size, endpoint),
       },
       { signal },
     );
@@ -190,7 +196,7 @@ async function sendFrom(
       const isRanged = isResumed || Number.isFinite(chunkBytes);
       standing = await sendChunk(chunk, standing, isRanged, endpoint, options);
     }
-    await close(withDigest(standing.location, descriptor.digest), undefined, endpoint, options);
+    await close(withDigest(standing.location, descriptor.digest), undefined, descriptor, endpoint, options);
     return { kind: "closed" };
   } catch (error) {
     const failure = content.failure();
@@ -222,7 +228,7 @@ async function sendChunk(
       scopes: endpoint.push,
       subject: uploadSubject(endpoint),
       expect: [202, 201, 204],
-      timeoutMs: CLOSING_TIMEOUT_MS,
+      timeoutMs: closingTimeoutMs(bytes, endpoint),
     },
     { signal },
   );

@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 
 import { isTagferryError, TagferryError } from "../../errors/error.ts";
+import { withRetryBudget } from "../../errors/retry-budget.ts";
 import { DEFAULT_RETRY, retry, type RetryPolicy } from "../../errors/retry.ts";
 import { type Cancellable, within } from "../../lib/cancel.ts";
 import type { Log } from "../../lib/log.ts";
@@ -13,6 +14,7 @@ import type { Scope } from "../auth/scope.ts";
 import type { Headers } from "../profile.ts";
 import type { DirectAnswer } from "../transport/exchange.ts";
 import { leadsInside, type Transport } from "../transport/transport.ts";
+import type { Breaker } from "./breaker.ts";
 import { errorOfResponse, errorOfTransport, type Subject } from "./error.ts";
 import { nextHop } from "./redirect.ts";
 
@@ -51,8 +53,11 @@ export type RequesterOptions = {
   readonly transport: Transport;
   readonly authenticator: Authenticator;
   readonly rateLimit: RateLimit;
+  readonly breaker: Breaker;
   readonly log: Log;
   readonly retry: Partial<RetryPolicy>;
+  /** How long one request is tried again, unless the work it is a part of has a budget of its own. */
+  readonly retriesMs: number;
   readonly timeoutMs: number;
   readonly userAgent: string;
   readonly onAnswer: (headers: Headers) => void;
@@ -83,6 +88,7 @@ export function openRequester(options: RequesterOptions): Requester {
   const rateLimited = openRateLimited(options);
 
   async function askOnce(ask: Ask, { signal }: Cancellable = {}): Promise<Answer> {
+    options.breaker.check(); // without a wait for its turn
     // a streamed body that sends has a line of its own: a copy within one registry would else wait for itself
     const line = isContent(ask.body) ? uploadQueueOf(registry) : registry;
     const slot = await rateLimit.request(line, { signal });
@@ -173,6 +179,7 @@ export function openRequester(options: RequesterOptions): Requester {
   ): Promise<Answer> {
     const { method, body, headers = {}, subject } = ask;
     // how long content takes to send says nothing; how long the answer takes after it does
+    using attempt = url.origin === registryUrl.origin ? options.breaker.begin() : undefined;
     const endless = ask.timeoutMs === Infinity || isContent(body);
     const deadline = endless ? signal : within(ask.timeoutMs ?? options.timeoutMs, { signal });
     const sent = {
@@ -184,7 +191,10 @@ export function openRequester(options: RequesterOptions): Requester {
     try {
       const large = ask.isLarge === true ? transport.directTo(url) : undefined;
       const read = await large?.get({ url, headers: sent }, { signal: deadline });
-      if (read) return told(answerOf(fromDirect(read), url, subject, deadline), method);
+      if (read) {
+        attempt?.answered();
+        return told(answerOf(fromDirect(read), url, subject, deadline), method);
+      }
       const request: Dispatcher.RequestOptions = {
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
@@ -199,10 +209,13 @@ export function openRequester(options: RequesterOptions): Requester {
         signal: deadline ?? null,
       };
       const response = await transport.dispatcherFor(url).request(request);
+      attempt?.answered();
       return told(answerOf(fromClient(response), url, subject, deadline), method);
     } catch (error) {
       options.onRequest?.({ registry, status: undefined });
       const failure = errorOfTransport(error, { where: subject.where, signal });
+      // content may have failed at its source, and comes after a request that was answered
+      if (!isContent(body) && isSilence(failure)) attempt?.unanswered();
       if (url.origin === registryUrl.origin) rateLimited.heard(failure);
       throw failure;
     }
@@ -210,14 +223,21 @@ export function openRequester(options: RequesterOptions): Requester {
 
   return {
     askOnce,
-    ask: (ask, { signal } = {}) =>
-      retry(() => askOnce(ask, { signal }), {
+    async ask(ask, cancellable = {}) {
+      const { budget, signal } = withRetryBudget(options.retriesMs, cancellable);
+      return retry(() => askOnce(ask, { signal }), {
         ...options.retry,
         signal,
+        mayRetry: (error, pauseMs) => budget.allows(error, pauseMs),
         onRetry: ({ code, message }, pauseMs) =>
           log.info({ code, pauseMs: Math.round(pauseMs) }, `again: ${message}`),
-      }),
+      });
+    },
   };
+}
+
+function isSilence(error: unknown): boolean {
+  return isTagferryError(error, "REGISTRY_UNREACHABLE", "REGISTRY_DNS", "STALLED");
 }
 
 type RateLimited = {

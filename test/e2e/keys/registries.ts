@@ -6,7 +6,8 @@ import { makeCertificates } from "../../support/certificates.ts";
 import { buildImage, pushTo } from "../../support/images/images.ts";
 import { outcomesOf, syncWith } from "../../support/in-process.ts";
 import { peakRequests } from "../../support/ledger.ts";
-import { delay } from "../../support/registry/connection-faults.ts";
+import { delay, stall } from "../../support/registry/connection-faults.ts";
+import { status } from "../../support/registry/faults.ts";
 import { startRegistry, type RegistryOptions, type TestRegistry } from "../../support/registry/registry.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../../support/temporary.ts";
 import type { KeyTests } from "../keys.test.ts";
@@ -24,26 +25,32 @@ async function copied(
     env = {},
     tags = 1,
     look = () => {},
+    layerBytes = 1_000,
+    source,
+    more = {},
   }: {
     readonly env?: Readonly<Record<string, string>>;
     readonly tags?: number;
     readonly look?: (facts: Facts) => unknown;
+    readonly layerBytes?: number;
+    readonly source?: string;
+    readonly more?: object;
   } = {},
 ): Promise<string> {
   await using directory = await temporaryDirectory();
   await using registry = await startRegistry(options);
   for (let tag = 0; tag < tags; tag += 1)
-    await pushTo(registry, "a/app", buildImage({ seed: `${tag}`, layers: [1_000] }), `${tag}`);
+    await pushTo(registry, "a/app", buildImage({ seed: `${tag}`, layers: [layerBytes] }), `${tag}`);
   const facts = { registry, directory };
   const report = await syncWith(
     directory,
     {
-      registries: { [registry.host]: await settings(facts) },
+      registries: { [registry.host]: await settings(facts), ...more },
       mirrors: [
         {
-          source: `${registry.host}/a/app`,
+          source: source ?? `${registry.host}/a/app`,
           target: `${registry.host}/b/app`,
-          tags: { all: true },
+          tags: source === undefined ? { all: true } : ["v1"],
           referrers: false,
         },
       ],
@@ -224,6 +231,47 @@ export const REGISTRY_KEYS: KeyTests = {
     expect(await spread({ requestsPerSecond: 40 })).toBeGreaterThan(400);
     expect(await spread({ requestsPerSecond: 10_000 })).toBeLessThan(400);
   },
+  "registries.*.timeouts": () => stalledOnce({ firstByte: "200ms" }, ""),
+  "registries.*.timeouts.connect": async () => {
+    // nobody answers at this address (RFC 5737)
+    const startedMs = Date.now();
+    const timeouts = { connect: "100ms", retries: "300ms" };
+    const outcome = await copied({}, () => ({ plainHttp: true }), {
+      source: "192.0.2.1/a/app",
+      more: { "192.0.2.1": { plainHttp: true, timeouts } },
+    });
+    expect(outcome).not.toBe("copied");
+    expect(Date.now() - startedMs).toBeLessThan(10_000);
+  },
+  "registries.*.timeouts.firstByte": () => stalledOnce({ firstByte: "200ms" }, ""),
+  "registries.*.timeouts.idle": () => stalledOnce({ idle: "200ms" }, "body"),
+  "registries.*.timeouts.retries": async () => {
+    const requests = async (retries: string): Promise<number> => {
+      let count = 0;
+      await copied(
+        {},
+        ({ registry }) => {
+          registry.on({ kind: "manifest", always: true }, status(503));
+          return { plainHttp: true, timeouts: { retries } };
+        },
+        { look: ({ registry }) => (count = registry.ledger.count({ kind: "manifest" })) },
+      );
+      return count;
+    };
+    expect(await requests("1m")).toBeGreaterThan(await requests("1ms"));
+  },
+  "registries.*.largeReads": async () => {
+    const connections = async (more: object): Promise<number> => {
+      let opened = 0;
+      await copied({}, () => ({ plainHttp: true, connections: 1, ...more }), {
+        layerBytes: 5 * 1024 * 1024,
+        look: ({ registry }) => ({ opened } = registry.connections),
+      });
+      return opened;
+    };
+    // its sockets are others than those of the ordinary client
+    expect(await connections({})).toBeGreaterThan(await connections({ largeReads: false }));
+  },
   "registries.*.tokenRealms": async () => {
     const bearer: RegistryOptions = {
       auth: { kind: "bearer", ...USER, realm: (usual) => usual.replace("127.0.0.1", "localhost") },
@@ -236,6 +284,16 @@ export const REGISTRY_KEYS: KeyTests = {
     expect(await into({ tokenRealms: ["localhost"] })).toBe("copied");
   },
 };
+
+/** The first answer stands still, before its head or within its body; the second comes. */
+async function stalledOnce(timeouts: object, where: "" | "body"): Promise<void> {
+  const outcome = await copied({}, ({ registry }) => {
+    if (where === "body") registry.on({ method: "GET", kind: "blob" }, stall({ afterBytes: 10 }));
+    else registry.on({ method: "GET", kind: "manifest" }, stall());
+    return { plainHttp: true, timeouts };
+  });
+  expect(outcome).toBe("copied");
+}
 
 async function clientCertificate(): Promise<void> {
   const { ca, client } = await makeCertificates();
