@@ -1,4 +1,4 @@
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import { onDisk } from "../errors/disk.ts";
@@ -9,14 +9,14 @@ import { algorithmOf, type Digest, encodedOf } from "../oci/digest.ts";
 import { MANIFEST_READ_MAX_BYTES } from "../oci/manifest.ts";
 import type { ReadBlobOptions, Content } from "../oci/store.ts";
 import { verified } from "../oci/verified.ts";
-import { insideOf, openInside, readInside, syncDirectory, writeAll } from "./files.ts";
+import { makeDirectoryInside, openInside, readInside, syncDirectory, writeAll } from "./files.ts";
 import { untilAborted } from "./until-aborted.ts";
 
 const CHUNK_BYTES = 512 * 1024;
 
 type Sized = Pick<Descriptor, "digest" | "size">;
 
-/** The files below `blobs/`, each called by its digest. */
+/** The files below `blobs/`, each named by its digest. */
 export type Blobs = {
   /** Whether a file of this size is there. It was verified before it got its name. */
   has(blob: Sized): Promise<boolean>;
@@ -28,7 +28,7 @@ export type Blobs = {
   readManifest(digest: Digest): Promise<Uint8Array | "large" | undefined>;
   /** @throws {TagferryError} what `verified` and `content` throw, DISK_FULL, DISK; then nothing stays */
   write(blob: Sized, content: Content, options: WriteOptions): Promise<void>;
-  /** Brings the names of what was written to the disk. */
+  /** Writes the directory entries of new blobs to the disk. */
   settle(): Promise<void>;
 };
 
@@ -47,8 +47,7 @@ export function openBlobs(root: string): Blobs {
     const known = made.get(path);
     if (known) return known;
     const making = onDisk(path, async () => {
-      await mkdir(path, { recursive: true });
-      await insideOf(root, path);
+      await makeDirectoryInside(root, "blobs", algorithmOf(digest));
       await syncDirectory(join(root, "blobs"));
       return path;
     });
@@ -103,7 +102,7 @@ function pathOf(root: string, digest: Digest): string {
   return join(root, "blobs", algorithmOf(digest), encodedOf(digest));
 }
 
-/** Writes beside the layout, then renames: under its digest there is a whole blob or none. */
+/** Writes a temporary file, then renames it: under its digest there is a whole blob or none. */
 async function writeBlob(
   path: string,
   blob: Sized,
@@ -130,7 +129,7 @@ async function writeBlob(
   }
 }
 
-/** Two buffers in turn: while one is looked at, the next is being read. */
+/** Uses two buffers in turn: while the caller works on one, the other is filled. */
 async function* readBlob(
   root: string,
   digest: Digest,

@@ -1,11 +1,11 @@
 import { constants } from "node:fs";
-import { type FileHandle, open, realpath, rename } from "node:fs/promises";
-import { dirname, isAbsolute, relative } from "node:path";
+import { type FileHandle, lstat, mkdir, open, realpath, rename } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 
 import { errnoOf, onDisk } from "../errors/disk.ts";
 import { TagferryError } from "../errors/error.ts";
 
-/** What `task` gives, or undefined when the file is not there. */
+/** What `task` returns; undefined when the file is not there. */
 export async function ifThere<T>(task: () => Promise<T>): Promise<T | undefined> {
   try {
     return await task();
@@ -18,8 +18,8 @@ export async function ifThere<T>(task: () => Promise<T>): Promise<T | undefined>
 /**
  * Opens a file below `root` for reading; undefined when it is not there.
  *
- * A layout may come from anywhere: links that lead out of it are not followed, and what is no regular file (a pipe, a
- * device) is not opened for real.
+ * A layout may come from anywhere: no symbolic link below `root` is followed, and what is no regular file (a pipe, a device)
+ * is not read. `root` itself may be a link.
  *
  * @throws {TagferryError} LAYOUT_INVALID, DISK
  */
@@ -31,20 +31,41 @@ export async function openInside(root: string, path: string): Promise<FileHandle
     const file = await ifThere(() => open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
     if (file === undefined || (await file.stat()).isFile()) return file;
     await file.close();
-    throw new TagferryError("LAYOUT_INVALID", `${path} is no file`, { where: path });
+    throw new TagferryError("LAYOUT_INVALID", `${path} is not a file`, { where: path });
   });
 }
 
-/** The real path of something that exists below `root`. */
+/**
+ * The real path of something that exists below `root`, with no symbolic link on the way to it.
+ *
+ * @throws {TagferryError} LAYOUT_INVALID
+ */
 export async function insideOf(root: string, path: string): Promise<string> {
   const [realRoot, real] = await Promise.all([realpath(root), realpath(path)]);
-  const way = relative(realRoot, real);
-  if (way.startsWith("..") || isAbsolute(way))
-    throw new TagferryError("LAYOUT_INVALID", `${path} leads out of the layout`, {
+  if (real !== join(realRoot, relative(root, path)))
+    throw new TagferryError("LAYOUT_INVALID", `${path} is a symbolic link, or is reached through one`, {
       where: path,
       found: real,
+      next: "Replace the link by what it leads to.",
     });
   return real;
+}
+
+/**
+ * Makes a directory below `root`, with those above it.
+ *
+ * @throws {TagferryError} LAYOUT_INVALID when a part of the path is a symbolic link or a file: nothing was made behind it
+ */
+export async function makeDirectoryInside(root: string, ...names: readonly string[]): Promise<string> {
+  let path = root;
+  for (const name of names) {
+    path = join(path, name);
+    const there = await ifThere(() => lstat(path));
+    if (there && !there.isDirectory())
+      throw new TagferryError("LAYOUT_INVALID", `${path} is not a directory`, { where: path });
+    if (!there) await mkdir(path, { recursive: true });
+  }
+  return path;
 }
 
 /**
@@ -98,7 +119,7 @@ export async function replaceFile(path: string, bytes: Uint8Array, temporary: st
   });
 }
 
-/** Makes the names in a directory outlive a crash. */
+/** Writes the names in a directory to the disk, so that they survive a crash. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
   try {

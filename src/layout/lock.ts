@@ -1,20 +1,21 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, rmdir, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, join } from "node:path";
 import { kill, pid } from "node:process";
 
 import { errnoOf, onDisk } from "../errors/disk.ts";
 import { TagferryError } from "../errors/error.ts";
-import { ifThere, writeNew } from "./files.ts";
+import { ifThere, readInside, writeNew } from "./files.ts";
 
-/** Our corner of a layout: the lock, and files that are not yet what they will be. Other tools overlook it. */
+/** Holds the lock and unfinished files. Other tools ignore it. */
 export const WORKSPACE = ".tagferry";
 const LOCK = "lock";
+const OWNER_MAX_BYTES = 4096;
 /** What a writer that crashed may leave behind besides the lock. */
 const LEFTOVER = /^(?:tmp|asking)-/;
 const LEFTOVER_MS = 60_000;
-/** How often the lock is tried for when it comes and goes under our hands. */
+/** How often the lock is tried when other processes take and release it meanwhile. */
 const ATTEMPTS = 10;
 
 /** The right to write a layout. Disposing gives it back. */
@@ -36,6 +37,7 @@ type Owner = { readonly pid: number; readonly host: string; readonly start?: str
  */
 export async function takeLock(root: string): Promise<WriteLock> {
   const workspace = join(root, WORKSPACE);
+  await onDisk(workspace, () => refuseLinks(workspace));
   const { id } = await onDisk(workspace, () => take(workspace));
   await using stack = new AsyncDisposableStack();
   stack.defer(() => onDisk(workspace, () => release(workspace, id)));
@@ -47,6 +49,22 @@ export async function takeLock(root: string): Promise<WriteLock> {
   };
 }
 
+/**
+ * The workspace and the lock are directories of their own, or not there: what we write or sweep never lies behind a link.
+ *
+ * @throws {TagferryError} LAYOUT_INVALID
+ */
+async function refuseLinks(workspace: string): Promise<void> {
+  for (const path of [workspace, join(workspace, LOCK)]) {
+    const facts = await ifThere(() => lstat(path));
+    if (facts && !facts.isDirectory())
+      throw new TagferryError("LAYOUT_INVALID", `${path} is not a directory`, {
+        where: path,
+        next: "Remove it: nothing in it is needed while nobody writes the layout.",
+      });
+  }
+}
+
 async function take(workspace: string): Promise<Owner> {
   const id = randomUUID();
   const start = await startOf(pid);
@@ -55,7 +73,7 @@ async function take(workspace: string): Promise<Owner> {
     try {
       if (await claim(workspace, owner)) return owner;
     } catch (error) {
-      // the one who had it took the workspace away while we asked
+      // its last holder removed the workspace meanwhile
       if (errnoOf(error) !== "ENOENT" || attempt >= ATTEMPTS) throw error;
       continue;
     }
@@ -98,19 +116,20 @@ async function holderOf(workspace: string): Promise<Owner | undefined> {
   const [file] = (await ifThere(() => readdir(join(workspace, LOCK)))) ?? [];
   if (file === undefined) return undefined;
   const id = basename(file, ".json");
-  const text = await ifThere(() => readFile(join(workspace, LOCK, file), "utf8"));
-  if (text === undefined) return undefined;
+  const bytes = await readInside(workspace, join(workspace, LOCK, file), { maxBytes: OWNER_MAX_BYTES });
+  if (bytes === undefined) return undefined;
   try {
+    const text = bytes === "large" ? "" : Buffer.from(bytes).toString("utf8");
     const { pid: holder, host, start } = JSON.parse(text) as Partial<Owner>;
     if (typeof holder === "number" && typeof host === "string")
       return { pid: holder, host, id, ...(typeof start === "string" ? { start } : {}) };
   } catch {
-    // written by something else: nobody we could ask for
+    // written by another program: its process is unknown
   }
   return { pid: 0, host: "an unknown host", id };
 }
 
-/** Whether the owner still runs, as far as can be told: of another host nothing can. */
+/** Whether the owner still runs. The processes of another host cannot be seen, and count as running. */
 async function isAlive({ pid: holder, host, start }: Owner): Promise<boolean> {
   if (host !== hostname()) return true;
   try {
@@ -118,7 +137,7 @@ async function isAlive({ pid: holder, host, start }: Owner): Promise<boolean> {
   } catch (error) {
     return errnoOf(error) !== "ESRCH";
   }
-  // in a container that was started again, the same number is another process
+  // in a restarted container the same number may be another process
   const running = await startOf(holder);
   return start === undefined || running === undefined || running === start;
 }
@@ -149,13 +168,13 @@ async function release(workspace: string, id: string): Promise<void> {
   }
 }
 
-/** Removes what crashed writers left. We hold the lock: nobody else's unfinished file is of use any more. */
+/** Removes what crashed writers left. The lock is held, so nobody uses those files any more. */
 async function sweep(workspace: string): Promise<void> {
   await onDisk(workspace, async () => {
     for (const name of await readdir(workspace)) {
       if (!LEFTOVER.test(name)) continue;
       const path = join(workspace, name);
-      // who asks for the lock right now is told that it is taken
+      // another process may be asking for the lock right now
       const facts = name.startsWith("asking-") ? await ifThere(() => stat(path)) : undefined;
       if (facts && Date.now() - facts.mtimeMs < LEFTOVER_MS) continue;
       await rm(path, { recursive: true, force: true });

@@ -16,7 +16,7 @@ import type {
   PushBlobOptions,
   PushManifestOptions,
 } from "../oci/store.ts";
-import { ifThere, replaceFile } from "./files.ts";
+import { ifThere, makeDirectoryInside, replaceFile } from "./files.ts";
 import type { Graph } from "./graph.ts";
 import { type LayoutIndex, withoutUnnamed, withTag, withUnnamed } from "./index-file.ts";
 import { takeLock, type WriteLock } from "./lock.ts";
@@ -186,7 +186,8 @@ async function patiently<T>(task: () => Promise<T>, patienceMs: number): Promise
 
 /** Takes the lock, and makes the directory a layout where it is none yet. */
 async function prepare({ directory, index }: Files): Promise<WriteLock> {
-  await onDisk(directory, () => mkdir(join(directory, "blobs"), { recursive: true }));
+  await onDisk(directory, () => mkdir(directory, { recursive: true }));
+  await onDisk(directory, () => makeDirectoryInside(directory, "blobs"));
   await using stack = new AsyncDisposableStack();
   const lock = stack.use(await takeLock(directory));
   const path = join(directory, LAYOUT_FILE);

@@ -247,17 +247,38 @@ describe("a layout that others wrote", () => {
     },
   );
 
-  test("follows a link that stays inside, and a link to the layout itself", async () => {
+  test("follows no link that stays inside either, but one to the layout itself", async () => {
     await using directory = await temporaryDirectory();
     await using elsewhere = await temporaryDirectory();
     const image = buildImage();
     await inLayout(directory, (layout) => pushBuilt(layout, image, "v1"));
     const [config = new Uint8Array()] = [...image.blobs.values()];
-    await rename(blobPath(directory, config), directory.join("moved"));
-    await symlink("../../moved", blobPath(directory, config));
     await symlink(directory.path, elsewhere.join("link"));
     await using layout = await openLayout(elsewhere.join("link"));
     expect(digestOf(await readAll(layout.blob(describing(config))))).toBe(digestOf(config));
+    await rename(blobPath(directory, config), directory.join("moved"));
+    await symlink("../../moved", blobPath(directory, config));
+    await expect(readAll(layout.blob(describing(config)))).rejects.toMatchObject({ code: "LAYOUT_INVALID" });
+  });
+
+  test.for([
+    ["its workspace", ".tagferry"],
+    ["its lock", ".tagferry/lock"],
+    ["its blobs", "blobs"],
+  ] as const)("never writes nor removes anything behind a link in place of %s", async ([, name]) => {
+    await using directory = await temporaryDirectory();
+    await using outside = await temporaryDirectory();
+    await writeLayout(directory, { schemaVersion: 2, manifests: [] });
+    await writeFile(outside.join("tmp-precious"), "precious");
+    await mkdir(directory.join(".tagferry"));
+    await rm(directory.join(name), { recursive: true, force: true });
+    await symlink(outside.path, directory.join(name));
+    const bytes = seededBytes("out", 10);
+    await inLayout(directory, async (layout) => {
+      const pushing = layout.pushBlob(describing(bytes), () => reusing(bytes));
+      await expect(pushing).rejects.toMatchObject({ code: "LAYOUT_INVALID" });
+    });
+    expect(await readdir(outside.path)).toEqual(["tmp-precious"]);
   });
 
   test("never writes through a link that leads out of it", async () => {
