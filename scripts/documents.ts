@@ -17,6 +17,17 @@ export function documents(): ReadonlyMap<string, string> {
   ]);
 }
 
+/** Keys of the daemon that the chart sets itself. */
+const CHART_SETS = [
+  "redis",
+  "listen",
+  "healthListen",
+  "tokenFile",
+  "readTokenFile",
+  "jobKeyFile",
+  "webhooks",
+] as const;
+
 /** The schema of the chart's values, with the schema of the configuration file under `config`. */
 function chartValues(): string {
   const values = JSON.parse(readFileSync(new URL("../helm/values.schema.json", import.meta.url), "utf8")) as {
@@ -34,9 +45,7 @@ function chartValues(): string {
       mirrors: { minItems?: number };
     };
   };
-  // the chart sets all other keys of the daemon itself
-  const { workers, grace } = config.properties.daemon.properties;
-  config.properties.daemon.properties = { workers, grace };
+  for (const key of CHART_SETS) delete config.properties.daemon.properties[key];
   // the chart has a better message for a file without mirrors
   delete config.properties.mirrors.minItems;
   values.properties.config = config;

@@ -1,4 +1,4 @@
-{{/* What does not go together is told before anything is installed. */}}
+{{/* Values that contradict each other fail before anything is installed. */}}
 {{- define "tagferry.check" -}}
 {{- $shared := or .Values.redis.enabled .Values.redis.url }}
 {{- if not .Values.image.repository }}
@@ -22,13 +22,26 @@
 {{- define "tagferry.daemon" -}}
 {{- $daemon := deepCopy (default dict .Values.config.daemon) }}
 {{- $_ := set $daemon "listen" "0.0.0.0:8080" }}
+{{- $_ = set $daemon "healthListen" "0.0.0.0:8081" }}
 {{- $_ = set $daemon "tokenFile" "/run/secrets/tagferry/token" }}
+{{- if .Values.readToken.secret }}
+{{- $_ = set $daemon "readTokenFile" "/run/secrets/tagferry/read-token" }}
+{{- end }}
 {{- if .Values.webhooks.enabled }}
-{{- $_ = set $daemon "webhooks" (dict "secretFile" "/run/secrets/tagferry/webhook") }}
+{{- $hooks := dict "secretFile" "/run/secrets/tagferry/webhook" }}
+{{- range .Values.webhooks.senders }}
+{{- $files := default dict $hooks.secretFiles }}
+{{- $_ = set $hooks "secretFiles" (set $files .sender (printf "/run/secrets/tagferry/webhook-%s" .sender)) }}
+{{- end }}
+{{- $_ = set $daemon "webhooks" $hooks }}
 {{- end }}
 {{- $redis := dict }}
 {{- if .Values.redis.enabled }}
-{{- $_ = set $redis "url" (printf "redis://%s-redis.%s.svc:6379" (include "tagferry.fullname" .) .Release.Namespace) }}
+{{- $scheme := .Values.redis.tls.enabled | ternary "rediss" "redis" }}
+{{- $_ = set $redis "url" (printf "%s://%s:6379" $scheme (include "tagferry.redisHost" .)) }}
+{{- if .Values.redis.tls.enabled }}
+{{- $_ = set $redis "ca" "/run/secrets/tagferry/redis-ca.crt" }}
+{{- end }}
 {{- else if .Values.redis.url }}
 {{- $_ = set $redis "url" .Values.redis.url }}
 {{- if .Values.redis.ca.configMap }}
@@ -36,10 +49,11 @@
 {{- end }}
 {{- end }}
 {{- if $redis }}
-{{- if .Values.redis.password.secret }}
+{{- if include "tagferry.redisPassword" . }}
 {{- $_ = set $redis "passwordFile" "/run/secrets/tagferry/redis-password" }}
 {{- end }}
 {{- $_ = set $daemon "redis" $redis }}
+{{- $_ = set $daemon "jobKeyFile" "/run/secrets/tagferry/job-key" }}
 {{- end }}
 {{- toYaml $daemon }}
 {{- end }}
@@ -80,6 +94,94 @@
 {{- $all | uniq | sortAlpha | toJson }}
 {{- end }}
 
+{{/* Whether the pods need the cluster's API or the integrated registry: then they get the account's token. "": no. */}}
+{{- define "tagferry.needsCluster" -}}
+{{- $needs := or .Values.rbac.clusterWide .Values.rbac.namespaces .Values.config.clusters }}
+{{- range .Values.config.mirrors }}
+{{- range list .source .target (default "" .storage) }}
+{{- if or (hasPrefix "imagestream:" .) (contains "${" .) (contains "openshift-image-registry" .) }}
+{{- $needs = true }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if $needs }}true{{- end }}
+{{- end }}
+
+{{/* The streams of a namespace that mirrors fill, as JSON; empty when only the pod knows, or when all are meant. */}}
+{{- define "tagferry.streams" -}}
+{{- $namespace := .namespace }}
+{{- $names := list }}
+{{- $all := or (empty $namespace) (has $namespace .root.Values.rbac.namespaces) }}
+{{- range .root.Values.config.mirrors }}
+{{- if contains "${" .target }}
+{{- $all = true }}
+{{- else if hasPrefix (printf "imagestream:%s/" $namespace) .target }}
+{{- $names = append $names (trimPrefix (printf "imagestream:%s/" $namespace) .target) }}
+{{- end }}
+{{- end }}
+{{- $all | ternary list ($names | uniq | sortAlpha) | toJson }}
+{{- end }}
+
+{{/* Streams of a namespace that mirrors read through the integrated registry, as JSON. Wants {root, namespace}. */}}
+{{- define "tagferry.sourceStreams" -}}
+{{- $namespace := .namespace }}
+{{- $hosts := list "image-registry.openshift-image-registry.svc:5000" "image-registry.openshift-image-registry.svc.cluster.local:5000" }}
+{{- range default dict .root.Values.config.clusters }}
+{{- if .registry }}
+{{- $hosts = append $hosts .registry }}
+{{- end }}
+{{- end }}
+{{- $names := list }}
+{{- range $mirror := .root.Values.config.mirrors }}
+{{- range $hosts }}
+{{- $prefix := printf "%s/%s/" . $namespace }}
+{{- if hasPrefix $prefix $mirror.source }}
+{{- $names = append $names (trimPrefix $prefix $mirror.source) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $names | uniq | sortAlpha | toJson }}
+{{- end }}
+
+{{/* Ports that the pods reach out to, as JSON: those of the values, and those that configuration, redis.url and proxies name. */}}
+{{- define "tagferry.egressPorts" -}}
+{{- $ports := .Values.networkPolicy.egress.ports }}
+{{- $places := list }}
+{{- range .Values.config.mirrors }}
+{{- $places = concat $places (list .source .target (default "" .storage)) }}
+{{- end }}
+{{- $places = append $places (default "" (default dict .Values.config.defaults).storage) }}
+{{- range $host, $settings := default dict .Values.config.registries }}
+{{- $places = append $places (printf "%s/" $host) }}
+{{- if and $settings.plainHttp (not (regexMatch ":[0-9]+" $host)) }}
+{{- $ports = append $ports 80 }}
+{{- end }}
+{{- end }}
+{{- range default dict .Values.config.clusters }}
+{{- $places = append $places (printf "%s/" (default "" .registry)) }}
+{{- end }}
+{{- range .Values.env }}
+{{- if regexMatch "(?i)^https?_proxy$" .name }}
+{{- $places = append $places (printf "%s/" (regexReplaceAll "^[a-z]+://([^/@]*@)?" (default "" .value) "")) }}
+{{- end }}
+{{- end }}
+{{- if .Values.redis.url }}
+{{- $redis := regexReplaceAll "^[a-z]+://([^/@]*@)?" .Values.redis.url "" }}
+{{- $places = append $places (regexMatch "^[^/]*:[0-9]+" $redis | ternary (printf "%s/" $redis) "redis:6379/") }}
+{{- end }}
+{{- range $places }}
+{{- $port := regexReplaceAll "^[^/:]+:([0-9]+)/.*$" . "${1}" }}
+{{- if ne $port . }}
+{{- $ports = append $ports (atoi $port) }}
+{{- end }}
+{{- end }}
+{{- $sorted := list }}
+{{- range $ports }}
+{{- $sorted = append $sorted (printf "%05d" (int .)) }}
+{{- end }}
+{{- $sorted | uniq | sortAlpha | toJson }}
+{{- end }}
+
 {{/* What the mirrors need of the image streams of a namespace ("": of all), and no more. Wants {root, namespace}. */}}
 {{- define "tagferry.rules" -}}
 {{- $values := .root.Values }}
@@ -103,12 +205,29 @@
 {{- if ne (toString $values.rbac.prune) "auto" }}
 {{- $prunes = $values.rbac.prune }}
 {{- end -}}
-- apiGroups: [image.openshift.io] # read and watch streams, make them, note in them what is ours
+{{- $streams := include "tagferry.streams" . | fromJsonArray }}
+{{- $sources := include "tagferry.sourceStreams" . | fromJsonArray -}}
+- apiGroups: [image.openshift.io] # list, watch and create cannot be bound to names
   resources: [imagestreams]
-  verbs: [get, list, watch, create, patch]
+  verbs: [list, watch, create]
+- apiGroups: [image.openshift.io] # read streams, and write into them which tags are ours
+  resources: [imagestreams]
+  {{- with $streams }}
+  resourceNames: {{ toJson . }}
+  {{- end }}
+  verbs: [get, patch]
 - apiGroups: [image.openshift.io] # pull and push
   resources: [imagestreams/layers]
+  {{- with $streams }}
+  resourceNames: {{ toJson . }}
+  {{- end }}
   verbs: [get, update]
+{{- if and $streams $sources }}
+- apiGroups: [image.openshift.io] # sources in the same namespace
+  resources: [imagestreams/layers]
+  resourceNames: {{ toJson $sources }}
+  verbs: [get]
+{{- end }}
 {{- if $imports }}
 - apiGroups: [image.openshift.io] # storage: source, or a registry in between
   resources: [imagestreamimports]

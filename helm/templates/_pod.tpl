@@ -120,12 +120,42 @@ topologySpreadConstraints:
             - key: {{ .Values.webhooks.key }}
               path: webhook
       {{- end }}
-      {{- if and (or .Values.redis.enabled .Values.redis.url) .Values.redis.password.secret }}
+      {{- if .Values.webhooks.enabled }}
+      {{- range .Values.webhooks.senders }}
       - secret:
-          name: {{ .Values.redis.password.secret }}
+          name: {{ .secret }}
           items:
-            - key: {{ .Values.redis.password.key }}
+            - key: {{ .key }}
+              path: webhook-{{ .sender }}
+      {{- end }}
+      {{- end }}
+      {{- if .Values.readToken.secret }}
+      - secret:
+          name: {{ .Values.readToken.secret }}
+          items:
+            - key: {{ .Values.readToken.key }}
+              path: read-token
+      {{- end }}
+      {{- if or .Values.redis.enabled .Values.redis.url }}
+      {{- with include "tagferry.redisPassword" . }}
+      - secret:
+          name: {{ . }}
+          items:
+            - key: {{ $.Values.redis.password.key }}
               path: redis-password
+      {{- end }}
+      {{- if and .Values.redis.enabled .Values.redis.tls.enabled }}
+      - secret:
+          name: {{ include "tagferry.redisTls" . }}
+          items:
+            - key: ca.crt
+              path: redis-ca.crt
+      {{- end }}
+      - secret:
+          name: {{ include "tagferry.jobKey" . }}
+          items:
+            - key: {{ .Values.jobKey.key }}
+              path: job-key
       {{- end }}
 - name: tmp
   emptyDir:
@@ -190,7 +220,7 @@ metadata:
     {{- end }}
 spec:
   serviceAccountName: {{ include "tagferry.serviceAccount" .root }}
-  automountServiceAccountToken: true
+  automountServiceAccountToken: {{ include "tagferry.needsCluster" .root | not | not }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ add (include "tagferry.graceSeconds" .root | atoi) 15 }}
   securityContext:
@@ -214,18 +244,20 @@ spec:
       ports:
         - name: http
           containerPort: 8080
-      # /readyz may fail for long while Redis is away: that is no reason to start anew.
+        - name: health
+          containerPort: 8081
+      # /readyz fails while Redis is away: that is no reason for a restart.
       startupProbe:
-        httpGet: { path: /livez, port: http }
+        httpGet: { path: /livez, port: health }
         periodSeconds: 2
         failureThreshold: 30
       livenessProbe:
-        httpGet: { path: /livez, port: http }
+        httpGet: { path: /livez, port: health }
         periodSeconds: 20
         timeoutSeconds: 5
         failureThreshold: 3
       readinessProbe:
-        httpGet: { path: /readyz, port: http }
+        httpGet: { path: /readyz, port: health }
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 2

@@ -78,6 +78,14 @@ function keysOf(value: unknown): readonly string[] {
   return [...own, ...Object.values(value).flatMap(keysOf)];
 }
 
+/** What the chart makes is random. */
+function withoutMadeSecrets(text: string): string {
+  return text.replaceAll(
+    /^( {2}(?:job-key|redis-password|(?:ca|tls)\.crt|tls\.key): )[A-Za-z0-9+/=]{20,}$/gm,
+    "$1(made)",
+  );
+}
+
 describe("the chart", () => {
   test("passes Helm's strict lint with its defaults and with each values file", async () => {
     const files = [[], ...NAMES.map((name) => ["--values", valuesOf(name)])];
@@ -88,7 +96,7 @@ describe("the chart", () => {
   });
 
   test.for(NAMES)("renders %s as before", async (name) => {
-    const text = await renderText(valuesOf(name));
+    const text = withoutMadeSecrets(await renderText(valuesOf(name)));
     if (UPDATE) await writeFile(goldenOf(name), text);
     expect(text).toBe(await readFile(goldenOf(name), "utf8"));
   });
@@ -159,9 +167,9 @@ describe("its pods", () => {
       const pods = podsOf(await render(valuesOf(name))).filter(({ of }) => !of.endsWith("-redis"));
       for (const { spec } of pods) {
         const [container] = spec.containers;
-        expect(container?.startupProbe).toMatchObject({ httpGet: { path: "/livez", port: "http" } });
-        expect(container?.livenessProbe).toMatchObject({ httpGet: { path: "/livez", port: "http" } });
-        expect(container?.readinessProbe).toMatchObject({ httpGet: { path: "/readyz", port: "http" } });
+        expect(container?.startupProbe).toMatchObject({ httpGet: { path: "/livez", port: "health" } });
+        expect(container?.livenessProbe).toMatchObject({ httpGet: { path: "/livez", port: "health" } });
+        expect(container?.readinessProbe).toMatchObject({ httpGet: { path: "/readyz", port: "health" } });
       }
     },
   );
@@ -204,6 +212,18 @@ describe("its pods", () => {
     });
   });
 
+  test("get no token of the cluster when no mirror needs the cluster", async () => {
+    const minimal = await values("minimal");
+    const tokenFor = async (mirror: object): Promise<unknown> => {
+      const config = { version: 1, mirrors: [{ source: "quay.io/a/b", ...mirror }] };
+      return podsOf(await render({ ...minimal, config }))[0]?.spec["automountServiceAccountToken"];
+    };
+    expect(await tokenFor({ target: "harbor.example.com/a/b" })).toBe(false);
+    expect(await tokenFor({ target: "imagestream:web/b" })).toBe(true);
+    const integrated = "image-registry.openshift-image-registry.svc:5000/web/b";
+    expect(await tokenFor({ source: integrated, target: "harbor.example.com/a/b" })).toBe(true);
+  });
+
   test("get the cluster's token only where it is used", async () => {
     for (const { of, spec } of podsOf(await render(valuesOf("production"))))
       expect(spec["automountServiceAccountToken"], of).toBe(!of.endsWith("-redis"));
@@ -234,13 +254,59 @@ describe("workers", () => {
 });
 
 describe("secrets", () => {
-  test.for(NAMES)("are named with %s, never made or held", async (name) => {
+  test.for(NAMES)("are in no variable and no configuration with %s", async (name) => {
     const objects = await render(valuesOf(name));
-    expect(objects.filter(({ kind }) => kind === "Secret")).toEqual([]);
     for (const { spec } of podsOf(objects))
       for (const { env = [] } of spec.containers)
         for (const { name: variable, value } of env)
           if (/PASSWORD|TOKEN|SECRET/.test(variable)) expect(value, variable).toBeUndefined();
+    const made = objects
+      .filter(({ kind }) => kind === "Secret")
+      .flatMap(({ data = {} }) => Object.values(data));
+    const others = JSON.stringify(objects.filter(({ kind }) => kind !== "Secret"));
+    for (const value of made) {
+      expect(others).not.toContain(value);
+      expect(others).not.toContain(Buffer.from(value, "base64").toString());
+    }
+  });
+
+  test.for([
+    ["minimal", []],
+    ["production", ["tagferry-job-key", "tagferry-redis", "tagferry-redis-tls"]],
+    ["external-redis", ["tagferry-job-key"]],
+    ["air-gap", ["tagferry-job-key", "tagferry-redis"]],
+  ] as const)("are made by the chart with %s: %j, and outlive it", async ([name, expected]) => {
+    const secrets = (await render(valuesOf(name))).filter(({ kind }) => kind === "Secret");
+    expect(secrets.map(({ metadata }) => metadata.name)).toEqual(expected);
+    for (const { metadata, data = {} } of secrets) {
+      expect(metadata.annotations).toMatchObject({ "helm.sh/resource-policy": "keep" });
+      for (const value of Object.values(data))
+        expect(Buffer.from(value, "base64").length).toBeGreaterThanOrEqual(48);
+    }
+  });
+
+  test("that the values name are used as they are, and none is made", async () => {
+    const production = await values("production");
+    const objects = await render({
+      ...production,
+      jobKey: { secret: "own-job", key: "k" },
+      redis: { enabled: true, password: { secret: "own-redis", key: "p" }, tls: { secret: "own-tls" } },
+    });
+    expect(objects.filter(({ kind }) => kind === "Secret")).toEqual([]);
+    const pods = JSON.stringify(podsOf(objects));
+    for (const name of ["own-job", "own-redis", "own-tls"]) expect(pods).toContain(name);
+  });
+
+  test("of a read token and of senders reach the pod", async () => {
+    const [pod] = podsOf(
+      await render({
+        ...(await values("minimal")),
+        readToken: { secret: "tagferry", key: "read-token" },
+        webhooks: { enabled: true, senders: [{ sender: "harbor", secret: "hooks", key: "h" }] },
+      }),
+    );
+    expect(JSON.stringify(pod?.spec["volumes"])).toContain('"path":"webhook-harbor"');
+    expect(JSON.stringify(pod?.spec["volumes"])).toContain('"path":"read-token"');
   });
 
   test("are files of the pod, each from the Secret that the values name", async () => {
@@ -254,6 +320,7 @@ describe("secrets", () => {
           sources: [
             { secret: { name: "tagferry", items: [{ key: "token", path: "token" }] } },
             { secret: { name: "corp-redis", items: [{ key: "password", path: "redis-password" }] } },
+            { secret: { name: "tagferry-job-key", items: [{ key: "job-key", path: "job-key" }] } },
           ],
         },
       });
@@ -304,9 +371,17 @@ describe("what does not go together", () => {
       title: string;
       properties: { daemon: { properties: Record<string, unknown> }; mirrors: { minItems?: number } };
     };
-    // the rest is for the chart to say, and without mirrors the chart has something better to say
-    const { workers, grace } = file.properties.daemon.properties;
-    file.properties.daemon.properties = { workers, grace };
+    // these the chart sets itself, and it has a better message for a file without mirrors
+    for (const key of [
+      "redis",
+      "listen",
+      "healthListen",
+      "tokenFile",
+      "readTokenFile",
+      "jobKeyFile",
+      "webhooks",
+    ])
+      delete file.properties.daemon.properties[key];
     delete file.properties.mirrors.minItems;
     if (UPDATE) {
       schema.properties.config = file;
@@ -408,5 +483,33 @@ describe("what watches it", () => {
     const { spec } = only(objects, "NetworkPolicy", "tagferry");
     expect(JSON.stringify(spec?.["ingress"])).not.toContain('"podSelector":{}');
     expect(spec?.["policyTypes"]).toEqual(["Ingress", "Egress"]);
+  });
+
+  test("closes the doors by default, and leaves open what the pods need", async () => {
+    const ports = async (change: object): Promise<readonly unknown[]> => {
+      const objects = await render({ ...(await values("minimal")), ...change });
+      const { spec } = only(objects, "NetworkPolicy", "tagferry");
+      expect(spec?.["policyTypes"]).toEqual(["Ingress", "Egress"]);
+      const egress = spec?.["egress"] as readonly { ports: readonly { port: number }[]; to?: unknown }[];
+      return egress
+        .filter(({ to }) => to === undefined)
+        .flatMap((rule) => rule.ports.map(({ port }) => port));
+    };
+    const least = [53, 53, 5353, 5353, 443, 5000, 6443];
+    expect(await ports({})).toEqual(least);
+    const config = {
+      version: 1,
+      registries: { "harbor.example.com:8443": { kind: "harbor" }, "plain.example.com": { plainHttp: true } },
+      mirrors: [
+        { source: "harbor.example.com:8443/a/b", target: "imagestream:web/b" },
+        { name: "c", source: "quay.io/a/c", target: "other.example.com:5443/a/c" },
+        { name: "oci", source: "oci:/srv/a:1", target: "imagestream:web/d" },
+      ],
+    };
+    const env = [{ name: "HTTPS_PROXY", value: "http://user@proxy.example.com:3128" }];
+    const redis = { url: "rediss://user@redis.example.com:6380/2" };
+    expect(
+      (await ports({ config, env, redis })).toSorted((one, other) => Number(one) - Number(other)),
+    ).toEqual([...least, 80, 3128, 5443, 6380, 8443].toSorted((one, other) => one - other));
   });
 });

@@ -83,7 +83,7 @@ async function writeAsMounted(
   );
   for (const file of files) {
     await mkdir(directory.join(dirname(file)), { recursive: true });
-    await writeFile(directory.join(file), file.includes("-ca/") ? ca.cert : SECRET);
+    await writeFile(directory.join(file), /-ca[/.]/.test(file) ? ca.cert : SECRET);
   }
   const file = directory.join("tagferry.yaml");
   const here = text.replaceAll(/(\/run\/secrets|\/etc\/tagferry-ca)\//g, `${directory.path}$1/`);
@@ -105,6 +105,7 @@ describe("the configuration in the chart", () => {
       checks: [checkTagRules, checkSchedules],
     });
     expect(config.daemon.listen).toEqual({ host: "0.0.0.0", port: 8080 });
+    expect(config.daemon.healthListen).toEqual({ host: "0.0.0.0", port: 8081 });
     expect(config.daemon.token).toBeDefined();
   });
 
@@ -125,11 +126,13 @@ describe("the pods of the chart", () => {
   test("run as they are told to, and answer their probes", async () => {
     await using directory = await temporaryDirectory();
     await using redis = await startRedis({ config: { requirepass: SECRET } });
+    const healthPort = await freePort();
     const objects = await render(valuesOf("production"));
     const { file } = await writeAsMounted(objects, directory, (text) =>
       text
-        .replace("redis://tagferry-redis.tagferry.svc:6379", redis.url)
-        .replace("0.0.0.0:8080", "127.0.0.1:0"),
+        .replace("rediss://tagferry-redis.tagferry.svc:6379", redis.url)
+        .replace("0.0.0.0:8080", "127.0.0.1:0")
+        .replace("0.0.0.0:8081", `127.0.0.1:${healthPort}`),
     );
     for (const name of ["tagferry", "tagferry-workers"]) {
       const [container] = podOf(objects, name).containers;
@@ -138,7 +141,7 @@ describe("the pods of the chart", () => {
       const { child, url, said } = await startServe([...args, "-c", file], { kind });
       try {
         for (const probe of [container?.startupProbe, container?.readinessProbe]) {
-          const answer = await fetch(`${url}${probe?.httpGet.path}`);
+          const answer = await fetch(`http://127.0.0.1:${healthPort}${probe?.httpGet.path}`);
           expect(answer.status, said()).toBe(200);
           await answer.body?.cancel();
         }
@@ -191,7 +194,7 @@ describe("alerts and dashboard", () => {
 });
 
 describe("the Redis in the chart", () => {
-  test("starts as its pod says, knows its password, evicts nothing and keeps what it took", async () => {
+  test("starts as its pod says, over TLS with the certificate that the chart made, knows its password, evicts nothing and keeps what it took", async () => {
     await using directory = await temporaryDirectory();
     const port = await freePort();
     const objects = await render(valuesOf("production"));
@@ -201,20 +204,32 @@ describe("the Redis in the chart", () => {
     const here = (text: string): string =>
       text
         .replaceAll(/(\/etc\/redis|\/run\/secrets\/redis|\/tmp|\/data)\b/g, `${directory.path}$1`)
-        .replace("port 6379", `port ${port}`)
+        .replace("tls-port 6379", `tls-port ${port}`)
         .replace("bind * -::*", "bind 127.0.0.1");
-    for (const path of ["etc/redis", "run/secrets/redis", "tmp", "data"])
+    for (const path of ["etc/redis", "run/secrets/redis", "run/secrets/redis-tls", "tmp", "data"])
       await mkdir(directory.join(path), { recursive: true });
     await writeFile(directory.join("etc/redis/redis.conf"), here(conf?.data?.["redis.conf"] ?? ""));
     const password = 'quo"te\\back & slash';
     await writeFile(directory.join("run/secrets/redis/password"), `${password}\n`);
+    const tls = objects.find(({ metadata }) => metadata.name === "tagferry-redis-tls")?.data ?? {};
+    const pem = (name: string): string => Buffer.from(tls[name] ?? "", "base64").toString();
+    for (const name of Object.keys(tls))
+      await writeFile(directory.join(`run/secrets/redis-tls/${name}`), pem(name));
     const [command = "", ...args] = podOf(objects, "tagferry-redis").containers[0]?.command ?? [];
 
     const child = spawn(command, args.map(here), { stdio: ["ignore", "pipe", "inherit"] });
     try {
       for await (const chunk of child.stdout)
         if (String(chunk).includes("Ready to accept connections")) break;
-      const options = { host: "127.0.0.1", port, lazyConnect: true, retryStrategy: () => null } as const;
+      // its name in the cluster is what the daemon compares with the certificate
+      const servername = "tagferry-redis.tagferry.svc";
+      const options = {
+        host: "127.0.0.1",
+        port,
+        lazyConnect: true,
+        retryStrategy: () => null,
+        tls: { ca: pem("ca.crt"), servername },
+      };
       const stranger = new Redis(options);
       stranger.on("error", () => {});
       await expect(stranger.set("a", "b")).rejects.toThrow("NOAUTH");

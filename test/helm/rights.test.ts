@@ -19,14 +19,23 @@ async function chartFor(mirrors: readonly Mirror[], more: object = {}): Promise<
 }
 
 const verbsOf = (object: KubeObject | undefined): unknown =>
-  object?.rules?.flatMap(({ apiGroups, resources, verbs }) =>
-    resources.map((resource) => `${apiGroups.join()}/${resource}: ${verbs.join(" ")}`),
+  object?.rules?.flatMap(({ apiGroups, resources, resourceNames = [], verbs }) =>
+    resources.map(
+      (resource) =>
+        `${apiGroups.join()}/${resource}: ${verbs.join(" ")}${resourceNames.length > 0 ? ` of ${resourceNames.join(" ")}` : ""}`,
+    ),
   );
 
-const LEAST = [
-  "image.openshift.io/imagestreams: get list watch create patch",
-  "image.openshift.io/imagestreams/layers: get update",
-];
+/** Of these streams; of all without names. */
+function least(...names: readonly string[]): readonly string[] {
+  const of = names.length > 0 ? ` of ${names.join(" ")}` : "";
+  return [
+    "image.openshift.io/imagestreams: list watch create",
+    `image.openshift.io/imagestreams: get patch${of}`,
+    `image.openshift.io/imagestreams/layers: get update${of}`,
+  ];
+}
+const LEAST = least("app");
 const EVENTS = "/events: get create patch";
 const IMPORTS = "image.openshift.io/imagestreamimports: create";
 const PRUNE = "image.openshift.io/imagestreamtags: delete";
@@ -57,9 +66,9 @@ describe("the chart's rights", () => {
     );
     const roles = objects.filter(({ kind }) => kind === "Role");
     expect(Object.fromEntries(roles.map((role) => [role.metadata.namespace, verbsOf(role)]))).toEqual({
-      later: LEAST,
-      shop: [...LEAST, IMPORTS],
-      web: LEAST,
+      later: least(),
+      shop: [...least("c"), IMPORTS],
+      web: least("a", "b"),
     });
     for (const { metadata } of roles)
       expect(
@@ -84,9 +93,17 @@ describe("the chart's rights", () => {
     });
     const roles = objects.filter(({ kind }) => kind === "Role");
     expect(Object.fromEntries(roles.map((role) => [role.metadata.namespace, verbsOf(role)]))).toEqual({
-      shop: [...LEAST, PRUNE, EVENTS],
-      web: [...LEAST, IMPORTS, PRUNE, EVENTS],
+      shop: [...least("c"), PRUNE, EVENTS],
+      web: [...least("b"), IMPORTS, PRUNE, EVENTS],
     });
+  });
+
+  test("of a source in the integrated registry beside its target are to pull", async () => {
+    const source = "image-registry.openshift-image-registry.svc:5000/web/base";
+    const [role] = (await chartFor([{ source, target: "imagestream:web/app" }])).filter(
+      ({ kind }) => kind === "Role",
+    );
+    expect(verbsOf(role)).toEqual([...LEAST, "image.openshift.io/imagestreams/layers: get of base", EVENTS]);
   });
 
   test("are a ClusterRole only for who asks, and none for who has his own", async () => {
@@ -96,7 +113,7 @@ describe("the chart's rights", () => {
       "ClusterRole",
       "ClusterRoleBinding",
     ]);
-    expect(verbsOf(wide.find(({ kind }) => kind === "ClusterRole"))).toEqual([...LEAST, EVENTS]);
+    expect(verbsOf(wide.find(({ kind }) => kind === "ClusterRole"))).toEqual([...least(), EVENTS]);
     const none = await chartFor(mirrors, { rbac: { create: false } });
     expect(none.filter(({ kind }) => /Role/.test(kind))).toEqual([]);
   });
@@ -108,9 +125,10 @@ async function openAllowed(mirror: Mirror): Promise<Scene> {
   const rules = objects
     .filter(({ kind }) => kind === "Role")
     .flatMap(({ metadata, rules: own = [] }): AccessRule[] =>
-      own.map(({ verbs, resources }) => ({
+      own.map(({ verbs, resources, resourceNames }) => ({
         verbs,
         resources,
+        ...(resourceNames ? { names: resourceNames } : {}),
         namespaces: metadata.namespace === undefined ? [] : [metadata.namespace],
       })),
     );
@@ -164,6 +182,14 @@ describe("with the chart's rights and no others", () => {
     ]);
     expect(refusals(scene)).toEqual([]);
     expect(scene.cluster.stream(STREAM.namespace, STREAM.name)).toBeDefined();
+  });
+
+  test("a stream that no mirror names is refused, in the same namespace", async () => {
+    await using scene = await openAllowed({ target: "imagestream:web/other" });
+    await pushTo(scene.source, REPOSITORY, buildIndex({ seed: "one" }), "1");
+    const run = await scene.sync();
+    expect(run.code).not.toBe(0);
+    expect(refusals(scene)).not.toEqual([]);
   });
 
   test("a mirror of another namespace is refused, and told so", async () => {

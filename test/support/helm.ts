@@ -60,6 +60,7 @@ export type KubeObject = {
   readonly rules?: readonly {
     readonly apiGroups: readonly string[];
     readonly resources: readonly string[];
+    readonly resourceNames?: readonly string[];
     readonly verbs: readonly string[];
   }[];
   readonly roleRef?: { readonly kind: string; readonly name: string };

@@ -4,6 +4,8 @@ export type AccessRule = {
   readonly resources: readonly string[];
   /** undefined: everywhere. */
   readonly namespaces?: readonly string[];
+  /** `resourceNames`: only these objects. A request without a name (list, watch, create) is none of them. */
+  readonly names?: readonly string[];
 };
 
 export type UserOptions = {
@@ -27,6 +29,8 @@ export type AccessRequest = {
   /** With its subresource: `imagestreams/layers`. */
   readonly resource: string;
   readonly namespace: string;
+  /** undefined: the request names no object. */
+  readonly name?: string | undefined;
 };
 
 const EVERYTHING: readonly AccessRule[] = [{ verbs: ["*"], resources: ["*"] }];
@@ -40,9 +44,10 @@ export function makeUser({ name, token, groups = [], rules = EVERYTHING }: UserO
   };
 }
 
-export function mayDo({ rules }: ClusterUser, { verb, resource, namespace }: AccessRequest): boolean {
+export function mayDo({ rules }: ClusterUser, { verb, resource, namespace, name }: AccessRequest): boolean {
   return rules.some(
-    ({ verbs, resources, namespaces }) =>
+    ({ verbs, resources, namespaces, names }) =>
+      (names === undefined || (name !== undefined && names.includes(name))) &&
       (verbs.includes("*") || verbs.includes(verb)) &&
       (resources.includes("*") || resources.includes(resource)) &&
       (namespaces === undefined || namespaces.includes(namespace)),

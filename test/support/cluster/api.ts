@@ -123,9 +123,9 @@ function verbOf(method: string, name: string, watch: boolean): Verb {
 }
 
 function authorize(call: ApiCall): void {
-  const { state, user, verb, resource, subresource, namespace, group } = call;
+  const { state, user, verb, resource, subresource, namespace, group, name } = call;
   const full = subresource === "" ? resource : `${resource}/${subresource}`;
-  if (!mayDo(user, { verb, resource: full, namespace })) throw denied(call);
+  if (!mayDo(user, { verb, resource: full, namespace, name })) throw denied(call);
   if (group !== IMAGE_GROUP && !isKnown(group, resource)) throw notFound(resource, call.name, group);
   const writes = verb === "create" || verb === "update" || verb === "patch";
   if (writes && namespace !== "" && !state.namespaces.has(namespace))

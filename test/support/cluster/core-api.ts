@@ -139,7 +139,13 @@ function change(call: ApiCall, stored: KubeObject | undefined, kind: string): Ku
 
 type SentReview = {
   spec?: {
-    resourceAttributes?: { namespace?: string; verb?: string; resource?: string; subresource?: string };
+    resourceAttributes?: {
+      namespace?: string;
+      verb?: string;
+      resource?: string;
+      subresource?: string;
+      name?: string;
+    };
   };
 };
 
@@ -157,9 +163,10 @@ export function handleReview({ user, body, resource, group, version }: ApiCall):
     verb = "",
     resource: asked = "",
     subresource = "",
+    name,
   } = sent.spec?.resourceAttributes ?? {};
   const full = subresource === "" ? asked : `${asked}/${subresource}`;
-  const allowed = mayDo(user, { verb, resource: full, namespace });
+  const allowed = mayDo(user, { verb, resource: full, namespace, name });
   const status = allowed ? { allowed, reason: "RBAC: allowed" } : { allowed };
   return ok({ apiVersion, kind: "SelfSubjectAccessReview", metadata: {}, spec: sent.spec, status }, 201);
 }

@@ -28,10 +28,10 @@ function unauthorized(challenge: string): Answer {
 
 function neededRights({ kind, method, repository }: RegistryRequest): Parameters<typeof mayDo>[1][] {
   if (kind === "ping") return [];
-  const [namespace = ""] = repository.split("/");
+  const [namespace = "", name] = repository.split("/");
   const resource = "imagestreams/layers";
-  const pull = { verb: "get", resource, namespace };
-  const push = { verb: "update", resource, namespace };
+  const pull = { verb: "get", resource, namespace, name };
+  const push = { verb: "update", resource, namespace, name };
   if (method === "GET" || method === "HEAD") return [pull];
   if (method !== "DELETE") return [pull, push];
   return kind === "upload" ? [push] : [{ verb: "delete", resource: "images", namespace: "" }];

@@ -30,9 +30,9 @@ export function mountBlob(
   from: string,
   request: RegistryRequest,
 ): boolean {
-  const [namespace = ""] = from.split("/");
+  const [namespace = "", name] = from.split("/");
   const user = userOfRequest(registry, request);
-  if (!user || !mayDo(user, { verb: "get", resource: "imagestreams/layers", namespace })) return false;
+  if (!user || !mayDo(user, { verb: "get", resource: "imagestreams/layers", namespace, name })) return false;
   const bytes = localBlob(registry, from, digest);
   if (bytes) storeBlob(registry.store, repository, bytes, digest);
   return bytes !== undefined;

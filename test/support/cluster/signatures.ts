@@ -12,11 +12,11 @@ export function openSignatures(
 ): (request: RegistryRequest) => Promise<Answer | undefined> {
   const signatures = new Map<string, unknown[]>();
   return async (request) => {
-    const { namespace = "", digest = "" } = PATH.exec(request.path)?.groups ?? {};
+    const { namespace = "", name, digest = "" } = PATH.exec(request.path)?.groups ?? {};
     if (digest === "") return undefined;
     const user = userOfRequest(registry, request);
     const verb = request.method === "PUT" ? "update" : "get";
-    if (!user || !mayDo(user, { verb, resource: "imagestreams/layers", namespace }))
+    if (!user || !mayDo(user, { verb, resource: "imagestreams/layers", namespace, name }))
       return refusal(401, "UNAUTHORIZED", "authentication required");
     if (!registry.state.images.has(digest)) return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown");
     const held = signatures.get(digest) ?? [];
