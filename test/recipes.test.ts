@@ -10,10 +10,11 @@ import { KEY } from "./recipes/key.ts";
 import { LISTING } from "./recipes/listing.ts";
 import { PECULIARITY } from "./recipes/peculiarity.ts";
 import type { Recipe } from "./recipes/recipe.ts";
+import { TARGET } from "./recipes/target.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "./support/temporary.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
-const RECIPES: readonly Recipe[] = [COMMAND, KEY, PECULIARITY, LISTING];
+const RECIPES: readonly Recipe[] = [COMMAND, KEY, PECULIARITY, LISTING, TARGET];
 
 /** What a copy of the source needs to be checked and to run. */
 const COPIED =

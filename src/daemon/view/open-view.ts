@@ -2,6 +2,7 @@ import { on } from "node:events";
 import { EventEmitter } from "node:events";
 
 import type { Mirror, RegistrySettings } from "../../config/config.ts";
+import { targetName } from "../../config/target-name.ts";
 import { formatLocation } from "../../oci/reference.ts";
 import type { ViewParts } from "../daemon.ts";
 import type {
@@ -189,10 +190,7 @@ function describe(mirror: Mirror, facts: MirrorFacts): MirrorStatus {
   return {
     name,
     source: formatLocation(source),
-    target:
-      target.kind === "imagestream"
-        ? `imagestream:${target.namespace}/${target.name}`
-        : formatLocation(target),
+    target: targetName(target),
     ...(target.kind === "imagestream"
       ? {
           storage: storage.kind === "repository" ? `${storage.registry}/${storage.repository}` : storage.kind,
