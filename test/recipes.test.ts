@@ -64,8 +64,8 @@ async function runIn(copy: TemporaryDirectory, program: string, args: readonly s
     const { NODE_OPTIONS: _, VITEST: __, ...env } = process.env;
     await run(program, [...args], { cwd: copy.path, env, maxBuffer: 64 * 1024 * 1024 });
   } catch (error) {
-    const { stdout, stderr } = error as { readonly stdout: string; readonly stderr: string };
-    expect.fail(`${program} ${args.join(" ")}\n${stdout}${stderr}`);
+    const { message, stdout, stderr } = error as Error & { readonly stdout: string; readonly stderr: string };
+    expect.fail(`${program} ${args.join(" ")}\n${stdout}${stderr}${message}`);
   }
 }
 

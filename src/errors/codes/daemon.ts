@@ -38,7 +38,7 @@ export const DAEMON_CODES = {
   },
   JOB_INVALID: {
     class: "policy",
-    meaning: "A job of the queue is not valid, or names what its mirror does not.",
-    next: "Look at who else can write to the Redis of the daemon.",
+    meaning: "A job of the queue is not valid, or does not belong to its mirror.",
+    next: "Check which other programs can write to the Redis of the daemon.",
   },
 } as const satisfies Record<string, CodeFacts>;

@@ -15,20 +15,20 @@ export const PLAN_CODES = {
   OVERLAP_UNKNOWN: {
     class: "source",
     meaning:
-      "Another mirror with the same target may want this tag too, and its source did not tell. The tag is new, so it is not written.",
-    next: "Make the source of the other mirror answer, or give the mirrors rules that cannot take the same tag.",
+      "Another mirror with the same target may select this tag too, and its source could not be read. The tag is new, so it was not written.",
+    next: "Check the source of the other mirror, or change the rules so that they cannot select the same tag.",
     retry: "later",
   },
   CHECK_DEADLINE: {
     class: "source",
-    meaning: "The check of a mirror took longer than its deadline; nothing of the mirror was touched.",
-    next: "Look at the registries of this mirror, or raise `deadline`. It is checked again at the next run.",
+    meaning: "The check of the mirror took longer than its deadline. Nothing of the mirror was changed.",
+    next: "Check the registries of this mirror, or raise `deadline`. Tagferry tries again at the next run.",
     retry: "later",
   },
   SOURCE_MOVED: {
     class: "source",
-    meaning: "The tag moved at the source between the plan and the publication; nothing was published.",
-    next: "Nothing: the tag is planned again.",
+    meaning: "The tag moved at the source after the plan was made. Nothing was published.",
+    next: "Nothing to do: Tagferry plans the tag again.",
     retry: "again",
   },
 } as const satisfies Record<string, CodeFacts>;

@@ -53,7 +53,7 @@ export const PUSH_CODES = {
   },
   IMAGE_TOO_LARGE: {
     class: "policy",
-    meaning: "The image has more bytes than `maxImageSize` allows; none of them were copied.",
+    meaning: "The image is larger than `maxImageSize` allows. No byte was copied.",
     next: "Raise `maxImageSize` of the mirror (or --max-image-size), or do not mirror this tag.",
   },
   TARGET_QUOTA: {

@@ -82,8 +82,8 @@ export const REGISTRY_CODES = {
   REFERRERS_INVALID: {
     class: "source",
     meaning:
-      "The answer about an image's signatures and SBOMs is no index: garbage, a page, 400, half a document.",
-    next: "Look at what stands between us and the registry; without signatures: `referrers: false`.",
+      "The list of signatures and other referrers of an image is malformed: not an index, an error page, or incomplete.",
+    next: "Check the proxies between Tagferry and the registry, or set `referrers: false` to copy without signatures.",
     retry: "again",
   },
   TAGS_LIMIT: {

@@ -15,8 +15,8 @@ export const WEB_CODES = {
   },
   WEB_READ_ONLY: {
     class: "usage",
-    meaning: "The token or session may read, and this would change something.",
-    next: "Log in with the token of daemon.tokenFile. The token of daemon.readTokenFile only reads.",
+    meaning: "The token or session allows reading only, and this request would change something.",
+    next: "Log in with the token from daemon.tokenFile. The token from daemon.readTokenFile only allows reading.",
   },
   WEB_REQUEST: {
     class: "usage",
