@@ -29,7 +29,7 @@ type World = AsyncDisposable & {
 async function openWorld(mirror: object = {}, more: object = {}): Promise<World> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory());
-  const registry = stack.use(await startRegistry());
+  const registry = stack.use(await startRegistry({ behaviour: { mount: "never" } }));
   for (const tag of ["1", "2"])
     await pushTo(registry, "a/app", buildImage({ seed: tag, layers: [2_000] }), tag);
   const config = await writeConfig(directory.path, {
