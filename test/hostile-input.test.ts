@@ -24,6 +24,7 @@ import { errorOfResponse } from "../src/registry/http/error.ts";
 import { nextPage } from "../src/registry/http/link-header.ts";
 import { pageText } from "../src/registry/http/page-text.ts";
 import { parseRetryAfter } from "../src/registry/http/retry-after.ts";
+import { DISTRIBUTION_LISTING } from "../src/registry/listing/distribution.ts";
 import { isPrivateHost } from "../src/registry/transport/private-address.ts";
 import { findHeadEnd, parseResponseHead } from "../src/registry/transport/response-head.ts";
 import { bearerOf } from "../src/web/access/caller.ts";
@@ -81,7 +82,7 @@ const PARSERS: readonly Parser[] = [
   },
   {
     what: "a Link",
-    read: (text) => nextPage(text, REGISTRY, new Set()),
+    read: (text) => nextPage(text, REGISTRY),
     maxLength: HEADER,
     prefixes: ["", "</a>;", '</a>; rel="', "<"],
   },
@@ -164,6 +165,11 @@ const PARSERS: readonly Parser[] = [
   {
     what: "the index of a layout",
     read: (text) => parseIndex(bytes(text), "index.json"),
+    maxLength: 256 * KIB,
+  },
+  {
+    what: "a page of a tag listing",
+    read: (text) => DISTRIBUTION_LISTING.readPage(bytes(`{"tags":[${quoted(text)}]}`), "a"),
     maxLength: 256 * KIB,
   },
   { what: "a tag", read: isTag, maxLength: 64 * KIB },

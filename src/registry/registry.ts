@@ -4,7 +4,7 @@ import type { Cancellable } from "../lib/cancel.ts";
 import type { Log } from "../lib/log.ts";
 import type { CredentialStore } from "../oci/credential.ts";
 import type { RateLimit } from "../oci/rate-limit.ts";
-import { DOCKER_HUB } from "../oci/reference.ts";
+import { DOCKER_HUB, isRepositoryName } from "../oci/reference.ts";
 import type { HeadMemory } from "./api/head-memory.ts";
 import type { BlobTimeouts } from "./api/read-blob.ts";
 import { subjectQueue } from "./api/referrers-tag.ts";
@@ -137,6 +137,11 @@ export function openRegistry(options: RegistryOptions): Registry {
   const heads: HeadMemory = { unusableUntilMs: 0, isTruthful: false };
 
   function open(name: string): RegistryRepository {
+    if (!isRepositoryName(name))
+      throw new TagferryError("CONFIG_REPOSITORY", `${registry}: this is not a repository`, {
+        where: registry,
+        found: name.slice(0, 200),
+      });
     const pull: readonly Scope[] = [{ repository: name, actions: ["pull"] }];
     const push: readonly Scope[] = [{ repository: name, actions: ["pull", "push"] }];
     const base = new URL(`/v2/${name}/`, registryUrl);
@@ -144,6 +149,7 @@ export function openRegistry(options: RegistryOptions): Registry {
       name: `${registry}/${name}`,
       repository: name,
       requester,
+      log,
       pull,
       push,
       retry: options.retry ?? {},
@@ -153,8 +159,7 @@ export function openRegistry(options: RegistryOptions): Registry {
       profile: () => profile,
       repositoryOf: (target) =>
         target.startsWith(`${registry}/`) ? target.slice(registry.length + 1) : undefined,
-      // a digest's colon must not be read as a scheme
-      url: (path) => new URL(`./${path}`, base),
+      url: (path) => below(base, path),
     };
     return openRepository(endpoint, shared);
   }
@@ -237,4 +242,22 @@ function tokenTransport(transport: Transport, timeoutMs: number): TokenTransport
       throw errorOfTransport(error, { where, signal });
     }
   };
+}
+
+/**
+ * An address below `base`, and never elsewhere: a tag or a digest that came from outside must not name another repository.
+ *
+ * @throws {TagferryError} INTERNAL
+ */
+export function below(base: URL, path: string): URL {
+  // a digest's colon must not be read as a scheme
+  const url = URL.parse(`./${path}`, base.href);
+  const name = url?.pathname.slice(base.pathname.length) ?? "";
+  const isBelow = url?.origin === base.origin && url.pathname.startsWith(base.pathname);
+  // what a server (or a proxy before it) decodes once more may climb
+  if (url && isBelow && url.hash === "" && !/%2e|%2f|%5c|%25/i.test(name) && !name.includes("//")) return url;
+  throw new TagferryError("INTERNAL", `${base.host}: a request would leave ${base.pathname}`, {
+    where: `${base.host}${base.pathname}`,
+    found: path.slice(0, 200),
+  });
 }

@@ -1,4 +1,5 @@
 import type { RetryPolicy } from "../errors/retry.ts";
+import type { Log } from "../lib/log.ts";
 import type { HeadMemory } from "./api/head-memory.ts";
 import type { Scope } from "./auth/scope.ts";
 import type { Requester } from "./http/client.ts";
@@ -10,6 +11,7 @@ export type RepositoryClient = {
   readonly name: string;
   readonly repository: string;
   readonly requester: Requester;
+  readonly log: Log;
   readonly pull: readonly Scope[];
   readonly push: readonly Scope[];
   readonly retry: Partial<RetryPolicy>;

@@ -6,7 +6,7 @@ import type { Digest } from "../../oci/digest.ts";
 import { type Manifest, parseManifest } from "../../oci/manifest.ts";
 import { OCI_INDEX } from "../../oci/media-type.ts";
 import type { Referrer } from "../../oci/store.ts";
-import { nextPage } from "../http/link-header.ts";
+import { openPageTrail } from "../http/page-trail.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import { getManifest, header, resolveManifest } from "./manifests.ts";
 import { fallbackTag } from "./referrers-tag.ts";
@@ -123,10 +123,9 @@ async function fromApi(
   if (endpoint.profile().referrersApi === "never" || performance.now() < memory.absentUntilMs)
     return undefined;
   const found: Descriptor[] = [];
-  const pages = new Set<string>();
+  const trail = openPageTrail({ pages: 1_000, emptyPages: 3 });
   let url: URL | undefined = endpoint.url(`referrers/${digest}`);
   while (url) {
-    pages.add(url.href);
     const page: ApiPage | undefined = await apiPage(url, endpoint, { signal });
     if (!page) {
       // a registry that has the API never answers 404; a proxy in front of it may, for a moment
@@ -138,7 +137,7 @@ async function fromApi(
     }
     memory.isPresent = true;
     found.push(...page.index.children);
-    url = nextPage(page.link, url, pages);
+    url = trail.next(page.link, url, page.index.children.length);
   }
   return found;
 }

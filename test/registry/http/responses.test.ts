@@ -537,6 +537,7 @@ describe("a token server", () => {
 const LISTINGS: readonly { row: string; fault: Fault; code: ErrorCode }[] = [
   { row: "D11 tags that are no list", fault: replaceBody('{"tags":"1"}'), code: "TAGS_INVALID" },
   { row: "D11 names that are no tags", fault: replaceBody('{"tags":["../../x"]}'), code: "TAGS_INVALID" },
+  { row: "D11 an object without tags", fault: replaceBody("{}"), code: "TAGS_INVALID" },
   { row: "D11 a page instead of a listing", fault: html(200), code: "TAGS_INVALID" },
   {
     row: "D12 the same page for ever",
@@ -557,6 +558,16 @@ describe("a listing that is none fails whole: nothing follows from it", () => {
     source.on({ kind: "tags", always: true }, fault);
     await using client = registryClient(source.host);
     await expect(Array.fromAsync(client.repository(REPOSITORY).listing())).rejects.toMatchObject({ code });
+  });
+
+  test("D11 a name that is no tag is left out, and the others are listed", async () => {
+    await using source = await startRegistry();
+    source.on({ kind: "tags", always: true }, replaceBody('{"tags":["v1","../x",7,"v2"]}'));
+    await using client = registryClient(source.host);
+    expect(await Array.fromAsync(client.repository(REPOSITORY).listing())).toEqual([
+      { tag: "v1" },
+      { tag: "v2" },
+    ]);
   });
 
   test("D10 no tags at all is an empty listing", async () => {
