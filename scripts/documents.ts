@@ -94,6 +94,10 @@ ${keys(valueOf(registries))}
 ## \`registries.HOST.credentials\`
 
 ${keys(valueOf(registries).properties?.["credentials"] ?? {})}
+
+## \`registries.HOST.timeouts\`
+
+${keys(valueOf(registries).properties?.["timeouts"] ?? {})}
 ## \`clusters.NAME\`
 
 ${keys(valueOf(clusters))}

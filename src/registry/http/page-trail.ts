@@ -32,12 +32,6 @@ export function openPageTrail(limits: Partial<TrailLimits> = {}): PageTrail {
   let count = 0;
   let empty = 0;
 
-  const endless = ({ host, pathname }: URL, found: string): TagferryError =>
-    new TagferryError("TAGS_LIMIT", `${host}: the listing does not end`, {
-      where: `${host}${pathname}`,
-      found,
-    });
-
   return {
     next(link, url, items) {
       count += 1;
@@ -54,6 +48,13 @@ export function openPageTrail(limits: Partial<TrailLimits> = {}): PageTrail {
       return next;
     },
   };
+}
+
+function endless({ host, pathname }: URL, found: string): TagferryError {
+  return new TagferryError("TAGS_LIMIT", `${host}: the listing does not end`, {
+    where: `${host}${pathname}`,
+    found,
+  });
 }
 
 function hashOf({ href }: URL): string {

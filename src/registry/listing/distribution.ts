@@ -15,13 +15,16 @@ export const DISTRIBUTION_LISTING: TagListing = {
   },
   readPage(bytes, name) {
     const names = namesIn(bytes, name);
-    const isName = (one: unknown): one is string => typeof one === "string" && isTag(one);
     return {
       tags: names.filter(isName).map((tag) => ({ tag })),
-      invalid: names.filter((one) => !isName(one)).map((one) => String(JSON.stringify(one))),
+      invalid: names.filter((one) => !isName(one)).map((one) => JSON.stringify(one)),
     };
   },
 };
+
+function isName(one: unknown): one is string {
+  return typeof one === "string" && isTag(one);
+}
 
 const CODES = {
   syntax: "TAGS_INVALID",

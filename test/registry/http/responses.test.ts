@@ -562,6 +562,7 @@ describe("a listing that is none fails whole: nothing follows from it", () => {
 
   test("D11 a name that is no tag is left out, and the others are listed", async () => {
     await using source = await startRegistry();
+    await pushTo(source, REPOSITORY, buildImage(), "1");
     source.on({ kind: "tags", always: true }, replaceBody('{"tags":["v1","../x",7,"v2"]}'));
     await using client = registryClient(source.host);
     expect(await Array.fromAsync(client.repository(REPOSITORY).listing())).toEqual([
