@@ -1,6 +1,10 @@
+import { join } from "node:path";
+
 import type { Config } from "../config/config.ts";
 import { type Log, openLog } from "../lib/log.ts";
-import { type Context, openContext } from "../sync/context.ts";
+import { type Context, type ContextOptions, openContext } from "../sync/context.ts";
+import { fileProofs } from "../sync/proof-file.ts";
+import type { ProofStore } from "../sync/proofs.ts";
 import type { CommonFlags, Process } from "./process.ts";
 
 /** The log and the clients of the commands that connect to registries and clusters. Other commands do not load this file. */
@@ -13,6 +17,18 @@ export function logOf({ logLevel, logFormat }: CommonFlags, { stderr }: Process)
   });
 }
 
-export function contextOf(config: Config, flags: CommonFlags, process: Process): Context {
-  return openContext({ config, env: process.env, log: logOf(flags, process) });
+export function contextOf(
+  config: Config,
+  flags: CommonFlags,
+  process: Process,
+  options: Pick<ContextOptions, "proofs"> = {},
+): Context {
+  return openContext({ config, env: process.env, log: logOf(flags, process), ...options });
+}
+
+/** What runs before this one proved, kept in the user's cache directory. undefined: there is none. */
+export function proofsOf({ env }: Process): (ProofStore & AsyncDisposable) | undefined {
+  const { XDG_CACHE_HOME: cache, HOME: home } = env;
+  const directory = cache ?? (home === undefined ? undefined : join(home, ".cache"));
+  return directory === undefined ? undefined : fileProofs(join(directory, "tagferry", "proofs.json"));
 }

@@ -140,6 +140,10 @@ export type Mirror = {
   readonly prune?: PruneRules;
   /** How long a check may take. Copies are not counted. */
   readonly deadlineMs: number;
+  /** How often everything beneath a published tag is proved to be at the target. */
+  readonly verifyEveryMs: number;
+  /** The most bytes of one image. */
+  readonly maxImageBytes: number;
   /** undefined: only when somebody asks for it. */
   readonly schedule?: Schedule;
 };

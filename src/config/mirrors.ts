@@ -12,6 +12,7 @@ import type { FileShape, MirrorShape, TagRulesShape } from "./file/schema.ts";
 import { shown } from "./file/shape.ts";
 import type { Path, ProblemFacts, YamlFile } from "./file/yaml.ts";
 import { readSchedule } from "./schedule.ts";
+import { parseSize } from "./size.ts";
 
 export type MirrorsContext = { readonly yaml: YamlFile; readonly directory: string };
 
@@ -103,10 +104,36 @@ function readMirror(shape: MirrorShape, own: MirrorShape, reader: Reader): Mirro
     takeover: shape.takeover ?? false,
     referencePolicy: shape.referencePolicy ?? "source",
     deadlineMs: readDeadline(shape, reader),
+    verifyEveryMs: readVerifyEvery(shape, reader),
+    maxImageBytes: readMaxImageSize(shape, reader),
     ...(platforms ? { platforms } : {}),
     ...(prune ? { prune } : {}),
     ...(schedule ? { schedule } : {}),
   };
+}
+
+const DEFAULT_VERIFY_EVERY_MS = 24 * 3_600_000;
+const VERIFY_EVERY_MIN_MS = 60_000;
+
+function readVerifyEvery({ verifyEvery }: MirrorShape, reader: Reader): number {
+  if (verifyEvery === undefined) return DEFAULT_VERIFY_EVERY_MS;
+  const everyMs = reader.duration(["verifyEvery"], verifyEvery);
+  if (everyMs !== undefined && everyMs < VERIFY_EVERY_MIN_MS)
+    reader.fail(["verifyEvery"], "CONFIG_RANGE", `tags are not verified every ${verifyEvery}`, {
+      found: verifyEvery,
+      allowed: "1m or more",
+    });
+  return everyMs ?? DEFAULT_VERIFY_EVERY_MS;
+}
+
+function readMaxImageSize({ maxImageSize = "500GiB" }: MirrorShape, reader: Reader): number {
+  const bytes = parseSize(maxImageSize);
+  if (bytes === undefined || bytes === 0)
+    reader.fail(["maxImageSize"], "CONFIG_RANGE", `${maxImageSize} is not the size of an image`, {
+      found: maxImageSize,
+      allowed: "a number and a unit: 500MiB, 100GiB, 2TiB",
+    });
+  return bytes ?? 0;
 }
 
 const DEFAULT_DEADLINE_MS = 10 * 60_000;

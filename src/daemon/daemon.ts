@@ -78,6 +78,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       env,
       log,
       layoutTurns: LAYOUT_TURNS,
+      proofs: records.proofs,
       onRequest: (request) => observers.notify(observedRequest(request)),
       ...shared,
     }),

@@ -67,6 +67,8 @@ export type Action =
       readonly takeover: boolean;
       readonly replaces?: Digest;
       readonly reason: string;
+      /** Nothing is published: what is in place (or what refers to it) is proved, and sent again where it was lost. */
+      readonly verify?: "content" | "referrers";
     } & ActionBase)
   | ({ readonly kind: "keep"; readonly digest: Digest; readonly reason: string } & ActionBase)
   | ({

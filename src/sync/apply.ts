@@ -12,6 +12,7 @@ import { NOTHING_MOVED, type Outcome } from "./report.ts";
 import { locationOf } from "./sources.ts";
 import { openTarget } from "./targets/open.ts";
 import type { Copied, Publisher } from "./targets/target.ts";
+import { isVerification, recordProof, type Verification, verifyTag } from "./verify.ts";
 
 /** Told what happens while it happens: progress, log lines. */
 export type Watch = {
@@ -50,9 +51,12 @@ export async function applyPlan(
   };
   for (const action of plan.actions)
     if (action.kind === "keep" || action.kind === "refuse") settle(outcomeOf(action));
-  const changes = plan.actions.filter(
+  const all = plan.actions.filter(
     (action): action is Change => action.kind === "create" || action.kind === "update",
   );
+  const verifications = all.filter(isVerification);
+  const changes = all.filter((change) => !isVerification(change));
+  await applyVerifications(verifications, mirror, context, options, settle);
   if (changes.length > 0) await applyChanges(changes, mirror, publisher, context, options, settle);
   await applyRemovals(plan.actions, publisher, options, settle);
   return plan.actions.flatMap(({ tag }) => outcomes.get(tag) ?? []);
@@ -72,6 +76,25 @@ export function failedOutcome(
 ): Outcome {
   const kind = ERROR_CODES[failure.code].class === "policy" ? "refused" : "failed";
   return { kind, mirror: of.mirror, tag: of.tag, failure };
+}
+
+async function applyVerifications(
+  verifications: readonly Verification[],
+  mirror: Mirror,
+  context: Context,
+  options: ApplyOptions,
+  settle: (outcome: Outcome) => void,
+): Promise<void> {
+  const { signal, copies } = options;
+  const verify = async (change: Verification): Promise<void> => {
+    try {
+      settle(await copies(() => verifyTag(change, mirror, context, options), { signal }));
+    } catch (error) {
+      signal?.throwIfAborted();
+      settle(failedOutcome(change, failureOf(error)));
+    }
+  };
+  await Promise.all(verifications.map(verify));
 }
 
 async function applyChanges(
@@ -115,6 +138,7 @@ async function applyChanges(
   );
   for (const { change, moved } of copied) {
     const failure = failures.get(change.tag);
+    if (!failure) await recordProof(change, mirror, context, options, "published");
     settle(failure ? failedOutcome(change, failure) : published(change, moved, publisher));
   }
   for (const [tag, failure] of failures) noticed.set(tag, failure);
@@ -153,6 +177,8 @@ async function copyOne(
   watch.begin?.(change);
   const copying = copyImage(change.image, await context.source(locationOf(mirror, change.from)), target, {
     tag: change.tag,
+    isTagMissing: true, // the plan says so
+    maxBytes: mirror.maxImageBytes,
     ...(mirror.platforms ? { platforms: mirror.platforms } : {}),
     referrers: mirror.referrers,
     lease: context.lease,

@@ -18,12 +18,15 @@ import { type Breaker, BREAKER_POLICY, openBreaker, type Unresponsive } from "..
 import type { RequestFacts } from "../registry/http/client.ts";
 import { openRegistry, type Registry } from "../registry/registry.ts";
 import { parseProxy } from "../registry/transport/proxy.ts";
+import type { ProofStore } from "./proofs.ts";
 
 /** The one place where clients are made. What was opened is shared by all mirrors, and closed with this. */
 export type Context = AsyncDisposable & {
   readonly config: Config;
   readonly log: Log;
   readonly lease: Lease;
+  /** Remembers when tags were proved. undefined: nothing is proved. */
+  readonly proofs?: ProofStore | undefined;
   /** A repository, or a layout that exists. */
   source(place: Location): Promise<ImageSource>;
   /** A repository, or a layout that is made when it is not there. */
@@ -53,6 +56,7 @@ export type ContextOptions = {
   readonly openRateLimit?: (limitsOf: (registry: string) => RateLimits) => RateLimit;
   /** Default: a layout is ours to write from the first write on. */
   readonly layoutTurns?: LayoutTurns;
+  readonly proofs?: ProofStore | undefined;
   /** Told of every answer of a registry. */
   readonly onRequest?: (request: RequestFacts) => void;
 };
@@ -69,6 +73,7 @@ export function openContext({
   lease = inProcessLease(),
   openRateLimit = inProcessRateLimit,
   layoutTurns,
+  proofs,
   onRequest,
 }: ContextOptions): Context {
   const closing = new AsyncDisposableStack();
@@ -140,6 +145,7 @@ export function openContext({
     config,
     log,
     lease,
+    proofs,
     source: async (place) =>
       place.kind === "layout"
         ? layoutAt(place.directory, { create: false })

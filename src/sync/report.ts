@@ -9,6 +9,8 @@ export type Outcome =
       readonly digest: Digest;
       readonly replaced?: Digest;
       readonly moved: CopySummary;
+      /** The tag was in place: so many manifests and blobs were lost and sent again, so many referrers came later or were lost. */
+      readonly healed?: { readonly content: number; readonly referrers: number };
     } & OutcomeBase)
   /** The stream's tag imports it; bytes moved only when the storage is a repository. */
   | ({

@@ -16,6 +16,7 @@ import {
   type Report,
 } from "./report.ts";
 import { openRun, type Run } from "./run.ts";
+import { withVerifications } from "./verify.ts";
 
 /** Mirrors of one pair of source and target at once: a registry that does not answer keeps no other mirror waiting. */
 const PAIR_WIDTH = 32;
@@ -94,7 +95,8 @@ function hostOf(location: Location): string {
 async function syncMirror(mirror: Mirror, run: Run, options: ApplyOptions): Promise<MirrorReport> {
   const planned = await checkMirror(mirror, run);
   if (planned.kind === "failed") return failedMirror(mirror.name, planned.failure);
-  const outcomes = await applyRounds(planned.plan, mirror, run, options);
+  const plan = await withVerifications(planned.plan, mirror, run.context, { now: run.now });
+  const outcomes = await applyRounds(plan, mirror, run, options);
   return mirrorReport(mirror.name, outcomes, planned.plan.warnings);
 }
 

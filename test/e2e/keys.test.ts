@@ -71,6 +71,8 @@ const VALUES: Readonly<Record<string, object>> = {
   referrers: { referrers: false },
   takeover: { takeover: true },
   deadline: { deadline: "3m" },
+  verifyEvery: { verifyEvery: "2h" },
+  maxImageSize: { maxImageSize: "1GiB" },
   referencePolicy: { storage: "source", referencePolicy: "local" },
   prune: { tags: { all: true }, prune: { grace: "2d" } },
   "prune.grace": { tags: { all: true }, prune: { grace: "3d" } },

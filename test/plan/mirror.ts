@@ -10,6 +10,8 @@ export function mirrorOf(changes: Partial<Mirror> = {}): Mirror {
     tags: { kind: "rules", include: [{ kind: "all" }], exclude: [] },
     referrers: true,
     deadlineMs: 600_000,
+    verifyEveryMs: 86_400_000,
+    maxImageBytes: 500 * 1024 ** 3,
     takeover: false,
     referencePolicy: "source",
     ...changes,

@@ -1,5 +1,5 @@
 import { syncMirrors } from "../../sync/sync.ts";
-import { contextOf } from "../clients.ts";
+import { contextOf, proofsOf } from "../clients.ts";
 import { exitCodeOfReport } from "../exit-code.ts";
 import type { CommonFlags, Process } from "../process.ts";
 import { chooseMirrors, readConfig } from "../read-config.ts";
@@ -16,7 +16,8 @@ export async function syncCommand(
 ): Promise<number> {
   const config = await readConfig(flags, process);
   const mirrors = chooseMirrors(config, names);
-  await using context = contextOf(config, flags, process);
+  await using proofs = proofsOf(process);
+  await using context = contextOf(config, flags, process, { proofs });
   const result = await (async () => {
     using progress = showRunProgress(mirrors, flags, process);
     return syncMirrors(mirrors, context, { signal: process.signal, watch: progress.watch });

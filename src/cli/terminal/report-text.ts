@@ -36,7 +36,10 @@ function renderOutcome(outcome: Outcome): string {
     case "copied":
     case "imported": {
       const { bytes, blobs, referrers, notCarried } = outcome.moved;
+      const healed = outcome.kind === "copied" ? outcome.healed : undefined;
       const facts = [
+        ...(healed && healed.content > 0 ? [`${healed.content} lost at the target and sent again`] : []),
+        ...(healed && healed.referrers > 0 ? [`${healed.referrers} referrers added later`] : []),
         `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} already there`,
         formatBytes(bytes),
         ...(referrers > 0 ? [`${referrers} ${referrers === 1 ? "referrer" : "referrers"}`] : []),

@@ -221,6 +221,14 @@ const mirrorKeys = {
     "How long one check of the mirror may take (copying not counted). After that the check fails, and the next one begins anew. Default: 10m.",
     "10m",
   ).optional(),
+  verifyEvery: text(
+    "How often Tagferry checks that all manifests and blobs of a published tag are still at the target. What is missing is copied again. Default: 24h.",
+    "24h",
+  ).optional(),
+  maxImageSize: text(
+    "Maximum size of one image: all its manifests and blobs together. A larger image is not copied. Default: 500GiB.",
+    "100GiB",
+  ).optional(),
   schedule: text(
     "When the daemon checks the mirror: five cron fields (minute, hour, day of month, month, day of week), or six with seconds first. Without this key: only on request.",
     "*/30 * * * *",

@@ -1,7 +1,9 @@
+import type { ProofStore } from "../../sync/proofs.ts";
 import type { StateStore } from "../state/state-store.ts";
 import { type CrashRecords, openCrashRecords } from "./crashes.ts";
 import { type MirrorRecords, openMirrorRecords } from "./mirrors.ts";
 import { openProgressRecords, type ProgressRecords } from "./progress.ts";
+import { openProofRecords } from "./proofs.ts";
 import type { RecordsOptions, DaemonEvent } from "./record-types.ts";
 import { openRunRecords, type RunRecords } from "./runs.ts";
 import { openSessionRecords, type SessionRecords } from "./sessions.ts";
@@ -15,6 +17,7 @@ export type Records = {
   readonly crashes: CrashRecords;
   readonly progress: ProgressRecords;
   readonly sessions: SessionRecords;
+  readonly proofs: ProofStore;
   notify(event: DaemonEvent): Promise<void>;
   subscribe(onEvent: (event: DaemonEvent) => void): Disposable;
 };
@@ -29,6 +32,7 @@ export function openRecords(store: StateStore, { now }: Pick<RecordsOptions, "no
     crashes: openCrashRecords(store, options),
     progress: openProgressRecords(store, options),
     sessions: openSessionRecords(store, options),
+    proofs: openProofRecords(store),
     notify,
     subscribe: (onEvent) => store.subscribe((message) => onEvent(JSON.parse(message) as DaemonEvent)),
   };

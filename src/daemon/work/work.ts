@@ -7,6 +7,7 @@ import { applyPlan, type Watch } from "../../sync/apply.ts";
 import type { Outcome } from "../../sync/report.ts";
 import { planMirrors } from "../../sync/sync.ts";
 import { openTarget } from "../../sync/targets/open.ts";
+import { withVerifications } from "../../sync/verify.ts";
 import type { ActiveConfig } from "../active-config.ts";
 import type { ApplyJob, CheckJob, Job } from "../queue/job.ts";
 import { RetryLater, type Queue, type Turn } from "../queue/queue.ts";
@@ -27,6 +28,8 @@ export type WorkerParts = {
   readonly reported: Reported;
 };
 
+/** How many unchanged tags one check lets be verified: after an update of Tagferry all of them are due at once. */
+const VERIFICATIONS_MAX = 20;
 const ATTEMPTS_MAX = 5;
 const BACKOFF_BASE_MS = 5_000;
 const BACKOFF_MAX_MS = 10 * 60_000;
@@ -75,7 +78,10 @@ async function check(
     log.error({ mirror: job.mirror, ...shortly(planned.failure) }, `${job.mirror} could not be checked`);
     return;
   }
-  const { actions, warnings } = planned.plan;
+  const { actions, warnings } = await withVerifications(planned.plan, mirror, context, {
+    now: now(),
+    most: VERIFICATIONS_MAX,
+  });
   const settled = actions.filter(({ kind }) => kind === "keep" || kind === "refuse");
   const work = actions.filter(({ kind }) => kind !== "keep" && kind !== "refuse");
   for (const outcome of await applyPlan({ ...planned.plan, actions: settled }, mirror, context, {

@@ -1,0 +1,30 @@
+import { parseProof, type ProofRecord, type ProofStore } from "../../sync/proofs.ts";
+import type { StateStore } from "../state/state-store.ts";
+
+/** Records of a target that nobody wrote for so long are forgotten. */
+const KEPT_MS = 90 * 24 * 3_600_000;
+
+/** The proofs of published tags, one field for each tag of a target. */
+export function openProofRecords(store: StateStore): ProofStore {
+  const namespaceOf = (target: string): string => `proofs:${target}`;
+  return {
+    async read(target) {
+      const records = new Map<string, ProofRecord>();
+      for (const [tag, text] of await store.all(namespaceOf(target))) {
+        const record = parsed(text);
+        if (record) records.set(tag, record);
+      }
+      return records;
+    },
+    write: (target, tag, record) =>
+      store.set(namespaceOf(target), { [tag]: JSON.stringify(record) }, { ttlMs: KEPT_MS }),
+  };
+}
+
+function parsed(text: string): ProofRecord | undefined {
+  try {
+    return parseProof(JSON.parse(text));
+  } catch {
+    return undefined; // written by something else: the tag is proved again
+  }
+}

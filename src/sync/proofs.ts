@@ -1,0 +1,77 @@
+import type { Digest } from "../oci/digest.ts";
+
+/** What is known of a published tag. All times are ISO dates. */
+export type ProofRecord = {
+  readonly digest: Digest;
+  /** Since when the tag shows this digest, as far as we know. */
+  readonly since: string;
+  /** When everything beneath it was last published by us, or found to be in place. */
+  readonly provedAt: string;
+  /** When the source was last asked for referrers of it. */
+  readonly referrersAt: string;
+};
+
+/** Remembers proofs by target and tag. What is lost costs requests and nothing else. */
+export type ProofStore = {
+  read(target: string): Promise<ReadonlyMap<string, ProofRecord>>;
+  write(target: string, tag: string, record: ProofRecord): Promise<void>;
+};
+
+/** A record as it was stored; undefined when it is not one of ours. */
+export function parseProof(value: unknown): ProofRecord | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { digest, since, provedAt, referrersAt } = value as Readonly<Record<string, unknown>>;
+  const dates = [since, provedAt, referrersAt];
+  if (typeof digest !== "string" || !dates.every(isDate)) return undefined;
+  return value as ProofRecord;
+}
+
+function isDate(value: unknown): value is string {
+  return typeof value === "string" && !Number.isNaN(Date.parse(value));
+}
+
+export type DueFor = "content" | "referrers";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/**
+ * What an unchanged tag is due for. Pure.
+ *
+ * Content: when the tag was found in place and not published by us, and then once in every period of `verifyEveryMs`, at a
+ * time that depends on `key`, so that the tags of an installation are spread over the period. Referrers: signatures usually
+ * come minutes after their image, so the questions begin close to the publication and become rare.
+ */
+export function dueFor(
+  record: ProofRecord | undefined,
+  {
+    key,
+    digest,
+    verifyEveryMs,
+    now,
+  }: {
+    readonly key: string;
+    readonly digest: Digest;
+    readonly verifyEveryMs: number;
+    readonly now: Date;
+  },
+): DueFor | undefined {
+  if (record?.digest !== digest) return "content";
+  const nowMs = now.getTime();
+  const offsetMs = shareOf(key) * verifyEveryMs;
+  const periodOf = (ms: number): number => Math.floor((ms - offsetMs) / verifyEveryMs);
+  const provedMs = Date.parse(record.provedAt);
+  // a record from the future: the clock was set back, and the record says nothing
+  if (provedMs > nowMs + MINUTE_MS || periodOf(nowMs) > periodOf(provedMs)) return "content";
+  const ageMs = nowMs - Date.parse(record.since);
+  const restMs = ageMs < HOUR_MS ? 5 * MINUTE_MS : ageMs < DAY_MS ? HOUR_MS : DAY_MS;
+  return nowMs - Date.parse(record.referrersAt) >= restMs ? "referrers" : undefined;
+}
+
+/** A number in [0, 1) for a text, always the same (FNV-1a). */
+function shareOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return (hash >>> 0) / 2 ** 32;
+}
