@@ -137,7 +137,7 @@ describe("the page says why", () => {
       ],
     });
     expect(await read(web, "/")).toMatch(
-      /docker\.io<[^]*paused<\/span> until[^]*quay\.io<[^]*does not answer<[^]*next try[^]*ghcr\.io<[^]*ready</,
+      /docker\.io<[^]*paused<\/span>[^]*next request <time[^]*quay\.io<[^]*does not answer<[^]*next try <time[^]*ghcr\.io<[^]*ready</,
     );
   });
 });

@@ -1,4 +1,4 @@
-// Keeps the page current: what happens comes as events, and each makes it ask for itself again. Everything works without.
+// Keeps the page current: each event makes it load itself again. The page works without this script too.
 
 const REFRESH_EVERY_MS = 20_000;
 const REFRESH_GAP_MS = 300;
@@ -41,7 +41,7 @@ async function refresh() {
       morph(document.querySelector("#main"), page.querySelector("#main"));
     }
   } catch {
-    live.hidden = true; // the events tell when it is back
+    live.hidden = true; // the stream of events shows when the daemon is back
   } finally {
     setTimeout(() => {
       refreshing = false;
@@ -55,10 +55,10 @@ async function refresh() {
 
 const SAID = {
   queued: "is queued",
-  duplicate: "is queued already",
+  duplicate: "is already queued",
   paused: "is paused",
-  resumed: "goes on",
-  retried: "gets another chance",
+  resumed: "is resumed",
+  retried: "is queued again",
 };
 
 async function send(form) {

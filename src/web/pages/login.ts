@@ -4,9 +4,9 @@ import type { Failure } from "../../errors/error.ts";
 import { failureBox, type Html } from "./parts.ts";
 
 export type Login = {
-  /** Where to go afterwards: a path of ours. */
+  /** The path to go to afterwards, on this server. */
   readonly to: string;
-  /** What was tried was wrong. */
+  /** The token that was sent is wrong. */
   readonly wrong?: boolean;
 };
 
@@ -29,7 +29,7 @@ export function loginPage({ to, wrong = false }: Login): Html {
       ${wrong ? html`<p id="wrong" class="bad" role="alert">That is not the token.</p>` : ""}
       <button class="first">Log in</button>
     </form>
-    <p class="quiet">It stands in the file that <code>daemon.tokenFile</code> names.</p>
+    <p class="quiet">The token is in the file that <code>daemon.tokenFile</code> names.</p>
   </section>`;
 }
 

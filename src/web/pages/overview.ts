@@ -24,6 +24,7 @@ import {
   quarantineBox,
   reasonOf,
   route,
+  shortMoment,
 } from "./parts.ts";
 import { countOf, displayText, numberText, relativeOf, spanOf } from "./words.ts";
 
@@ -247,8 +248,10 @@ function registryState(
   clock: Clock,
 ): Html {
   if (unresponsiveUntil !== undefined)
-    return html`<span class="bad">does not answer</span>, next try ${moment(unresponsiveUntil, clock)}`;
+    return html`<span class="bad">does not answer</span>
+      <span class="quiet">next try ${shortMoment(unresponsiveUntil, clock)}</span>`;
   if (pausedUntil !== undefined)
-    return html`<span class="bad">paused</span> until ${moment(pausedUntil, clock)}`;
+    return html`<span class="bad">paused</span>
+      <span class="quiet">next request ${shortMoment(pausedUntil, clock)}</span>`;
   return html`<span class="quiet">ready</span>`;
 }

@@ -120,6 +120,11 @@ export function moment(iso: string | undefined, clock: Clock): Html {
   >`;
 }
 
+/** A moment, relative; the absolute one is in the title. */
+export function shortMoment(iso: string, clock: Clock): Html {
+  return html`<time datetime="${iso}" title="${absoluteOf(iso, clock)}">${relativeOf(iso, clock.now)}</time>`;
+}
+
 /** Short; the full digest is in the title. */
 export function digestHtml(digest: string): Html {
   const [algorithm = "", hex = ""] = digest.split(":");
@@ -153,11 +158,16 @@ function withCode(text: string): readonly (Html | string)[] {
     .map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
 
-/** Why a mirror fails or waits, while it does: the failure of its last run, or in words. */
-export function reasonOf({ failure, reason }: MirrorStatus): Html {
-  return html`${failure ? failureBox(failure) : ""}${
-    reason === undefined ? "" : html`<p class="reason"><span class="label">Why</span> ${withCode(reason)}</p>`
-  }`;
+/** Why a mirror fails or waits, while it does: in words, and the failure of its last run. */
+export function reasonOf({ failure, reason, state }: MirrorStatus): Html {
+  const tone = state === "failing" ? "bad" : "warn";
+  return html`${
+    reason === undefined
+      ? ""
+      : html`<div class="failure is-${tone}">
+          <p><span class="label">Why</span> ${withCode(reason)}</p>
+        </div>`
+  }${failure ? failureBox(failure) : ""}`;
 }
 
 export function progressList(mirror: MirrorStatus): Html {
