@@ -60,7 +60,7 @@ export type RegistrySettings = {
   readonly registry: string;
   /** The path prefix within it that this entry is for; undefined for the whole registry. */
   readonly pathPrefix?: string;
-  readonly kind: RegistryKind;
+  readonly kind: "auto" | "harbor" | "dockerhub" | "quay" | "distribution" | "openshift";
   readonly credentials?: CredentialSettings;
   /** PEM, read from the file that was named. */
   readonly ca?: string;
@@ -89,8 +89,6 @@ export type TimeoutSettings = {
   /** How long a request or a blob is tried again without progress. */
   readonly retriesMs?: number;
 };
-
-export type RegistryKind = "auto" | "harbor" | "dockerhub" | "quay" | "distribution" | "openshift";
 
 /** Where a secret is; it is read when it is used, and again when it changed. */
 export type CredentialSettings =

@@ -1,12 +1,12 @@
 import type { Schedule } from "./config.ts";
 import type { MirrorShape } from "./file/schema.ts";
-import type { Reader } from "./mirrors.ts";
+import type { MirrorReader } from "./mirror-reader.ts";
 
 /** When a mirror is due. Whether the cron expression is one, the daemon's check tells: it knows who will read it. */
 export function readSchedule(
   { schedule, timeZone, jitter }: MirrorShape,
   own: MirrorShape,
-  reader: Reader,
+  reader: MirrorReader,
 ): Schedule | undefined {
   const jitterMs = jitter === undefined ? 0 : reader.duration(["jitter"], jitter);
   if (timeZone !== undefined && !isTimeZone(timeZone))

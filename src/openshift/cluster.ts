@@ -7,7 +7,8 @@ import { retry, type RetryPolicy } from "../errors/retry.ts";
 import { type Cancellable, within } from "../lib/cancel.ts";
 import { printable } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
-import { type KubeAccess, type KubeAccessOptions, openKubeAccess } from "./kube-access.ts";
+import type { KubeAccess, KubeAccessOptions } from "./kube-access-types.ts";
+import { openKubeAccess } from "./kube-access.ts";
 
 export type ClusterOptions = KubeAccessOptions &
   Cancellable & {
@@ -225,7 +226,7 @@ function parseLine(line: Buffer, where: string): unknown {
   }
 }
 
-export function statusOf(body: unknown): Status {
+export function apiStatusOf(body: unknown): Status {
   return typeof body === "object" && body !== null ? body : {};
 }
 
@@ -234,7 +235,7 @@ function errorOf(
   { method, path, where }: Call,
   retryAfter: string | string[] | undefined,
 ): TagferryError {
-  const { message = "", reason } = statusOf(body);
+  const { message = "", reason } = apiStatusOf(body);
   const seconds = Number(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
   const details = {
     where,

@@ -3,6 +3,11 @@ import { type Digest, isDigest } from "../oci/digest.ts";
 
 export type StreamName = { readonly namespace: string; readonly name: string };
 
+/** `namespace/name` */
+export function formatStream({ namespace, name }: StreamName): string {
+  return `${namespace}/${name}`;
+}
+
 /** `image.openshift.io/v1`, the fields that are read. What else an object holds is never sent back: writes are patches. */
 export type ImageStream = {
   readonly metadata: {

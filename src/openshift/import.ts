@@ -3,7 +3,7 @@ import { type Failure, failureOf, isTagferryError, TagferryError } from "../erro
 import type { Cancellable } from "../lib/cancel.ts";
 import { printable } from "../lib/error.ts";
 import type { Digest } from "../oci/digest.ts";
-import { type Cluster, type Status, statusOf } from "./cluster.ts";
+import { type Cluster, type Status, apiStatusOf } from "./cluster.ts";
 import type { StreamName } from "./image-stream.ts";
 
 /** One tag of an import. */
@@ -69,7 +69,7 @@ export async function importImages(
 
 /** The whole request: a registry that may not be imported from, an index the API does not take. Asking again mends nothing. */
 function refused(body: unknown, where: string): TagferryError {
-  const { message = "", reason } = statusOf(body);
+  const { message = "", reason } = apiStatusOf(body);
   return new TagferryError("STREAM_IMPORT", `the cluster refuses the import into ${where}`, {
     where,
     reason,

@@ -8,7 +8,7 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
 
 import { TagferryError } from "../errors/error.ts";
-import type { KubeAccess, KubeAccessOptions, KubeTls } from "./kube-access.ts";
+import type { KubeAccess, KubeAccessOptions, KubeTls } from "./kube-access-types.ts";
 import { tokenFile } from "./token-file.ts";
 
 /**

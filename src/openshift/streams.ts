@@ -5,7 +5,7 @@ import type { Log } from "../lib/log.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Cluster } from "./cluster.ts";
 import { recordEvent } from "./events.ts";
-import { asImageStream, type ImageStream, specTag, type StreamName } from "./image-stream.ts";
+import { asImageStream, formatStream, type ImageStream, specTag, type StreamName } from "./image-stream.ts";
 import { importImages, type ImportTag } from "./import.ts";
 import {
   type OwnedTag,
@@ -87,7 +87,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
 
   /** Writes to one stream wait for each other: their conflicts would be of our own making. */
   function inLine<T>(stream: StreamName, task: () => Promise<T>, options: Cancellable): Promise<T> {
-    const name = nameOf(stream);
+    const name = formatStream(stream);
     const line = lines.get(name) ?? limit(1);
     lines.set(name, line);
     return line(task, options);
@@ -95,10 +95,10 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
 
   async function get(stream: StreamName, options: Cancellable = {}): Promise<ImageStream | undefined> {
     const answer = await cluster.call(
-      { method: "GET", path: pathOf(stream), where: nameOf(stream), expect: [404] },
+      { method: "GET", path: pathOf(stream), where: formatStream(stream), expect: [404] },
       options,
     );
-    return answer.status === 404 ? undefined : asImageStream(answer.body, nameOf(stream));
+    return answer.status === 404 ? undefined : asImageStream(answer.body, formatStream(stream));
   }
 
   async function ensure(stream: StreamName, options: Cancellable = {}): Promise<ImageStream> {
@@ -111,8 +111,8 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
     };
     try {
       const path = `${GROUP}/namespaces/${stream.namespace}/imagestreams`;
-      const answer = await cluster.call({ method: "POST", path, body, where: nameOf(stream) }, options);
-      return asImageStream(answer.body, nameOf(stream));
+      const answer = await cluster.call({ method: "POST", path, body, where: formatStream(stream) }, options);
+      return asImageStream(answer.body, formatStream(stream));
     } catch (error) {
       // somebody was faster
       const made = isTagferryError(error, "STREAM_CONFLICT") ? await get(stream, options) : undefined;
@@ -147,7 +147,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
                   ...patch,
                   metadata: { ...patch.metadata, resourceVersion: current.metadata.resourceVersion },
                 },
-                where: nameOf(stream),
+                where: formatStream(stream),
               },
               options,
             );
@@ -188,7 +188,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
               owned[claim.tag],
               claim.mirror,
               installation,
-              `${nameOf(stream)}:${claim.tag}`,
+              `${formatStream(stream)}:${claim.tag}`,
             );
             if (failure) failures.set(claim.tag, failure);
             else owned[claim.tag] = claimed(claim, current, owned[claim.tag], installation);
@@ -260,7 +260,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
       const removed: string[] = [];
       for (const tag of tags) {
         if (!isOurs(owned[tag], mirror, installation)) {
-          failures.set(tag, failureOf(notOurs(`${nameOf(stream)}:${tag}`, owned[tag])));
+          failures.set(tag, failureOf(notOurs(`${formatStream(stream)}:${tag}`, owned[tag])));
           continue;
         }
         try {
@@ -269,7 +269,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
             stream,
             () =>
               cluster.call(
-                { method: "DELETE", path, where: `${nameOf(stream)}:${tag}`, expect: [404] },
+                { method: "DELETE", path, where: `${formatStream(stream)}:${tag}`, expect: [404] },
                 options,
               ),
             options,
@@ -348,10 +348,6 @@ function ownedBySomebodyElse(
 function notOurs(where: string, owned: OwnedTag | undefined): TagferryError {
   const found = owned ? `${owned.installation}/${owned.mirror}` : "nobody";
   return new TagferryError("STREAM_OWNED", `${where} is not ours: it belongs to ${found}`, { where, found });
-}
-
-export function nameOf({ namespace, name }: StreamName): string {
-  return `${namespace}/${name}`;
 }
 
 function pathOf({ namespace, name }: StreamName): string {

@@ -1,7 +1,7 @@
 import { isTagferryError, TagferryError } from "../errors/error.ts";
 import { type Cancellable, sleep } from "../lib/cancel.ts";
 import { printable } from "../lib/error.ts";
-import { type Cluster, statusOf } from "./cluster.ts";
+import { type Cluster, apiStatusOf } from "./cluster.ts";
 import { asImageStream, type ImageStream } from "./image-stream.ts";
 
 /** What a watch of the image streams of a namespace tells. */
@@ -110,12 +110,12 @@ function named(object: unknown): unknown {
 }
 
 function isTooOld(object: unknown): boolean {
-  const { code, reason } = statusOf(object);
+  const { code, reason } = apiStatusOf(object);
   return code === 410 || reason === "Expired" || reason === "Gone";
 }
 
 function refused(namespace: string, object: unknown): TagferryError {
-  const { message = "" } = statusOf(object);
+  const { message = "" } = apiStatusOf(object);
   return new TagferryError("CLUSTER_UNREACHABLE", `${namespace}: the API server ended the watch`, {
     where: namespace,
     found: printable(message, { maxLength: 200 }),

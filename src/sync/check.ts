@@ -6,7 +6,7 @@ import { refuseConflicts, wantedTags } from "../plan/conflicts.ts";
 import { plan } from "../plan/plan.ts";
 import type { Explained } from "../plan/select.ts";
 import { confirmTags } from "./desired.ts";
-import { beforeDeadline, type Run } from "./run.ts";
+import { beforeDeadline, type CheckRun } from "./run.ts";
 import type { Selection } from "./selection.ts";
 import { openTarget } from "./targets/open.ts";
 
@@ -24,7 +24,7 @@ export type Planned =
  * Checks one mirror: select → observe → confirm → plan → conflicts with other mirrors. Reads only. It ends within the
  * deadline of the mirror, whatever the registries do.
  */
-export function checkMirror(mirror: Mirror, run: Run): Promise<Planned> {
+export function checkMirror(mirror: Mirror, run: CheckRun): Promise<Planned> {
   return checked(mirror, run, async (signal) => {
     const selection = await run.selection(mirror, { signal });
     const { observed, made } = await planSelection(mirror, selection, run, { signal });
@@ -39,7 +39,7 @@ export function checkMirror(mirror: Mirror, run: Run): Promise<Planned> {
 }
 
 /** Checks again a few tags that moved at their source after they were read. Their mirror was checked in this run. */
-export function recheckTags(mirror: Mirror, changes: readonly Change[], run: Run): Promise<Planned> {
+export function recheckTags(mirror: Mirror, changes: readonly Change[], run: CheckRun): Promise<Planned> {
   return checked(mirror, run, async (signal) => {
     const selection: Selection = {
       readAt: run.clock().toISOString(),
@@ -55,7 +55,7 @@ export function recheckTags(mirror: Mirror, changes: readonly Change[], run: Run
 
 async function checked(
   mirror: Mirror,
-  { signal }: Run,
+  { signal }: CheckRun,
   task: (signal: AbortSignal) => Promise<Planned>,
 ): Promise<Planned> {
   try {
@@ -69,7 +69,7 @@ async function checked(
 async function planSelection(
   mirror: Mirror,
   selection: Selection,
-  { context, clock, now }: Run,
+  { context, clock, now }: CheckRun,
   { signal }: Cancellable,
 ): Promise<{ readonly made: Plan; readonly observed: Observed["tags"] }> {
   const names = selection.tags.map(({ tag }) => tag);

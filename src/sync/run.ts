@@ -7,7 +7,7 @@ import type { Context } from "./context.ts";
 import { type Selection, selectTags } from "./selection.ts";
 
 /** What the checks of one run share: the time, and selections that more than one mirror asks for. */
-export type Run = Disposable & {
+export type CheckRun = Disposable & {
   readonly now: Date;
   readonly clock: () => Date;
   readonly context: Context;
@@ -28,7 +28,10 @@ export type RunOptions = Cancellable & {
 /** How long a mirror waits for what the source of another mirror says. */
 const PATIENCE_MS = 30_000;
 
-export function openRun(context: Context, { signal: outer, clock = () => new Date(), now }: RunOptions): Run {
+export function openRun(
+  context: Context,
+  { signal: outer, clock = () => new Date(), now }: RunOptions,
+): CheckRun {
   const ending = new AbortController();
   const signal = outer ? AbortSignal.any([outer, ending.signal]) : ending.signal;
   const shared = new Map<string, Promise<Selection>>();

@@ -15,7 +15,7 @@ import {
   report,
   type Report,
 } from "./report.ts";
-import { openRun, type Run } from "./run.ts";
+import { openRun, type CheckRun } from "./run.ts";
 import { withVerifications } from "./verify.ts";
 
 /** Mirrors of one pair of source and target at once: a registry that does not answer keeps no other mirror waiting. */
@@ -92,7 +92,7 @@ function hostOf(location: Location): string {
   return location.kind === "registry" ? location.registry : location.directory;
 }
 
-async function syncMirror(mirror: Mirror, run: Run, options: ApplyOptions): Promise<MirrorReport> {
+async function syncMirror(mirror: Mirror, run: CheckRun, options: ApplyOptions): Promise<MirrorReport> {
   const planned = await checkMirror(mirror, run);
   if (planned.kind === "failed") return failedMirror(mirror.name, planned.failure);
   const plan = await withVerifications(planned.plan, mirror, run.context, { now: run.now });
@@ -104,7 +104,7 @@ async function syncMirror(mirror: Mirror, run: Run, options: ApplyOptions): Prom
 async function applyRounds(
   first: Plan,
   mirror: Mirror,
-  run: Run,
+  run: CheckRun,
   options: ApplyOptions,
 ): Promise<readonly Outcome[]> {
   const outcomes = new Map<string, Outcome>();

@@ -24,7 +24,7 @@ function problemOf(
 ): readonly Problem[] {
   const path: Path = [...base, ...issue.path.map((part) => (typeof part === "symbol" ? String(part) : part))];
   const found = toTell(valueAt(yaml.value, path), path);
-  const name = nameOf(path);
+  const name = keyName(path);
   switch (issue.code) {
     case "unrecognized_keys":
       return issue.keys.map((key) => unknownKey(key, path, yaml, keysAt(path)));
@@ -42,13 +42,13 @@ function problemOf(
     case "invalid_format":
     case "invalid_key":
     case "not_multiple_of":
-      return [yaml.problem(path, "CONFIG_TYPE", `${name}: ${issue.message}`, { found: shown(found) })];
+      return [yaml.problem(path, "CONFIG_TYPE", `${name}: ${issue.message}`, { found: shownValue(found) })];
   }
 }
 
 function unknownKey(key: string, path: Path, yaml: YamlFile, known: readonly string[]): Problem {
   const near = closest(key, known);
-  return yaml.problem([...path, key], "CONFIG_UNKNOWN_KEY", `"${key}" is not a key of ${nameOf(path)}`, {
+  return yaml.problem([...path, key], "CONFIG_UNKNOWN_KEY", `"${key}" is not a key of ${keyName(path)}`, {
     key: true,
     found: key,
     allowed: known.join(", "),
@@ -77,8 +77,8 @@ function unionProblem(
     ),
   );
   return [
-    yaml.problem(path, "CONFIG_TYPE", `${nameOf(path)} has the wrong type`, {
-      found: shown(found),
+    yaml.problem(path, "CONFIG_TYPE", `${keyName(path)} has the wrong type`, {
+      found: shownValue(found),
       allowed: [...new Set(allowed)].join(" or "),
       next: adviceFor(found, path, allowed.includes("text")),
     }),
@@ -105,7 +105,7 @@ function typeProblem(expected: string, found: unknown, path: Path, name: string,
   const code: ErrorCode =
     ["number", "int"].includes(expected) && typeof found === "number" ? "CONFIG_RANGE" : "CONFIG_TYPE";
   return yaml.problem(path, code, `${name} has the wrong type`, {
-    found: shown(found),
+    found: shownValue(found),
     allowed: WORDS[expected] ?? expected,
     next: adviceFor(found, path, expected === "string"),
   });
@@ -127,13 +127,18 @@ function valueProblem(
       { found: "nothing", allowed },
     );
   if (path.at(-1) === "version" && path.length === 1)
-    return yaml.problem(path, "CONFIG_VERSION", `version ${shown(found)} is not one this Tagferry reads`, {
-      found: shown(found),
-      allowed,
-    });
+    return yaml.problem(
+      path,
+      "CONFIG_VERSION",
+      `version ${shownValue(found)} is not one this Tagferry reads`,
+      {
+        found: shownValue(found),
+        allowed,
+      },
+    );
   const near = typeof found === "string" ? closest(found, values.map(String)) : undefined;
   return yaml.problem(path, "CONFIG_TYPE", `${name} is not one of the values it can be`, {
-    found: shown(found),
+    found: shownValue(found),
     allowed,
     next: near === undefined ? undefined : `Did you mean "${near}"?`,
   });
@@ -159,12 +164,12 @@ function sizeProblem(
     });
   if (issue.origin === "string")
     return yaml.problem(path, "CONFIG_TYPE", `${name} is empty`, {
-      found: shown(found),
+      found: shownValue(found),
       allowed: "some text",
       next: "Write a value, or remove the key.",
     });
   return yaml.problem(path, "CONFIG_RANGE", `${name} is out of range`, {
-    found: shown(found),
+    found: shownValue(found),
     allowed: bound,
   });
 }
@@ -195,7 +200,7 @@ function toTell(value: unknown, path: Path): unknown {
   return isScalar && value !== "" && isSecretPath(path) ? HIDDEN : value;
 }
 
-export function shown(value: unknown): string {
+export function shownValue(value: unknown): string {
   if (value === HIDDEN) return "something that is not shown here";
   if (value === undefined) return "nothing";
   if (value === null) return "nothing (null)";
@@ -204,7 +209,7 @@ export function shown(value: unknown): string {
   return JSON.stringify(value);
 }
 
-export function nameOf(path: Path): string {
+export function keyName(path: Path): string {
   if (path.length === 0) return "the file";
   return path
     .map((part, position) => (typeof part === "number" ? `[${part}]` : position === 0 ? part : `.${part}`))

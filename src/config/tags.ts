@@ -1,0 +1,75 @@
+import { type Digest, parseDigest } from "../oci/digest.ts";
+import { parseTag } from "../oci/reference.ts";
+import type { TagMatcher, TagRules } from "./config.ts";
+import type { MirrorShape, TagRulesShape } from "./file/schema.ts";
+import type { MirrorReader } from "./mirror-reader.ts";
+
+export function readTags({ tags }: MirrorShape, reader: MirrorReader): TagRules | undefined {
+  if (tags === undefined)
+    return reader.fail([], "CONFIG_TYPE", "tags is missing: no tag is mirrored by accident", {
+      found: "nothing",
+      allowed: "a list of tags, rules, or {all: true}",
+      next: "Write tags.",
+    });
+  return Array.isArray(tags) ? readExact(tags, reader) : readRules(tags, reader);
+}
+
+function readExact(list: readonly string[], reader: MirrorReader): TagRules | undefined {
+  const digests: Record<string, Digest> = {};
+  const tags = list.map((text, position): string | undefined => {
+    const at = text.indexOf("@");
+    const tag = reader.attempt(["tags", position], () => parseTag(at === -1 ? text : text.slice(0, at)));
+    const digest =
+      at === -1 ? undefined : reader.attempt(["tags", position], () => parseDigest(text.slice(at + 1)));
+    if (tag !== undefined && digest !== undefined) digests[tag] = digest;
+    if (
+      tag !== undefined &&
+      list.some((other, earlier) => earlier < position && (other === tag || other.startsWith(`${tag}@`)))
+    )
+      reader.fail(["tags", position], "CONFIG_OVERLAP", `the tag ${tag} stands twice`, { found: tag });
+    return tag;
+  });
+  const known = tags.filter((tag) => tag !== undefined);
+  return { kind: "exact", tags: known, ...(Object.keys(digests).length > 0 ? { digests } : {}) };
+}
+
+function many(value: string | readonly string[] | undefined): readonly string[] {
+  return value === undefined ? [] : typeof value === "string" ? [value] : value;
+}
+
+function readRules(shape: TagRulesShape, reader: MirrorReader): TagRules | undefined {
+  const { all, exact, glob, regex, semver, exclude, since, newest, by, max } = shape;
+  for (const [position, tag] of many(exact).entries())
+    reader.attempt(["tags", "exact", position], () => parseTag(tag));
+  const include: TagMatcher[] = [
+    ...(all === true ? [{ kind: "all" } as const] : []),
+    ...many(exact).map((tag) => ({ kind: "exact", tag }) as const),
+    ...many(glob).map((one) => ({ kind: "glob", glob: one }) as const),
+    ...many(regex).map((one) => ({ kind: "regex", regex: one }) as const),
+    ...many(semver).map((range) => ({ kind: "semver", range }) as const),
+  ];
+  if (include.length === 0)
+    return reader.fail(["tags"], "CONFIG_FILTER", "the rules include nothing", {
+      found: Object.keys(shape).join(", ") || "nothing",
+      allowed: "all: true, exact, glob, regex or semver",
+      next: "Say what is included; exclude and newest only take away.",
+    });
+  if (all === true && include.length > 1)
+    reader.fail(["tags"], "CONFIG_FILTER", "all: true makes the other rules useless", {
+      allowed: "all: true, or rules",
+    });
+  if (by !== undefined && newest === undefined)
+    reader.fail(["tags", "by"], "CONFIG_FILTER", "by means nothing without newest", {
+      key: true,
+      allowed: "newest and by",
+    });
+  const sinceMs = since === undefined ? undefined : reader.duration(["tags", "since"], since);
+  return {
+    kind: "rules",
+    include,
+    exclude: many(exclude),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(newest === undefined ? {} : { newest: { count: newest, by: by ?? "semver" } }),
+    ...(max === undefined ? {} : { max }),
+  };
+}

@@ -1,0 +1,84 @@
+import { isAbsolute, resolve } from "node:path";
+
+import { type Location, parseRepository } from "../oci/reference.ts";
+import type { Storage, Target } from "./config.ts";
+import type { MirrorShape } from "./file/schema.ts";
+import type { MirrorReader } from "./mirror-reader.ts";
+
+export function readLocation(text: string, { directory }: MirrorReader): Location {
+  if (text.startsWith("oci:")) {
+    const path = text.slice("oci:".length);
+    return { kind: "layout", directory: isAbsolute(path) ? path : resolve(directory, path) };
+  }
+  return { kind: "registry", ...parseRepository(text) };
+}
+
+const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** Single separators only: what Docker allows beyond (a__b, a--b, slashes) has no place in a stream's name. */
+const STREAM = /^[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
+
+export function readTarget(text: string, reader: MirrorReader): Target | undefined {
+  if (!text.startsWith("imagestream:")) return reader.attempt(["target"], () => readLocation(text, reader));
+  const name = text.slice("imagestream:".length);
+  const fail = (why: string): undefined =>
+    reader.fail(["target"], "CONFIG_KUBERNETES_NAME", `"${text}" is no image stream: ${why}`, {
+      found: name,
+      allowed: "imagestream:NAMESPACE/NAME",
+    });
+  const [namespace = "", stream = "", ...rest] = name.split("/");
+  if (rest.length > 0 || stream === "") return fail("it has to have two parts");
+  if (stream.includes(":") || stream.includes("@")) return fail("tags stand under tags:");
+  if (namespace.includes(":")) return fail("one cluster is known, and needs no name");
+  if (!NAMESPACE.test(namespace)) return fail(`"${namespace}" is not a namespace`);
+  if (!STREAM.test(stream)) return fail(`"${stream}" is not a name in the integrated registry`);
+  if (name.length > 255) return fail("it is longer than 255 characters");
+  return { kind: "imagestream", namespace, name: stream };
+}
+
+export function readStorage(
+  { storage = "integrated" }: MirrorShape,
+  target: Target | undefined,
+  reader: MirrorReader,
+): Storage | undefined {
+  if (storage === "integrated" || storage === "source") return { kind: storage };
+  const repository = reader.attempt(["storage"], () => parseRepository(storage));
+  return repository && target ? { kind: "repository", ...repository } : undefined;
+}
+
+/** A key that would do nothing is a mistake of its author. */
+export function refuseIdleKeys(
+  shape: MirrorShape,
+  target: Target | undefined,
+  storage: Storage | undefined,
+  { fail }: MirrorReader,
+): void {
+  if (!target || !storage) return;
+  const streamOnly = ["storage", "takeover", "referencePolicy"] as const;
+  if (target.kind !== "imagestream")
+    for (const key of streamOnly)
+      if (shape[key] !== undefined)
+        fail([key], "CONFIG_TYPE", `${key} means nothing for this target`, {
+          key: true,
+          found: shape.target,
+          allowed: "an imagestream: target",
+        });
+  if (target.kind === "imagestream" && storage.kind === "integrated" && shape.referencePolicy !== undefined)
+    fail(["referencePolicy"], "CONFIG_TYPE", "referencePolicy means nothing for storage: integrated", {
+      key: true,
+      allowed: "storage: source, or a repository",
+    });
+  if (target.kind === "imagestream" && storage.kind === "source") {
+    if (shape.platforms !== undefined)
+      fail(
+        ["platforms"],
+        "CONFIG_PLATFORM",
+        "platforms cannot be chosen with storage: source: the cluster imports the whole index",
+        { key: true, found: "storage: source", allowed: "storage: integrated" },
+      );
+    if (shape.source.startsWith("oci:"))
+      fail(["storage"], "CONFIG_TYPE", "a cluster cannot import from a directory", {
+        found: shape.source,
+        allowed: "integrated, or a repository",
+      });
+  }
+}
