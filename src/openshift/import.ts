@@ -25,9 +25,31 @@ const CONFLICTS_MAX = 5;
 /**
  * Imports tags in one ImageStreamImport. 201 says nothing: each image has a status of its own, in the order of the request.
  *
+ * The API server refuses a whole request (422) for one image that it cannot store. Then the request is divided, so that only
+ * this image fails. At most two requests per tag are made.
+ *
  * @see openshift/api image/v1 ImageStreamImport
  */
 export async function importImages(
+  cluster: Cluster,
+  stream: StreamName,
+  tags: readonly ImportTag[],
+  options: Cancellable,
+): Promise<ReadonlyMap<string, Failure>> {
+  try {
+    return await importTogether(cluster, stream, tags, options);
+  } catch (error) {
+    if (!isTagferryError(error, "STREAM_IMPORT")) throw error;
+    if (tags.length < 2 || error.details["all"] === true)
+      return new Map(tags.map(({ tag }) => [tag, failureOf(error)]));
+    const middle = Math.ceil(tags.length / 2);
+    const first = await importImages(cluster, stream, tags.slice(0, middle), options);
+    const second = await importImages(cluster, stream, tags.slice(middle), options);
+    return new Map([...first, ...second]);
+  }
+}
+
+async function importTogether(
   cluster: Cluster,
   stream: StreamName,
   tags: readonly ImportTag[],
@@ -67,13 +89,18 @@ export async function importImages(
   }
 }
 
-/** The whole request: a registry that may not be imported from, an index the API does not take. Asking again mends nothing. */
+/**
+ * The whole request is refused: by the list of registries that may be imported from (which names the fields of the request,
+ * and concerns all tags), or for one image that cannot be stored. To ask again changes nothing.
+ */
 function refused(body: unknown, where: string): TagferryError {
   const { message = "", reason } = apiStatusOf(body);
+  const all = /spec\.(?:images|repository)\b/.test(message);
   return new TagferryError("STREAM_IMPORT", `the cluster refuses the import into ${where}`, {
     where,
     reason,
     found: printable(message, { maxLength: 400 }),
+    ...(all ? { all } : {}),
   });
 }
 

@@ -1,74 +1,87 @@
+import { z } from "zod";
+
 import { TagferryError } from "../errors/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import type { ImageStream, TagReference } from "./image-stream.ts";
 
-/** Where a stream says whose its tags are. */
+/** The annotation of a stream that says who owns its tags. */
 export const OWNERSHIP_ANNOTATION = "tagferry.io/mirrors";
 
-/** One tag that a mirror owns. */
+const replacedTag = z.looseObject({
+  name: z.string(),
+  from: z
+    .looseObject({ kind: z.string(), name: z.string(), namespace: z.string().optional() })
+    .nullable()
+    .optional(),
+  reference: z.boolean().optional(),
+  importPolicy: z
+    .looseObject({
+      scheduled: z.boolean().optional(),
+      insecure: z.boolean().optional(),
+      importMode: z.string().optional(),
+    })
+    .optional(),
+  referencePolicy: z.looseObject({ type: z.string().optional() }).optional(),
+});
+
+/** What a version does not know stays as it is: a newer one may have written it. */
+const ownedTag = z.looseObject({
+  installation: z.string(),
+  mirror: z.string(),
+  source: z.string(),
+  digest: z.custom<Digest>(isDigest).optional(),
+  missingSince: z.string().optional(),
+  takeover: z.enum(["begun", "done"]).optional(),
+  replaced: replacedTag.optional(),
+});
+
+const annotation = z.object({ version: z.literal(1), tags: z.record(z.string(), ownedTag) });
+
+function assertAnnotation(json: unknown): asserts json is { readonly tags: Ownership } {
+  annotation.parse(json);
+}
+
+/**
+ * One tag that a mirror owns. `source`: where it comes from (`docker.io/library/nginx:1.27`). `digest`: what was published
+ * last; undefined between claim and publication. `missingSince`: ISO date of the first complete listing without it.
+ * `takeover`: begun or finished. `replaced`: the spec tag as it was before, for giving it back.
+ */
 export type OwnedTag = {
   readonly installation: string;
   readonly mirror: string;
-  /** Where it comes from: `docker.io/library/nginx:1.27`. */
   readonly source: string;
-  /** What was published last; undefined between claim and publication. */
-  readonly digest?: Digest;
-  /** ISO date of the first complete listing without it. */
-  readonly missingSince?: string;
-  /** A takeover that is under way, or was finished. */
-  readonly takeover?: "begun" | "done";
-  /** The spec tag as it was before, for giving it back. */
-  readonly replaced?: TagReference;
+  readonly digest?: Digest | undefined;
+  readonly missingSince?: string | undefined;
+  readonly takeover?: "begun" | "done" | undefined;
+  readonly replaced?: TagReference | undefined;
 };
 
 export type Ownership = Readonly<Record<string, OwnedTag>>;
 
 /**
- * Reads the annotation. One that cannot be read is never overwritten: it is somebody's, of another version.
+ * Reads the annotation. One that cannot be read is never overwritten: another version may have written it.
  *
  * @throws {TagferryError} STREAM_OWNED
  */
 export function readOwnership({ metadata }: Pick<ImageStream, "metadata">): Ownership {
   const text = metadata.annotations?.[OWNERSHIP_ANNOTATION];
   if (text === undefined || text === "") return {};
-  const unreadable = (cause?: unknown): TagferryError =>
-    new TagferryError(
+  try {
+    const json: unknown = JSON.parse(text);
+    assertAnnotation(json);
+    return json.tags; // as it was written: another order of its keys would be another text
+  } catch (cause) {
+    const where = `${metadata.namespace}/${metadata.name}`;
+    throw new TagferryError(
       "STREAM_OWNED",
-      `the annotation ${OWNERSHIP_ANNOTATION} of ${metadata.namespace}/${metadata.name} cannot be read`,
+      `the annotation ${OWNERSHIP_ANNOTATION} of ${where} cannot be read`,
       {
         cause,
-        where: `${metadata.namespace}/${metadata.name}`,
+        where,
         next: "A newer Tagferry may have written it. If nobody needs it, remove it with `oc annotate`.",
       },
     );
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw unreadable(cause);
   }
-  const { version, tags } = (typeof json === "object" && json !== null ? json : {}) as {
-    version?: unknown;
-    tags?: unknown;
-  };
-  if (version !== 1 || typeof tags !== "object" || tags === null) throw unreadable();
-  return Object.fromEntries(
-    Object.entries(tags).map(([tag, owned]) => {
-      if (!isOwnedTag(owned)) throw unreadable();
-      return [tag, owned];
-    }),
-  );
-}
-
-function isOwnedTag(json: unknown): json is OwnedTag {
-  if (typeof json !== "object" || json === null) return false;
-  const { installation, mirror, source, digest } = json as Record<string, unknown>;
-  return (
-    typeof installation === "string" &&
-    typeof mirror === "string" &&
-    typeof source === "string" &&
-    (digest === undefined || isDigest(digest))
-  );
 }
 
 /** The annotation's text: tags sorted, so that the same ownership is the same text. null removes it. */

@@ -2,39 +2,27 @@ import { type Failure, failureOf, isTagferryError, TagferryError } from "../erro
 import type { Cancellable } from "../lib/cancel.ts";
 import { limit, type Limit } from "../lib/limit.ts";
 import type { Log } from "../lib/log.ts";
-import type { Digest } from "../oci/digest.ts";
+import { own } from "../lib/own.ts";
 import type { Cluster } from "./cluster.ts";
 import { recordEvent } from "./events.ts";
-import { asImageStream, formatStream, type ImageStream, specTag, type StreamName } from "./image-stream.ts";
+import { asImageStream, formatStream, type ImageStream, type StreamName } from "./image-stream.ts";
 import { importImages, type ImportTag } from "./import.ts";
-import {
-  type OwnedTag,
-  type Ownership,
-  OWNERSHIP_ANNOTATION,
-  readOwnership,
-  writeOwnership,
-} from "./ownership.ts";
+import { readOwnership } from "./ownership.ts";
 import { registryHostOf } from "./registry-host.ts";
+import {
+  type Claim,
+  claimPatch,
+  isOurs,
+  missingPatch,
+  notOurs,
+  type Published,
+  publishedPatch,
+  removedPatch,
+  type StreamPatch,
+} from "./stream-changes.ts";
 import { type StreamNews, watchStreams } from "./watch.ts";
 
-export type Claim = {
-  readonly tag: string;
-  readonly mirror: string;
-  /** `docker.io/library/nginx:1.27` */
-  readonly source: string;
-  /** The spec tag that imports is stilled now and removed when ours is published. */
-  readonly takeover: boolean;
-};
-
-export type Published = {
-  readonly tag: string;
-  readonly mirror: string;
-  readonly source: string;
-  readonly digest: Digest;
-  readonly finishTakeover: boolean;
-};
-
-type Failures = ReadonlyMap<string, Failure>;
+type TagFailures = ReadonlyMap<string, Failure>;
 type OfMirror = Cancellable & { readonly mirror: string };
 
 /** Image streams as mirrors see them. Every write is a compare-and-swap, made only when something changes. */
@@ -51,7 +39,7 @@ export type Streams = {
   /** What logs in to it. @throws {TagferryError} CLUSTER_TOKEN */
   registryToken(options?: Cancellable): Promise<string>;
   /** Makes tags ours; those of a second owner fail with STREAM_OWNED and stay as they are. */
-  claim(stream: StreamName, claims: readonly Claim[], options?: Cancellable): Promise<Failures>;
+  claim(stream: StreamName, claims: readonly Claim[], options?: Cancellable): Promise<TagFailures>;
   /** Notes what was published, and removes the spec tags of takeovers that are finished with it. */
   recordPublished(stream: StreamName, published: readonly Published[], options?: Cancellable): Promise<void>;
   /** Notes since when tags are missing at the source; undefined: they are back. */
@@ -61,9 +49,9 @@ export type Streams = {
     options: OfMirror,
   ): Promise<void>;
   /** One import of all these tags. */
-  importTags(stream: StreamName, tags: readonly ImportTag[], options?: Cancellable): Promise<Failures>;
+  importTags(stream: StreamName, tags: readonly ImportTag[], options?: Cancellable): Promise<TagFailures>;
   /** Removes tags that this mirror owns; others fail with STREAM_OWNED. */
-  removeTags(stream: StreamName, tags: readonly string[], options: OfMirror): Promise<Failures>;
+  removeTags(stream: StreamName, tags: readonly string[], options: OfMirror): Promise<TagFailures>;
   /** Tells people who look at the stream. Never fails. */
   event(
     stream: StreamName,
@@ -80,6 +68,8 @@ export type StreamsOptions = {
 
 const GROUP = "/apis/image.openshift.io/v1";
 const CONFLICTS_MAX = 8;
+/** The API server records field managers only of streams that were made with an annotation or a label. Seen in 56aa2d96. */
+const MADE_BY_US = { "tagferry.io/created-by": "tagferry" };
 
 export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsOptions): Streams {
   const installation = owner ?? cluster.access.installation;
@@ -107,7 +97,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
     const body = {
       apiVersion: "image.openshift.io/v1",
       kind: "ImageStream",
-      metadata: { name: stream.name, namespace: stream.namespace },
+      metadata: { name: stream.name, namespace: stream.namespace, annotations: MADE_BY_US },
     };
     try {
       const path = `${GROUP}/namespaces/${stream.namespace}/imagestreams`;
@@ -177,80 +167,23 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
       );
     },
     async claim(stream, claims, options = {}) {
-      let failures = new Map<string, Failure>();
-      await change(
-        stream,
-        (current) => {
-          failures = new Map();
-          const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
-          for (const claim of claims) {
-            const failure = ownedBySomebodyElse(
-              owned[claim.tag],
-              claim.mirror,
-              installation,
-              `${formatStream(stream)}:${claim.tag}`,
-            );
-            if (failure) failures.set(claim.tag, failure);
-            else owned[claim.tag] = claimed(claim, current, owned[claim.tag], installation);
-          }
-          const stilled = claims.filter(
-            ({ tag, takeover }) =>
-              takeover && !failures.has(tag) && specTag(current, tag)?.importPolicy?.scheduled === true,
-          );
-          return patchOf(
-            current,
-            owned,
-            stilled.map(({ tag }) => ({ name: tag, importPolicy: { scheduled: false } })),
-          );
-        },
-        { create: true, ...options },
-      );
+      let failures: TagFailures = new Map();
+      const decide = (current: ImageStream): StreamPatch | undefined => {
+        const claimed = claimPatch(current, claims, installation);
+        ({ failures } = claimed);
+        return claimed.patch;
+      };
+      await change(stream, decide, { create: true, ...options });
       return failures;
     },
     async recordPublished(stream, published, options = {}) {
       if (published.length === 0) return;
-      await change(
-        stream,
-        (current) => {
-          const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
-          for (const item of published) {
-            const { missingSince: _, ...before } = owned[item.tag] ?? {};
-            owned[item.tag] = {
-              ...before,
-              installation,
-              mirror: item.mirror,
-              source: item.source,
-              digest: item.digest,
-              ...(item.finishTakeover ? { takeover: "done" } : {}),
-            };
-          }
-          const removed = published.filter(
-            ({ tag, finishTakeover }) => finishTakeover && specTag(current, tag) !== undefined,
-          );
-          return patchOf(
-            current,
-            owned,
-            removed.map(({ tag }) => ({ $patch: "delete", name: tag })),
-          );
-        },
-        { create: true, ...options },
-      );
+      const decide = (current: ImageStream): StreamPatch | undefined =>
+        publishedPatch(current, published, installation);
+      await change(stream, decide, { create: true, ...options });
     },
-    async recordMissing(stream, missing, { mirror, ...options }) {
-      await change(
-        stream,
-        (current) => {
-          const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
-          for (const { tag, missingSince } of missing) {
-            const { missingSince: _, ...before } = owned[tag] ?? {};
-            if (!isOurs(owned[tag], mirror, installation)) continue;
-            owned[tag] = { ...(before as OwnedTag), ...(missingSince === undefined ? {} : { missingSince }) };
-          }
-          return patchOf(current, owned, []);
-        },
-        options,
-      );
-    },
+    recordMissing: (stream, missing, { mirror, ...options }) =>
+      change(stream, (current) => missingPatch(current, missing, { mirror, installation }), options),
     importTags: (stream, tags, options = {}) =>
       inLine(stream, () => importImages(cluster, stream, tags, options), options),
     async removeTags(stream, tags, { mirror, ...options }) {
@@ -259,8 +192,8 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
       const owned = found ? readOwnership(found) : {};
       const removed: string[] = [];
       for (const tag of tags) {
-        if (!isOurs(owned[tag], mirror, installation)) {
-          failures.set(tag, failureOf(notOurs(`${formatStream(stream)}:${tag}`, owned[tag])));
+        if (!isOurs(own(owned, tag), mirror, installation)) {
+          failures.set(tag, failureOf(notOurs(`${formatStream(stream)}:${tag}`, own(owned, tag))));
           continue;
         }
         try {
@@ -280,74 +213,12 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
           failures.set(tag, failureOf(error));
         }
       }
-      const without = (current: ImageStream): StreamPatch | undefined => {
-        const rest = Object.entries(readOwnership(current)).filter(([tag]) => !removed.includes(tag));
-        return patchOf(current, Object.fromEntries(rest), []);
-      };
-      await change(stream, without, options);
+      await change(stream, (current) => removedPatch(current, removed), options);
       return failures;
     },
     event: (stream, about, options = {}) =>
       recordEvent(cluster, stream, { ...about, installation, log, get }, options),
   };
-}
-
-type StreamPatch = {
-  readonly metadata: { readonly annotations: Readonly<Record<string, string | null>> };
-  readonly spec?: { readonly tags: readonly Readonly<Record<string, unknown>>[] };
-};
-
-/** undefined when neither the annotation nor a spec tag changes: a write wakes triggers and importers for nothing. */
-function patchOf(
-  current: ImageStream,
-  owned: Ownership,
-  tags: readonly Readonly<Record<string, unknown>>[],
-): StreamPatch | undefined {
-  const text = writeOwnership(owned);
-  const before = current.metadata.annotations?.[OWNERSHIP_ANNOTATION] ?? null;
-  if (text === before && tags.length === 0) return undefined;
-  return {
-    metadata: { annotations: { [OWNERSHIP_ANNOTATION]: text } },
-    ...(tags.length > 0 ? { spec: { tags } } : {}),
-  };
-}
-
-function claimed(
-  { tag, mirror, source, takeover }: Claim,
-  current: ImageStream,
-  before: OwnedTag | undefined,
-  installation: string,
-): OwnedTag {
-  const spec = specTag(current, tag);
-  const replaced =
-    before?.replaced ?? (before === undefined && spec ? { replaced: spec }.replaced : undefined);
-  const { missingSince: _, ...rest } = before ?? {};
-  return {
-    ...rest,
-    installation,
-    mirror,
-    source,
-    ...(takeover ? { takeover: "begun" as const } : {}),
-    ...(replaced ? { replaced } : {}),
-  };
-}
-
-function isOurs(owned: OwnedTag | undefined, mirror: string, installation: string): owned is OwnedTag {
-  return owned?.mirror === mirror && owned.installation === installation;
-}
-
-function ownedBySomebodyElse(
-  owned: OwnedTag | undefined,
-  mirror: string,
-  installation: string,
-  where: string,
-): Failure | undefined {
-  return owned && !isOurs(owned, mirror, installation) ? failureOf(notOurs(where, owned)) : undefined;
-}
-
-function notOurs(where: string, owned: OwnedTag | undefined): TagferryError {
-  const found = owned ? `${owned.installation}/${owned.mirror}` : "nobody";
-  return new TagferryError("STREAM_OWNED", `${where} is not ours: it belongs to ${found}`, { where, found });
 }
 
 function pathOf({ namespace, name }: StreamName): string {

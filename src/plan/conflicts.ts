@@ -1,6 +1,7 @@
 import type { Mirror, TagRules } from "../config/config.ts";
 import { targetName } from "../config/target-name.ts";
 import { type Failure, failureOf, TagferryError } from "../errors/error.ts";
+import { own } from "../lib/own.ts";
 import type { Action, Observed, Plan } from "./action.ts";
 import { include } from "./select.ts";
 
@@ -46,7 +47,8 @@ export function refuseConflicts(
   if (rivals.length === 0) return plan;
   const actions = plan.actions.map((action): Action => {
     if (!isWanted(action)) return action;
-    const failure = conflict(action, mirror, rivals) ?? doubt(action, mirror, observed[action.tag], rivals);
+    const failure =
+      conflict(action, mirror, rivals) ?? doubt(action, mirror, own(observed, action.tag), rivals);
     const { mirror: name, tag, from, readAt } = action;
     return failure ? { kind: "refuse", mirror: name, tag, from, readAt, failure } : action;
   });

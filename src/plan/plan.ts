@@ -1,6 +1,7 @@
 import type { Mirror } from "../config/config.ts";
 import { targetName } from "../config/target-name.ts";
 import { type Failure, failureOf, TagferryError } from "../errors/error.ts";
+import { own } from "../lib/own.ts";
 import type { Digest } from "../oci/digest.ts";
 import { formatLocation } from "../oci/reference.ts";
 import type {
@@ -25,7 +26,7 @@ export type PlanOptions = { readonly now: Date };
  * (an interrupted run of ours, before it could note it).
  */
 export function plan(desired: Desired, observed: Observed, mirror: Mirror, { now }: PlanOptions): Plan {
-  const wanted = desired.tags.map((tag) => actionFor(tag, observed.tags[tag.tag], mirror));
+  const wanted = desired.tags.map((tag) => actionFor(tag, own(observed.tags, tag.tag), mirror));
   const removal = planRemovals(desired, observed, mirror, now);
   const warnings = [...emptyRules(desired, mirror), ...removal.warnings];
   return { mirror: mirror.name, actions: [...wanted, ...removal.actions], warnings };

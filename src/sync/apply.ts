@@ -122,7 +122,7 @@ async function applyChanges(
         );
       } catch (error) {
         signal?.throwIfAborted();
-        const broken = failureOf(error);
+        const broken = publisher.explain(failureOf(error));
         noticed.set(change.tag, broken);
         settle(failedOutcome(change, broken));
       }

@@ -2,6 +2,7 @@ import type { Mirror } from "../config/config.ts";
 import { failureOf, isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import { mapConcurrently } from "../lib/limit.ts";
+import { own } from "../lib/own.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Desired, DesiredTag, Observed } from "../plan/action.ts";
 import { isSettled } from "../plan/plan.ts";
@@ -30,7 +31,7 @@ export async function confirmTags(
   const { readAt, explained, listing, failed } = selection;
   const confirm = async (selected: SelectedTag): Promise<DesiredTag> => {
     const { tag, from, hint } = selected;
-    const inPlace = observed[tag];
+    const inPlace = own(observed, tag);
     if (hint && inPlace && isSettled(inPlace, hint.digest))
       return { kind: "resolved", tag, from, readAt, image: hint };
     return resolveTag(mirror, selected, context, options);

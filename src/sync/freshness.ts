@@ -1,6 +1,7 @@
 import type { Mirror } from "../config/config.ts";
 import { TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
+import { own } from "../lib/own.ts";
 import type { Change } from "../plan/action.ts";
 import type { Context } from "./context.ts";
 import { locationOf } from "./sources.ts";
@@ -33,7 +34,7 @@ export function openConfirm(mirror: Mirror, context: Pick<Context, "source">, cl
 }
 
 function isPinned({ tags }: Mirror, tag: string): boolean {
-  return tags.kind === "exact" && tags.digests?.[tag] !== undefined;
+  return tags.kind === "exact" && tags.digests !== undefined && own(tags.digests, tag) !== undefined;
 }
 
 function moved({ from, image }: Change, found: string | undefined): TagferryError {

@@ -2,6 +2,7 @@ import type { Mirror, TagRules } from "../config/config.ts";
 import { failureOf } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import { mapConcurrently } from "../lib/limit.ts";
+import { own } from "../lib/own.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { formatLocation } from "../oci/reference.ts";
@@ -62,7 +63,7 @@ export async function selectTags(
     return {
       readAt,
       tags: tags.tags.map((tag) => {
-        const pinned = digests?.[tag];
+        const pinned = digests && own(digests, tag);
         return { tag, from: { source: from, tag }, ...(pinned === undefined ? {} : { pinned }) };
       }),
       failed: [],

@@ -218,3 +218,14 @@ describe("sync into an image stream", () => {
     ]);
   });
 });
+
+test("a push that a LimitRange forbids says so, with the command that shows it", async () => {
+  await using scene = await openScene();
+  scene.cluster.setLimits("web", { images: 1 });
+  for (const tag of ["1", "2"])
+    await pushTo(scene.source, REPOSITORY, buildImage({ seed: `limit ${tag}`, layers: [500] }), tag);
+  const refused = outcomes(await scene.sync()).find(({ kind }) => kind === "refused");
+  expect(refused).toMatchObject({
+    failure: { code: "TARGET_QUOTA", next: expect.stringContaining("oc describe limits,quota -n web") },
+  });
+});

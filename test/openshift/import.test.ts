@@ -4,7 +4,7 @@ import type { Digest } from "../../src/oci/digest.ts";
 import { importImages, type ImportTag } from "../../src/openshift/import.ts";
 import { type ClusterClient, clusterClient } from "../support/cluster/client.ts";
 import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster/cluster.ts";
-import { buildImage, pushTo } from "../support/images/images.ts";
+import { buildImage, buildIndex, buildIndexOf, pushTo } from "../support/images/images.ts";
 import { altered, rateLimited, status } from "../support/registry/faults.ts";
 import { startRegistry, type TestRegistry } from "../support/registry/registry.ts";
 import type { Fault } from "../support/registry/rules.ts";
@@ -182,6 +182,36 @@ describe("an import", () => {
   });
 });
 
+describe("an import with one image that the API server cannot store", () => {
+  test("fails for this image alone, in a few requests more", async () => {
+    await using place = await openPlace();
+    const good: ImportTag[] = [];
+    for (let at = 0; at < 7; at += 1) good.push(await place.push(`1.${at}`));
+    const platform = { os: "linux", architecture: "amd64" };
+    const nested = buildIndexOf([{ image: buildIndex({ seed: "inner" }), platform }]);
+    await pushTo(place.upstream, "o/app", nested, "nested");
+    const bad = tagFor("nested", nested.manifest.digest);
+    const tags = [...good.slice(0, 3), bad, ...good.slice(3)];
+    const failures = await importImages(place.client.api, STREAM, tags, {});
+    expect([...failures]).toMatchObject([["nested", { code: "STREAM_IMPORT" }]]);
+    const found = place.cluster.stream("mirror", "app")?.status.tags ?? [];
+    expect(found.flatMap(({ tag, items }) => (items ? [tag] : []))).toEqual(good.map(({ tag }) => tag));
+    expect(place.cluster.ledger.count(IMPORT)).toBe(7);
+  });
+
+  test("is told for an index whose entries name no platform", async () => {
+    await using place = await openPlace();
+    const good = await place.push("1.0");
+    const index = buildIndex({ withoutPlatforms: true });
+    await pushTo(place.upstream, "o/app", index, "bare");
+    const tags = [good, tagFor("bare", index.manifest.digest)];
+    const failures = await importImages(place.client.api, STREAM, tags, {});
+    expect([...failures]).toMatchObject([
+      ["bare", { code: "STREAM_IMPORT", details: { found: expect.stringContaining("architecture") } }],
+    ]);
+  });
+});
+
 describe("an import as a whole", () => {
   const conflict = status(409, { body: JSON.stringify({ reason: "Conflict", message: "was updated" }) });
 
@@ -209,10 +239,13 @@ describe("an import as a whole", () => {
       users: [{ name: "robot", rules: [{ resources: ["imagestreamimports"], verbs: ["create"] }] }],
     });
     const tag = await place.push("1.0");
-    await expect(importImages(place.client.api, STREAM, [tag], {})).rejects.toMatchObject({
+    const tags = [tag, await place.push("2.0")];
+    const failures = await importImages(place.client.api, STREAM, tags, {});
+    const failure = {
       code: "STREAM_IMPORT",
       details: { where: "mirror/app", found: expect.stringContaining("quay.io") },
-    });
+    };
+    expect([...failures.values()]).toMatchObject([failure, failure]);
     expect(place.cluster.ledger.count(IMPORT)).toBe(1);
   });
 

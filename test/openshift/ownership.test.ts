@@ -55,6 +55,18 @@ describe("reading who owns the tags", () => {
     ["JSON that was cut off", JSON.stringify({ version: 1, tags: { "1.0": OURS } }).slice(0, -9)],
     ["a number", "1"],
     ["null", "null"],
+    [
+      "a takeover of an unknown kind",
+      JSON.stringify({ version: 1, tags: { "1.0": { ...OURS, takeover: 7 } } }),
+    ],
+    [
+      "a replaced tag that is none",
+      JSON.stringify({ version: 1, tags: { "1.0": { ...OURS, replaced: "x" } } }),
+    ],
+    [
+      "a date that is a number",
+      JSON.stringify({ version: 1, tags: { "1.0": { ...OURS, missingSince: 1 } } }),
+    ],
     ["a list", "[]"],
     ["another version", JSON.stringify({ version: 2, tags: {} })],
     ["no version", JSON.stringify({ tags: {} })],

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 
 import { OWNERSHIP_ANNOTATION, type OwnedTag } from "../../src/openshift/ownership.ts";
-import type { Claim, Published, Streams } from "../../src/openshift/streams.ts";
+import type { Claim, Published } from "../../src/openshift/stream-changes.ts";
+import type { Streams } from "../../src/openshift/streams.ts";
 import { clusterClient } from "../support/cluster/client.ts";
 import { type ClusterOptions, startCluster, type TestCluster } from "../support/cluster/cluster.ts";
 import { doing, status } from "../support/registry/faults.ts";
@@ -124,6 +125,13 @@ describe("two who write a stream at once", () => {
     await Promise.all(tags.map((tag) => place.streams.claim(STREAM, [claimOf(tag)])));
     expect(Object.keys(ownedIn(place.cluster)).toSorted()).toEqual(tags.toSorted());
     expect(place.cluster.ledger.count({ status: 409 })).toBe(0);
+  });
+
+  test("make a stream whose managers the API server records", async () => {
+    await using place = await openPlace();
+    const { metadata } = await place.streams.ensure(STREAM);
+    expect(metadata.managedFields).not.toEqual([]);
+    expect(metadata.managedFields).toBeDefined();
   });
 
   test("may both make the stream", async () => {

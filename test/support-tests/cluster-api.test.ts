@@ -236,6 +236,19 @@ describe("managedFields", () => {
     expect(edited).toEqual({ "f:spec": { "f:tags": { 'k:{"name":"1"}': { "f:importPolicy": {} } } } });
   });
 
+  test("§11: are not recorded for a stream that was made with nothing but its name", async () => {
+    await using cluster = await startCluster();
+    const managersOf = (name: string): number =>
+      cluster.stream("mirror", name)?.metadata.managedFields?.length ?? 0;
+    const call = apiOf(cluster);
+    await call("POST", "imagestreams", madeAs({ name: "bare" }));
+    await call("POST", "imagestreams", madeAs({ name: "noted", annotations: { "example.com/a": "b" } }));
+    const patch = { spec: { tags: [{ name: "1", from: { kind: "DockerImage", name: "quay.io/o/app:1" } }] } };
+    for (const name of ["bare", "noted"])
+      await call("PATCH", `imagestreams/${name}`, patch, "application/strategic-merge-patch+json");
+    expect([managersOf("bare"), managersOf("noted")]).toEqual([0, 1]);
+  });
+
   test("take the manager from the request", async () => {
     await using cluster = await startCluster();
     await apiOf(cluster)("POST", "imagestreams?fieldManager=tagferry", {
@@ -464,3 +477,7 @@ describe("real clients", () => {
     ]);
   });
 });
+
+function madeAs(metadata: object): object {
+  return { apiVersion: "image.openshift.io/v1", kind: "ImageStream", metadata };
+}

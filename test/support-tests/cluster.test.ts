@@ -301,6 +301,8 @@ describe("the integrated registry", () => {
     await pushTo(pushed(cluster), "mirror/app", child);
     expect(cluster.stream("mirror", "app")).toBeUndefined();
     expect(cluster.image(child.manifest.digest)).toBeDefined();
+    expect(await registry("HEAD", path, { headers }), "§11: no stream yet").toMatchObject({ status: 500 });
+    cluster.seedStream("mirror", "app");
     expect(await registry("HEAD", path, { headers })).toMatchObject({ status: 404 });
     await pushTo(pushed(cluster), "mirror/app", index, "1");
     expect(await registry("HEAD", path, { headers })).toMatchObject({ status: 200 });

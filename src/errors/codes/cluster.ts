@@ -71,7 +71,7 @@ export const CLUSTER_CODES = {
   STREAM_CONTESTED: {
     class: "policy",
     meaning: "Another program writes the spec tag again that Tagferry took over.",
-    next: "Remove the tag from the program that writes it; the message names its field manager.",
+    next: "Remove the tag from the program that writes it; the message names its field manager, where the stream records one.",
   },
   STREAM_IMPORT: {
     class: "target",

@@ -52,6 +52,7 @@ function storePublisher(location: Location, context: Context): Publisher {
     publish: async () => NONE,
     remove: async (prunes) => new Map(prunes.map(({ tag }) => [tag, failureOf(notPruned(tag))])),
     remember: async () => {},
+    explain: (failure) => failure,
     notice: async () => {},
   };
 }

@@ -1,4 +1,5 @@
 import type { Mirror } from "../../config/config.ts";
+import { own } from "../../lib/own.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { formatRepository } from "../../oci/reference.ts";
 import {
@@ -26,7 +27,7 @@ export function observedInStream(
   return Object.fromEntries(
     [...new Set([...wanted, ...ours])].map((tag) => [
       tag,
-      observedTag(stream, tag, mirror, owned[tag], installation),
+      observedTag(stream, tag, mirror, own(owned, tag), installation),
     ]),
   );
 }
@@ -104,5 +105,8 @@ function takeoverState(
 ): Pick<ObservedTag, "importsFrom" | "contestedBy"> {
   if (importsFrom === undefined || storage.kind !== "integrated") return {};
   if (owned?.takeover !== "done") return { importsFrom };
-  return { importsFrom, contestedBy: spoilingManager(stream, tag) ?? "an unknown field manager" };
+  return {
+    importsFrom,
+    contestedBy: spoilingManager(stream, tag) ?? "somebody (the stream records no field managers)",
+  };
 }

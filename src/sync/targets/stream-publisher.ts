@@ -123,12 +123,32 @@ export function streamPublisher(mirror: Mirror, target: StreamName, context: Con
         { mirror: mirror.name, ...options },
       );
     },
+    explain: (failure) => (imports ? failure : explained(failure, target)),
     async notice(failed, options) {
       if (failed.length === 0) return;
       const streams = await context.streams(options);
       for (const { tag, failure } of failed)
         await streams.event(target, { tag, mirror: mirror.name, failure }, options);
     },
+  };
+}
+
+/**
+ * The integrated registry answers a missing right with 401. Its 403 has one text whatever the cause: a LimitRange, a quota, or
+ * a namespace that is gone.
+ */
+function explained(failure: Failure, stream: StreamName): Failure {
+  const { namespace } = stream;
+  if (failure.code !== "DENIED" || failure.details["status"] !== 403) return failure;
+  const what = targetName({ kind: "imagestream", ...stream });
+  return {
+    ...failureOf(
+      new TagferryError("TARGET_QUOTA", `${what}: a limit, a quota or the namespace forbids the push`, {
+        ...failure.details,
+        where: what,
+      }),
+    ),
+    next: `See what forbids it: oc describe limits,quota -n ${namespace}; oc get namespace ${namespace}.`,
   };
 }
 

@@ -51,6 +51,8 @@ export type Publisher = {
     notes: readonly Extract<Action, { readonly kind: "remember" }>[],
     options?: Cancellable,
   ): Promise<void>;
+  /** What a failed copy means at this kind of target, where the answer of the registry alone does not tell. */
+  explain(failure: Failure): Failure;
   /** Tells people who look at the target what failed. Never fails itself. */
   notice(
     failed: readonly { readonly tag: string; readonly failure: Failure }[],

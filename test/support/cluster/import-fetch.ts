@@ -1,5 +1,6 @@
 import { digestOf, isDigest } from "../../../src/oci/digest.ts";
 import { DOCKER_MANIFEST, isIndexType, OCI_ARTIFACT, OCI_MANIFEST } from "../../../src/oci/media-type.ts";
+import { ApiFailure, invalid } from "./failure.ts";
 import { type FetchedManifest, imageObject, readLoosely } from "./images.ts";
 import type { ImageObject, ImportPolicy, KubeObject } from "./objects.ts";
 import type { ClusterState } from "./state.ts";
@@ -92,14 +93,16 @@ export async function attempt<T>(
   try {
     return await task();
   } catch (error) {
+    if (error instanceof ApiFailure) throw error; // of the request as a whole
     if (error instanceof FetchFailure)
       return { kind: "failed", code: error.code, reason: error.reason, message: error.message };
     if (error instanceof PlainHttpError)
       return {
         kind: "failed",
-        code: 400,
-        reason: "BadRequest",
-        message: `the repository ${host} is HTTP only and requires the insecure flag to import`,
+        // reference/openshift.md §11
+        code: 500,
+        reason: "InternalError",
+        message: `Internal error occurred: ${reference}: Get "https://${host}/v2/": http: server gave HTTP response to HTTPS client`,
       };
     const message = error instanceof Error ? error.message : String(error);
     return {
@@ -153,9 +156,17 @@ async function readImage(access: UpstreamAccess, options: ReadOptions): Promise<
   const children = readLoosely(top.bytes).manifests ?? [];
   const mode = spec.importPolicy?.importMode || state.defaultImportMode;
   if (mode === "PreserveOriginal") {
+    checkPlatforms(top.digest, children);
     const manifests: ImageObject[] = [];
-    for (const child of children)
-      manifests.push(object(await readManifest(child.digest ?? "", access, options)));
+    for (const child of children) {
+      const fetched = await readManifest(child.digest ?? "", access, options);
+      // one nested index fails the whole request, and every other image in it
+      if (isIndexType(fetched.mediaType))
+        throw invalid("Image", top.digest, [
+          { field: "dockerImageManifests", reason: "FieldValueInvalid", message: "Invalid value: nested" },
+        ]);
+      manifests.push(object(fetched));
+    }
     return { kind: "image", image: object(top), manifests };
   }
   const chosen =
@@ -163,6 +174,15 @@ async function readImage(access: UpstreamAccess, options: ReadOptions): Promise<
     children[0];
   const child = await readManifest(chosen?.digest ?? "", access, options);
   return { kind: "image", image: object(child), manifests: [] };
+}
+
+/** An entry without a platform fails this image alone, with 422. (§11) */
+function checkPlatforms(digest: string, children: readonly { readonly platform?: object }[]): void {
+  const position = children.findIndex(({ platform }) => platform === undefined);
+  if (position === -1) return;
+  const field = `dockerImageManifests[${position}].architecture`;
+  const message = `Image.image.openshift.io "${digest}" is invalid: ${field}: Required value`;
+  throw new FetchFailure(422, "Invalid", message);
 }
 
 /** As the client spelled it: `nginx` stays `nginx`. */
@@ -200,5 +220,17 @@ async function readManifest(
   if (config === undefined) return { bytes: answer.body, mediaType, digest };
   const blob = await askUpstream(`blobs/${config}`, access, upstream);
   if (blob.status !== 200) throw failureOf(blob.status, blob.body, reference, access);
+  checkConfig(blob.body);
   return { bytes: answer.body, mediaType, digest, config: blob.body };
+}
+
+/** A config that is not JSON fails the image with the words of Go's decoder. (§11) */
+function checkConfig(config: Buffer): void {
+  try {
+    JSON.parse(config.toString());
+  } catch {
+    const first = config.toString().slice(0, 1);
+    const message = `Internal error occurred: invalid character '${first}' looking for beginning of value`;
+    throw new FetchFailure(500, "InternalError", message);
+  }
 }

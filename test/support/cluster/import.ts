@@ -111,7 +111,7 @@ function checkVersion(
   old: ImageStream | undefined,
 ): void {
   if (!old) {
-    if (resourceVersion || uid) throw notFound("imagestreams", name);
+    if (resourceVersion || uid) throw notFound("imagestreamimports", name);
     return;
   }
   if (uid && uid !== old.metadata.uid) throw notFound("imagestreams", name);
@@ -134,11 +134,10 @@ function defaultTag({ from }: ImportSpec): { name: string } | undefined {
   return tag === undefined ? undefined : { name: tag };
 }
 
-function resultOf(
-  result: Fetched | undefined,
-  spec: { to?: { name: string } | undefined } | undefined,
-): ImageResult {
-  const tag = spec?.to === undefined ? {} : { tag: spec.to.name };
+function resultOf(result: Fetched | undefined, spec: ImportSpec | undefined): ImageResult {
+  // the tag of `from`, not of `to`; absent for a digest (reference/openshift.md §11)
+  const named = spec && splitReference(spec.from.name).tag;
+  const tag = named === undefined ? {} : { tag: named };
   if (result?.kind === "image")
     return {
       status: { metadata: {}, status: "Success" },

@@ -116,8 +116,9 @@ export function guarded(task: () => void): Answer | undefined {
     return undefined;
   } catch (error) {
     if (!(error instanceof ApiFailure)) throw error;
+    // neither says why: a limit, a quota, a missing right or namespace; a platform-less index by tag (§11)
     return error.code === 403
-      ? refusal(403, "DENIED", `requested access to the resource is denied: ${error.message}`)
-      : refusal(500, "UNKNOWN", "unknown error", error.message);
+      ? refusal(403, "DENIED", "requested access to the resource is denied")
+      : refusal(500, "UNKNOWN", "unknown error", {});
   }
 }

@@ -14,8 +14,8 @@ import { enforceImageSize, findStream, isReferenced } from "./state.ts";
 /** Docker distribution with OpenShift's changes: streams decide what is visible, and pushing a tag writes the stream. */
 const OPENSHIFT: Partial<Behaviour> = {
   referrersApi: false,
-  checkContentRange: false,
   deleteTags: false,
+  staleState: 416,
   tagOrder: "pushed",
 };
 
@@ -64,6 +64,9 @@ async function insteadOfUnknown(
 ): Promise<Answer | undefined> {
   if (method !== "GET" && method !== "HEAD") return undefined;
   const [namespace = "", name = ""] = repository.split("/");
+  // by digest, without the stream: no 404 (reference/openshift.md §11)
+  if (kind === "manifest" && isDigest(reference) && !findStream(registry.state, namespace, name))
+    return refusal(500, "UNKNOWN", "unknown error");
   if (kind === "manifest" && !isDigest(reference) && !findStream(registry.state, namespace, name))
     return refusal(404, "NAME_UNKNOWN", "repository name not known to registry", { name: repository });
   if (kind !== "blob" || !isDigest(reference)) return undefined;

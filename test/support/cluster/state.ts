@@ -33,6 +33,8 @@ export type ClusterState = {
   readonly objects: Map<string, Map<string, KubeObject>>;
   readonly limits: Map<string, NamespaceLimits>;
   readonly owners: Map<string, FieldOwners>;
+  /** Streams whose field managers the server does not record. */
+  readonly untracked: Set<string>;
   /** Seeded tags (`namespace/name:tag`) that the controller leaves alone while they have this generation. */
   readonly dormant: Map<string, number>;
   readonly watchLog: WatchEvent[];
@@ -54,6 +56,7 @@ export function createState(): ClusterState {
     objects: new Map(),
     limits: new Map(),
     owners: new Map(),
+    untracked: new Set(),
     dormant: new Map(),
     watchLog: [],
     listeners: new Set(),
@@ -130,6 +133,8 @@ export function commitStream(state: ClusterState, stream: ImageStream, manager?:
     stored,
     manager === undefined ? undefined : { manager, time: now() },
   );
+  if (!old && !isTracked(stored)) state.untracked.add(key);
+  if (state.untracked.has(key)) owners.clear();
   state.owners.set(key, owners);
   const { metadata } = stored;
   metadata.uid = old?.metadata.uid ?? randomUUID();
@@ -142,12 +147,22 @@ export function commitStream(state: ClusterState, stream: ImageStream, manager?:
   return decorate(stored, contextOf(state));
 }
 
+/**
+ * A stream that was made with nothing but its name has no managedFields, and later writes add none; one that was made with an
+ * annotation or a label has them. (reference/openshift.md §11)
+ */
+function isTracked({ metadata, spec }: ImageStream): boolean {
+  const { annotations, labels } = metadata;
+  return [annotations, labels, spec.tags].some((part) => Object.keys(part ?? {}).length > 0);
+}
+
 export function removeStream(state: ClusterState, namespace: string, name: string): ImageStream {
   const key = keyOf(namespace, name);
   const old = state.streams.get(key);
   if (!old) throw notFound("imagestreams", name);
   state.streams.delete(key);
   state.owners.delete(key);
+  state.untracked.delete(key);
   const last = structuredClone(old);
   last.metadata.resourceVersion = nextVersion(state);
   publish(state, "DELETED", last, old);

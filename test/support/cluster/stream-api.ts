@@ -85,7 +85,7 @@ function replaceStream(call: ApiCall): ImageStream {
   const sent = normalise(body, namespace, contextFor(call));
   checkName("ImageStream", sent, name, "image.openshift.io");
   if (!sent.metadata.resourceVersion)
-    throw invalid("ImageStream", name, [
+    throw invalid("imagestreams", name, [
       {
         field: "metadata.resourceVersion",
         reason: "FieldValueInvalid",

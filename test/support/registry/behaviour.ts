@@ -32,6 +32,8 @@ export type Behaviour = {
    * as signed addresses are. skopeo writes the query anew.
    */
   readonly uploadState: "value" | "verbatim" | "none";
+  /** What a PUT with the `_state` of an earlier step is answered: 416 by OpenShift's registry (d4cce000). */
+  readonly staleState: 404 | 416;
   /** Content-Range of a PATCH must continue where the upload stands, else 416. */
   readonly checkContentRange: boolean;
   /** Sent as `OCI-Chunk-Min-Length`; a shorter chunk makes the next one a 416. */
@@ -91,6 +93,7 @@ export const WELL_BEHAVED: Behaviour = {
   tagOrder: "lexical",
   location: "absolute",
   uploadState: "value",
+  staleState: 404,
   checkContentRange: true,
   chunkMinBytes: undefined,
   chunkMaxBytes: undefined,

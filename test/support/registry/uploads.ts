@@ -14,7 +14,9 @@ export async function handleUpload(context: RegistryContext, request: RegistryRe
   if (!upload || upload.repository !== request.repository)
     return refusal(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
   if (!keepsState(context, request, upload))
-    return refusal(404, "BLOB_UPLOAD_INVALID", "blob upload invalid");
+    return context.behaviour.staleState === 416 && request.method === "PUT"
+      ? refusal(416, "RANGE_INVALID", "invalid content range")
+      : refusal(404, "BLOB_UPLOAD_INVALID", "blob upload invalid");
   switch (request.method) {
     case "GET":
     case "HEAD":

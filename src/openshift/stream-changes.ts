@@ -1,0 +1,155 @@
+import { type Failure, failureOf, TagferryError } from "../errors/error.ts";
+import { own } from "../lib/own.ts";
+import type { Digest } from "../oci/digest.ts";
+import { formatStream, type ImageStream, specTag } from "./image-stream.ts";
+import {
+  type OwnedTag,
+  type Ownership,
+  OWNERSHIP_ANNOTATION,
+  readOwnership,
+  writeOwnership,
+} from "./ownership.ts";
+
+export type Claim = {
+  readonly tag: string;
+  readonly mirror: string;
+  /** `docker.io/library/nginx:1.27` */
+  readonly source: string;
+  /** The scheduled import of the spec tag is switched off now, and the spec tag is removed when our image is published. */
+  readonly takeover: boolean;
+};
+
+export type Published = {
+  readonly tag: string;
+  readonly mirror: string;
+  readonly source: string;
+  readonly digest: Digest;
+  readonly finishTakeover: boolean;
+};
+
+/** A strategic merge patch of a stream. Everything that it does not name stays as it is. */
+export type StreamPatch = {
+  readonly metadata: { readonly annotations: Readonly<Record<string, string | null>> };
+  readonly spec?: { readonly tags: readonly Readonly<Record<string, unknown>>[] };
+};
+
+/**
+ * Makes tags ours. Tags of another owner stand in `failures` and stay as they are.
+ *
+ * @throws {TagferryError} STREAM_OWNED when the annotation cannot be read
+ */
+export function claimPatch(
+  current: ImageStream,
+  claims: readonly Claim[],
+  installation: string,
+): { readonly patch: StreamPatch | undefined; readonly failures: ReadonlyMap<string, Failure> } {
+  const failures = new Map<string, Failure>();
+  const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
+  for (const claim of claims) {
+    const where = `${formatStream(current.metadata)}:${claim.tag}`;
+    const before = own(owned, claim.tag);
+    if (before && !isOurs(before, claim.mirror, installation))
+      failures.set(claim.tag, failureOf(notOurs(where, before)));
+    else owned[claim.tag] = claimed(claim, current, before, installation);
+  }
+  const scheduled = claims.filter(
+    ({ tag, takeover }) =>
+      takeover && !failures.has(tag) && specTag(current, tag)?.importPolicy?.scheduled === true,
+  );
+  const tags = scheduled.map(({ tag }) => ({ name: tag, importPolicy: { scheduled: false } }));
+  return { patch: patchOf(current, owned, tags), failures };
+}
+
+/** Records what was published, and removes the spec tags of takeovers that are finished with it. */
+export function publishedPatch(
+  current: ImageStream,
+  published: readonly Published[],
+  installation: string,
+): StreamPatch | undefined {
+  const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
+  for (const { tag, mirror, source, digest, finishTakeover } of published) {
+    const { missingSince: _, ...before } = own(owned, tag) ?? {};
+    owned[tag] = {
+      ...before,
+      installation,
+      mirror,
+      source,
+      digest,
+      ...(finishTakeover ? { takeover: "done" } : {}),
+    };
+  }
+  const removed = published.filter(
+    ({ tag, finishTakeover }) => finishTakeover && specTag(current, tag) !== undefined,
+  );
+  return patchOf(
+    current,
+    owned,
+    removed.map(({ tag }) => ({ $patch: "delete", name: tag })),
+  );
+}
+
+/** Records since when tags of this mirror are missing at the source; undefined: they are back. */
+export function missingPatch(
+  current: ImageStream,
+  missing: readonly { readonly tag: string; readonly missingSince?: string | undefined }[],
+  owner: { readonly mirror: string; readonly installation: string },
+): StreamPatch | undefined {
+  const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
+  for (const { tag, missingSince } of missing) {
+    const before = own(owned, tag);
+    if (!isOurs(before, owner.mirror, owner.installation)) continue;
+    const { missingSince: _, ...rest } = before;
+    owned[tag] = { ...rest, ...(missingSince === undefined ? {} : { missingSince }) };
+  }
+  return patchOf(current, owned, []);
+}
+
+/** Forgets tags that were removed. */
+export function removedPatch(current: ImageStream, removed: readonly string[]): StreamPatch | undefined {
+  const rest = Object.entries(readOwnership(current)).filter(([tag]) => !removed.includes(tag));
+  return patchOf(current, Object.fromEntries(rest), []);
+}
+
+/** undefined when neither the annotation nor a spec tag changes: a write wakes triggers and importers for nothing. */
+function patchOf(
+  current: ImageStream,
+  owned: Ownership,
+  tags: readonly Readonly<Record<string, unknown>>[],
+): StreamPatch | undefined {
+  const text = writeOwnership(owned);
+  const before = current.metadata.annotations?.[OWNERSHIP_ANNOTATION] ?? null;
+  if (text === before && tags.length === 0) return undefined;
+  return {
+    metadata: { annotations: { [OWNERSHIP_ANNOTATION]: text } },
+    ...(tags.length > 0 ? { spec: { tags } } : {}),
+  };
+}
+
+function claimed(
+  { tag, mirror, source, takeover }: Claim,
+  current: ImageStream,
+  before: OwnedTag | undefined,
+  installation: string,
+): OwnedTag {
+  const spec = specTag(current, tag);
+  const replaced =
+    before?.replaced ?? (before === undefined && spec ? { replaced: spec }.replaced : undefined);
+  const { missingSince: _, ...rest } = before ?? {};
+  return {
+    ...rest,
+    installation,
+    mirror,
+    source,
+    ...(takeover ? { takeover: "begun" as const } : {}),
+    ...(replaced ? { replaced } : {}),
+  };
+}
+
+export function isOurs(owned: OwnedTag | undefined, mirror: string, installation: string): owned is OwnedTag {
+  return owned?.mirror === mirror && owned.installation === installation;
+}
+
+export function notOurs(where: string, owned: OwnedTag | undefined): TagferryError {
+  const found = owned ? `${owned.installation}/${owned.mirror}` : "nobody";
+  return new TagferryError("STREAM_OWNED", `${where} is not ours: it belongs to ${found}`, { where, found });
+}
