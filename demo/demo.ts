@@ -113,7 +113,7 @@ async function untilPublished(cluster: TestCluster, tag: string): Promise<void> 
   const isThere = (): boolean =>
     cluster.stream("web", "shop")?.status.tags?.some((one) => one.tag === tag) ?? false;
   for (let tries = 0; !isThere(); tries += 1) {
-    if (tries > 300) throw new Error(`${tag} did not come within 30 s`);
+    if (tries > 300) throw new Error(`${tag} did not appear within 30 s`);
     await delay(100, undefined, { signal: stop.signal });
   }
 }
@@ -125,7 +125,7 @@ async function demo(): Promise<void> {
   const source = stack.use(await startRegistry());
   const cluster = stack.use(await startCluster({ namespaces: ["web"] }));
 
-  say("1. A registry somewhere, with images for several platforms, a signature, and tags nobody asked for");
+  say("1. A source registry with images for several platforms, a signature, and tags that no rule selects");
   for (const tag of ["1.1.0", "1.2.0", "1.3.0-rc1"])
     await pushTo(source, "acme/shop", buildImage({ seed: tag, layers: [200_000, 40_000] }), tag);
   const signed = signCosign(buildIndex({ seed: "1.3.0", layers: [400_000, 90_000] }));
@@ -139,7 +139,7 @@ async function demo(): Promise<void> {
   await writeFile(file, configuration(source, cluster, await cluster.writeKubeconfig(directory)));
   console.log(configuration(source, cluster, "…/kubeconfig").replaceAll(/^/gm, "  "));
 
-  say("3. The plan: what would happen, and why");
+  say("3. The plan: what sync would do, and why");
   await run("plan", "-c", file, "--explain");
 
   say("4. The first run: bytes, then tags");
@@ -149,7 +149,7 @@ async function demo(): Promise<void> {
   say("5. The second run: nothing changed, so nothing is written and nothing rolls out");
   await run("sync", "-c", file);
 
-  say("6. Somebody pushes 1.3.0 again at the source: one copy of what is new, one tag moves");
+  say("6. Somebody pushes 1.3.0 again at the source: only the new content is copied, and one tag moves");
   await pushTo(source, "acme/shop", buildIndex({ seed: "1.3.0-fixed", layers: [400_000, 90_000] }), "1.3.0");
   await run("plan", "-c", file);
   await run("sync", "-c", file);
