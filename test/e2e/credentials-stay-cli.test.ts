@@ -57,11 +57,16 @@ async function openWorld({ scheme, kept, tls = false }: WorldOptions): Promise<W
   const stranger = stack.use(await startRegistry());
   const passwords = { [source.host]: SOURCE_PASSWORD, [target.host]: TARGET_PASSWORD };
   const { env, credentials } = await keep(kept, directory, passwords);
+  const tokenRealms = ["127.0.0.1"]; // their token servers have ports of their own
   const config = await writeConfig(directory.path, {
     version: 1,
     registries: {
-      [source.host]: { ...(tls ? { ca: ca.certFile } : { plainHttp: true }), ...credentials(source.host) },
-      [target.host]: { plainHttp: true, ...credentials(target.host) },
+      [source.host]: {
+        ...(tls ? { ca: ca.certFile } : { plainHttp: true }),
+        ...credentials(source.host),
+        tokenRealms,
+      },
+      [target.host]: { plainHttp: true, ...credentials(target.host), tokenRealms },
     },
     mirrors: [
       {

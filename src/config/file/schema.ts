@@ -77,7 +77,7 @@ const registry = z
       .optional(),
     tokenRealms: list(
       z.string().min(1),
-      "Hosts of token servers (host or host:port) that may receive the credentials of this registry, in addition to its own host and the token servers that are known for it.",
+      "Hosts of token servers (host or host:port) that may receive the credentials of this registry, in addition to its own host and port, and to the token server that is known for it.",
     ).optional(),
     timeouts: timeouts.optional(),
     largeReads: z

@@ -13,7 +13,7 @@ export function registryClient(host: string, options: Partial<RegistryOptions> =
     kind: "auto",
     insecure: false,
     plainHttp: true,
-    tokenRealms: [],
+    tokenRealms: ["127.0.0.1"], // token servers of tests have a port of their own
     credentials: async () => undefined,
     rateLimit: inProcessRateLimit(() => ({ connections: 8 })),
     proxy: () => undefined,
