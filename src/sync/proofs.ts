@@ -69,9 +69,11 @@ export function dueFor(
   return nowMs - Date.parse(record.referrersAt) >= restMs ? "referrers" : undefined;
 }
 
-/** A number in [0, 1) for a text, always the same (FNV-1a). */
+/** A number in [0, 1) for a text, always the same. FNV-1a, mixed so that texts that differ in their end are far apart. */
 function shareOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return (hash >>> 0) / 2 ** 32;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
 }

@@ -1,8 +1,8 @@
 import { parseProof, type ProofRecord, type ProofStore } from "../../sync/proofs.ts";
 import type { StateStore } from "../state/state-store.ts";
 
-/** Records of a target that nobody wrote for so long are forgotten. */
-const KEPT_MS = 90 * 24 * 3_600_000;
+/** Records of a target that nobody wrote for so long are forgotten. Node's timers take no more than 24.8 days. */
+const KEPT_MS = 20 * 24 * 3_600_000;
 
 /** The proofs of published tags, one field for each tag of a target. */
 export function openProofRecords(store: StateStore): ProofStore {

@@ -1,11 +1,17 @@
 import { expect } from "vitest";
 
+import { loadConfig } from "../../../src/config/file/load.ts";
+import { openContext } from "../../../src/sync/context.ts";
+import { fileProofs } from "../../../src/sync/proof-file.ts";
+import { syncMirrors } from "../../../src/sync/sync.ts";
 import { startCluster } from "../../support/cluster/cluster.ts";
 import { openDaemonScene, until } from "../../support/daemon-scene.ts";
 import { buildImage, buildIndex, pushTo, signCosign } from "../../support/images/images.ts";
 import { outcomesOf, syncWith } from "../../support/in-process.ts";
+import { SILENT } from "../../support/registry/client.ts";
 import { startRegistry, type TestRegistry } from "../../support/registry/registry.ts";
 import { steppedCron } from "../../support/stepped-cron.ts";
+import { writeConfig } from "../../support/tagferry.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import type { KeyTests } from "../keys.test.ts";
 
@@ -183,6 +189,52 @@ export const MIRROR_KEYS: KeyTests = {
     });
     never.resolve();
     expect(outcomesOf(report)).toEqual({ "*": "CHECK_DEADLINE" });
+  },
+  "mirrors[].maxImageSize": async () => {
+    const outcome = async (mirror: object): Promise<string | undefined> => {
+      await using directory = await temporaryDirectory();
+      await using registry = await startRegistry();
+      await pushTo(registry, "a/app", buildImage({ layers: [20_000] }), "1");
+      const report = await syncWith(directory, {
+        registries: { [registry.host]: { plainHttp: true } },
+        mirrors: [
+          { source: `${registry.host}/a/app`, target: `${registry.host}/b/app`, tags: ["1"], ...mirror },
+        ],
+      });
+      return outcomesOf(report)["1"];
+    };
+    expect(await outcome({ maxImageSize: "10KiB" })).toBe("IMAGE_TOO_LARGE");
+    expect(await outcome({ maxImageSize: "1MiB" })).toBe("copied");
+  },
+  "mirrors[].verifyEvery": async () => {
+    const questions = async (mirror: object): Promise<number> => {
+      await using directory = await temporaryDirectory();
+      await using registry = await startRegistry();
+      await pushTo(registry, "a/app", image, "1");
+      const file = await writeConfig(directory.path, {
+        version: 1,
+        registries: { [registry.host]: { plainHttp: true } },
+        mirrors: [
+          { source: `${registry.host}/a/app`, target: `${registry.host}/b/app`, tags: ["1"], ...mirror },
+        ],
+      });
+      const { config } = await loadConfig({ file, env: {}, directory: directory.path });
+      const proofs = fileProofs(directory.join("proofs.json"));
+      await using context = openContext({ config, env: {}, log: SILENT, proofs });
+      const startMs = Date.now();
+      let nowMs = startMs;
+      const run = async (): Promise<unknown> => {
+        const clock = (): Date => new Date(nowMs);
+        return syncMirrors(config.mirrors, context, { clock, now: clock() });
+      };
+      await run();
+      registry.ledger.clear();
+      nowMs = startMs + 3 * 3_600_000;
+      await run();
+      return registry.ledger.count({ repository: "b/app", method: "HEAD", kind: "blob" });
+    };
+    expect(await questions({ verifyEvery: "2h" })).toBe(image.blobs.size);
+    expect(await questions({ verifyEvery: "900d" })).toBe(0);
   },
   "mirrors[].takeover": async () => {
     const seeded = async (mirror: object): Promise<Record<string, string>> => {
