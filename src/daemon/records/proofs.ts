@@ -6,7 +6,6 @@ const KEPT_MS = 20 * 24 * 3_600_000;
 
 /** The proofs of published tags, one field for each tag of a target. */
 export function openProofRecords(store: StateStore): ProofStore {
-  const namespaceOf = (target: string): string => `proofs:${target}`;
   return {
     async read(target) {
       const records = new Map<string, ProofRecord>();
@@ -19,6 +18,10 @@ export function openProofRecords(store: StateStore): ProofStore {
     write: (target, tag, record) =>
       store.set(namespaceOf(target), { [tag]: JSON.stringify(record) }, { ttlMs: KEPT_MS }),
   };
+}
+
+function namespaceOf(target: string): string {
+  return `proofs:${target}`;
 }
 
 function parsed(text: string): ProofRecord | undefined {
