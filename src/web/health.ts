@@ -19,7 +19,7 @@ export function healthApp(view: DaemonView): Hono<WebEnv> {
   return app;
 }
 
-/** For the kubelet, hence open: `/livez` says that this process answers, `/readyz` whether it takes work, and why not. */
+/** Open, since the kubelet sends no token: `/livez` says that this process answers, `/readyz` whether it takes work, and why not. */
 export function healthRoutes(app: Hono<WebEnv>, view: DaemonView): void {
   const readiness = readinessOf(view);
   app.get("/livez", (context) => context.json({ live: true }));

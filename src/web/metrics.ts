@@ -95,7 +95,7 @@ function gauge(registry: Registry, { name, help, labels = [], read }: GaugeOptio
         this.reset();
         if (labels.length === 0 && !samples.some(({ value }) => Number.isFinite(value))) this.remove();
         for (const { labels: values, value } of samples)
-          // what stands in Redis may be anything
+          // a record from Redis may hold anything
           if (Number.isFinite(value)) this.set({ ...values }, value as number);
       },
     }),

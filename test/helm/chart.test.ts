@@ -409,6 +409,18 @@ describe("what does not go together", () => {
   });
 });
 
+/** The ports of any host that the pods may reach, with a change of the least values. */
+async function portsOut(change: object): Promise<readonly number[]> {
+  const { spec } = only(
+    await render({ ...(await values("minimal")), ...change }),
+    "NetworkPolicy",
+    "tagferry",
+  );
+  expect(spec?.["policyTypes"]).toEqual(["Ingress", "Egress"]);
+  const egress = spec?.["egress"] as readonly { ports: readonly { port: number }[]; to?: unknown }[];
+  return egress.filter(({ to }) => to === undefined).flatMap((rule) => rule.ports.map(({ port }) => port));
+}
+
 describe("what watches it", () => {
   test("counts on Prometheus finding daemon and workers", async () => {
     const objects = await render(valuesOf("production"));
@@ -486,17 +498,8 @@ describe("what watches it", () => {
   });
 
   test("closes the doors by default, and leaves open what the pods need", async () => {
-    const ports = async (change: object): Promise<readonly unknown[]> => {
-      const objects = await render({ ...(await values("minimal")), ...change });
-      const { spec } = only(objects, "NetworkPolicy", "tagferry");
-      expect(spec?.["policyTypes"]).toEqual(["Ingress", "Egress"]);
-      const egress = spec?.["egress"] as readonly { ports: readonly { port: number }[]; to?: unknown }[];
-      return egress
-        .filter(({ to }) => to === undefined)
-        .flatMap((rule) => rule.ports.map(({ port }) => port));
-    };
     const least = [53, 53, 5353, 5353, 443, 5000, 6443];
-    expect(await ports({})).toEqual(least);
+    expect(await portsOut({})).toEqual(least);
     const config = {
       version: 1,
       registries: { "harbor.example.com:8443": { kind: "harbor" }, "plain.example.com": { plainHttp: true } },
@@ -508,8 +511,8 @@ describe("what watches it", () => {
     };
     const env = [{ name: "HTTPS_PROXY", value: "http://user@proxy.example.com:3128" }];
     const redis = { url: "rediss://user@redis.example.com:6380/2" };
-    expect(
-      (await ports({ config, env, redis })).toSorted((one, other) => Number(one) - Number(other)),
-    ).toEqual([...least, 80, 3128, 5443, 6380, 8443].toSorted((one, other) => one - other));
+    expect((await portsOut({ config, env, redis })).toSorted((one, other) => one - other)).toEqual(
+      [...least, 80, 3128, 5443, 6380, 8443].toSorted((one, other) => one - other),
+    );
   });
 });

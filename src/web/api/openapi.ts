@@ -219,7 +219,7 @@ function openPaths(): Readonly<Record<string, Path>> {
 const HOOK_SUMMARIES = {
   dockerhub: "A push to Docker Hub. It signs nothing: name the secret at the end of the path",
   harbor: "A push to Harbor, in either of its formats; its auth header is the secret",
-  quay: "A push to Quay. The secret stands at the end of the path, or as Bearer or basic password",
+  quay: "A push to Quay. The secret is at the end of the path, or the Bearer or basic password",
   github: "A package event of GitHub, signed in X-Hub-Signature-256",
   generic: "A push to anywhere: {repository, tag, at}",
 };

@@ -73,7 +73,7 @@ export function partOf(name: string, render: () => Html): Html {
   }
 }
 
-/** What is wrong with the daemon itself stands above everything. */
+/** Problems of the daemon itself, at the top of each page. */
 export function banners(health: Health): Html {
   const { config, redis, reasons } = health;
   const others = reasons.filter((reason) => !reason.startsWith("redis"));

@@ -109,6 +109,16 @@ describe("a session", () => {
     expect(await sessions.check(cookie, TOKENS)).toBe("act");
   });
 
+  test("does not act while only its epoch cannot be read: the one known here may be an old one", async () => {
+    const store = inProcessStateStore();
+    const records = openSessionRecords(store, { now: () => new Date() });
+    const epochs = [records.epoch(), Promise.reject(new Error("away"))];
+    epochs[1]?.catch(() => {}); // read below
+    const sessions = openSessions({ ...records, epoch: async () => (await epochs.shift()) ?? "" });
+    const cookie = await sessions.begin(TOKENS.act);
+    expect(await sessions.check(cookie, TOKENS)).toBe("read");
+  });
+
   test("that is ended while the store is away is ended here, and the caller learns that it is not noted", async () => {
     const store = fickleStore();
     const { sessions } = replica(store);
