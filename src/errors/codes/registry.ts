@@ -12,7 +12,7 @@ export const REGISTRY_CODES = {
     class: "source",
     meaning:
       "The registry did not answer several requests in a row; until the time that is shown it is not asked.",
-    next: "Nothing: it is asked again by itself. Look at network, proxy and registry if it stays.",
+    next: "Nothing to do: Tagferry tries again. If it happens again, check network, proxy and registry.",
     retry: "later",
   },
   REGISTRY_DNS: {
