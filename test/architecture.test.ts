@@ -35,7 +35,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   semver: ["plan"],
   undici: ["registry", "openshift"],
   yaml: ["config", "openshift"],
-  zod: ["config", "openshift"],
+  zod: ["config", "daemon", "openshift"],
 };
 
 /** Folders without effects: they import no built-in module. */

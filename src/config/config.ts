@@ -21,8 +21,12 @@ export type DaemonSettings = {
   readonly redis?: RedisSettings;
   /** Absolute path: where one process remembers what it did. */
   readonly stateFile?: string;
-  /** Tags in flight per process. 0: this process does no such work. */
+  /** Tags that a process copies at once. 0: this process takes no jobs. */
   readonly workers: number;
+  /** Mirrors that a process checks at once. undefined: as many as there are mirrors, within limits. */
+  readonly checks?: number;
+  /** Absolute path: the keys that sign jobs. */
+  readonly jobKeyFile?: string;
   readonly listen: { readonly host: string; readonly port: number };
   /** An address of its own for /livez and /readyz; undefined: they answer at `listen`. */
   readonly healthListen?: { readonly host: string; readonly port: number };

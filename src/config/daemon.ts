@@ -24,7 +24,7 @@ type Reader = {
 };
 
 export const DEFAULT_DAEMON: DaemonSettings = {
-  workers: 4,
+  workers: 16,
   listen: { host: "127.0.0.1", port: 8080 },
   graceMs: 25_000,
 };
@@ -54,11 +54,12 @@ export function readDaemon(
   const readToken = readReadToken(shape, reader);
   const trustForwardedUser = readTrust(shape.trustForwardedUser, reader);
   const webhooks = readWebhooks(shape.webhooks, reader);
+  const jobKey = readSecret(["jobKeyFile"], shape.jobKeyFile, reader);
   const graceMs = readGrace(shape.grace, reader);
   return {
     problems,
     settings: {
-      workers: shape.workers ?? DEFAULT_DAEMON.workers,
+      workers: shape.workers === 0 ? 0 : (shape.copies ?? shape.workers ?? DEFAULT_DAEMON.workers),
       listen,
       graceMs,
       ...(redis ? { redis } : {}),
@@ -68,6 +69,8 @@ export function readDaemon(
       ...(readToken ? { readToken } : {}),
       ...(trustForwardedUser ? { trustForwardedUser } : {}),
       ...(webhooks ? { webhooks } : {}),
+      ...(shape.checks === undefined ? {} : { checks: shape.checks }),
+      ...(jobKey?.kind === "file" ? { jobKeyFile: jobKey.path } : {}),
     },
   };
 }

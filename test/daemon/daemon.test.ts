@@ -59,10 +59,10 @@ describe.for(MODES)("a daemon $name", ({ redis: onRedis }) => {
     await until(() => digestIn(scene, "latest") === first.manifest.digest);
     await until(async () => (await view.mirrors())[0]?.state === "fresh");
     const moved = await pushTo(scene.source, REPOSITORY, image("two"), "latest");
-    scene.cron.pass(29);
+    scene.clock.pass(29);
     await delay(50);
     expect(digestIn(scene, "latest")).toBe(first.manifest.digest);
-    scene.cron.pass(1);
+    scene.clock.pass(1);
     await until(() => digestIn(scene, "latest") === moved.manifest.digest);
     await until(async () => (await view.runs()).length === 2);
     expect((await view.runs()).map(({ cause, state }) => [cause, state])).toEqual([
@@ -126,7 +126,7 @@ describe.for(MODES)("a daemon $name", ({ redis: onRedis }) => {
     await until(async () => (await view.mirrors())[0]?.state === "failing");
     expect((await view.mirrors())[0]?.failure).toMatchObject({ code: "DENIED" });
     stop();
-    scene.cron.pass(1);
+    scene.clock.pass(1);
     await view.sync("app", "a test");
     await until(async () => (await view.mirrors())[0]?.state === "fresh");
     expect((await view.mirrors())[0]?.failure).toBeUndefined();
@@ -188,11 +188,11 @@ test("does a tag once that two runs at a time found to have moved", async () => 
   const held = scene.source.gate({ method: "GET", kind: "blob" });
   await view.sync("app", "a test");
   const request = await held;
-  scene.cron.pass(1);
+  scene.clock.pass(1);
   await view.sync("app", "a test");
   // the second run has planned the tag, and its job follows the first one's
   await until(async () => (await view.health()).jobs?.waiting === 1);
-  scene.cron.pass(1);
+  scene.clock.pass(1);
   request.release();
   await until(async () => (await view.runs()).length === 2);
   const kinds = (await view.runs()).flatMap(({ outcomes }) => outcomes.map(({ kind }) => kind));
@@ -207,7 +207,7 @@ test("on Redis it catches up once what it missed while it did not run", async ()
   const before = await scene.start();
   await until(async () => (await before.view.runs()).length === 1);
   await before.stop({ signal: AbortSignal.timeout(1_000) });
-  scene.cron.pass(24 * 60);
+  scene.clock.pass(24 * 60);
   const { view } = await scene.start();
   await until(async () => (await view.runs()).length === 2);
   await delay(100);

@@ -73,7 +73,7 @@ test("two daemons and three workers check every due time once, and move each blo
   scene.source.ledger.clear();
   const rounds = 5;
   for (let round = 0; round < rounds; round += 1) {
-    scene.cron.pass(30);
+    scene.clock.pass(30);
     await until(async () => settled(), { timeoutMs: 30_000 });
     await until(() => scene.source.ledger.count({ kind: "tags" }) >= MIRRORS * (round + 1), {
       timeoutMs: 30_000,

@@ -125,7 +125,7 @@ test("P3 a worker that is killed after the tag was written leaves a run that the
   await worker.kill();
   const sent = uploads(scene);
   await using _ = await stage.worker();
-  scene.cron.pass(1);
+  scene.clock.pass(1);
   await daemon.view.sync("app", "a test");
   await until(async () => (await daemon.view.runs()).some(({ state }) => state === "done"), {
     timeoutMs: 20_000,
@@ -215,7 +215,7 @@ test("P7 work that ends its worker three times is left alone, the others go on, 
     (await daemon.view.mirror("app"))?.tags.find(({ tag }) => tag === "poison")?.failure?.code;
   await until(async () => (await code()) === "QUARANTINED");
   stop();
-  scene.cron.pass(1);
+  scene.clock.pass(1);
   await daemon.view.retry("app", "a test");
   await until(() => isDone(scene, ["1", "2", "poison"]), { timeoutMs: 20_000 });
   invariants(scene);

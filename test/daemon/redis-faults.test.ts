@@ -73,7 +73,7 @@ async function inStep(scene: DaemonScene, timeoutMs = 20_000): Promise<void> {
 
 /** The next due times, until the stream is in step: what was lost costs an interval or two. */
 async function inStepAfterDue(scene: DaemonScene): Promise<void> {
-  scene.cron.pass(30);
+  scene.clock.pass(30);
   await inStep(scene);
 }
 
@@ -83,7 +83,7 @@ test("R1 Redis killed with its log on disk: work goes on when it is back", async
   await inStep(scene);
   await publish(scene, "second");
   const held = scene.source.gate({ method: "GET", kind: "blob" });
-  scene.cron.pass(30);
+  scene.clock.pass(30);
   const request = await held;
   await redis.kill();
   request.release();
@@ -113,7 +113,7 @@ test("R3 Redis stopped beyond the locks: nothing is published twice, nobody fall
   await inStep(scene);
   await publish(scene, "second");
   const held = scene.source.gate({ method: "GET", kind: "blob" });
-  scene.cron.pass(30);
+  scene.clock.pass(30);
   const request = await held;
   redis.signal("SIGSTOP");
   await delay(2_500);
@@ -131,7 +131,7 @@ test("R4 a Redis that became a replica is away until it may write again", async 
   await redis.command("REPLICAOF", "127.0.0.1", String(await freePort()));
   await until(async () => !(await daemon.view.health()).ready);
   await publish(scene, "second");
-  scene.cron.pass(30);
+  scene.clock.pass(30);
   await redis.command("REPLICAOF", "NO", "ONE");
   await until(async () => (await daemon.view.health()).ready);
   await inStep(scene);
@@ -146,7 +146,7 @@ test("R5 a Redis without memory left: not ready, what is under way ends, and all
   const { reasons } = await daemon.view.health();
   expect(reasons.join()).toContain("redis");
   await publish(scene, "second");
-  scene.cron.pass(30);
+  scene.clock.pass(30);
   await delay(500);
   await redis.command("CONFIG", "SET", "maxmemory", "0");
   await until(async () => (await daemon.view.health()).ready);
@@ -184,7 +184,7 @@ test("R8 connections that are cut again and again: work goes on, and none is lef
       .split("\n").length;
   const before = await open();
   await publish(scene, "second");
-  scene.cron.pass(30);
+  scene.clock.pass(30);
   for (let cut = 0; cut < 12; cut += 1) {
     await redis.command("CLIENT", "KILL", "TYPE", "normal").catch(() => {}); // it cuts itself off, too
     await delay(150);
@@ -209,7 +209,7 @@ test("R11 a Redis that is never there: not ready, and stopping waits for nobody"
   expect(performance.now() - began).toBeLessThan(8_000);
 }, 30_000);
 
-test("R14 a worker that takes nothing although something waits is made anew", async () => {
+test("R14 a worker that takes nothing although something waits is replaced", async () => {
   await using redis = await startRedis();
   await using link = openRedis({ url: redis.url }, SILENT);
   await link.settle(5_000);
@@ -218,7 +218,7 @@ test("R14 a worker that takes nothing although something waits is made anew", as
   await using queue = bullQueue(link, { log: log as typeof SILENT, lockMs: 1_000, watchdogMs: 400 });
   const done: string[] = [];
   const workers = queue.work(async (job) => void done.push(job.mirror), {
-    checks: 1,
+    checks: () => 1,
     applies: 1,
     onBroken: () => {},
   });
@@ -232,7 +232,7 @@ test("R14 a worker that takes nothing although something waits is made anew", as
   const dueAt = new Date().toISOString();
   await queue.add({ kind: "check", mirror: "a", run: `a@${dueAt}`, dueAt, cause: "asked" });
   await until(() => told.length > 0);
-  expect(told[0]).toContain("made anew");
+  expect(told[0]).toContain("the worker is replaced");
   await other.resume();
   await until(() => done.length === 1);
   await workers.close({ signal: AbortSignal.timeout(1_000) });

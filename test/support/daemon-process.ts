@@ -53,8 +53,11 @@ export async function startDaemonProcess(options: Options): Promise<DaemonProces
 
 async function main({ file, schedules = false, workers, lockMs = 2_000 }: Options): Promise<void> {
   const log = openLog({ level: "debug", format: "json", destination: process.stderr });
+  const load = (): ReturnType<typeof loadConfig> =>
+    loadConfig({ file, env: {}, directory: "/", checks: [checkTagRules, checkSchedules] });
   const daemon = await openDaemon({
-    load: () => loadConfig({ file, env: {}, directory: "/", checks: [checkTagRules, checkSchedules] }),
+    first: await load(),
+    load,
     env: {},
     log,
     version: "test",

@@ -8,7 +8,7 @@ import { checkTagRules } from "../../src/plan/patterns.ts";
 import { startCluster, type ClusterOptions, type TestCluster } from "./cluster/cluster.ts";
 import { SILENT } from "./registry/client.ts";
 import { startRegistry, type TestRegistry } from "./registry/registry.ts";
-import { steppedCron, type SteppedCron } from "./stepped-cron.ts";
+import { steppedClock, type SteppedClock } from "./stepped-clock.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
 /** A source, a cluster and a configuration file, on which daemons can be started. */
@@ -16,7 +16,7 @@ export type DaemonScene = AsyncDisposable & {
   readonly source: TestRegistry;
   readonly cluster: TestCluster;
   readonly file: string;
-  readonly cron: SteppedCron;
+  readonly clock: SteppedClock;
   /** Writes the file: these mirrors, and what else the top level shall say. */
   configure(mirrors: readonly object[], more?: object): Promise<void>;
   start(options?: Partial<DaemonOptions>): Promise<Daemon>;
@@ -31,13 +31,15 @@ export async function openDaemonScene(
   const cluster = stack.use(await startCluster({ namespaces: ["web"], ...options.cluster }));
   const kubeconfigFile = await cluster.writeKubeconfig(directory.path);
   const file = directory.join("tagferry.yaml");
-  const cron = steppedCron(new Date("2026-03-01T00:00:00Z"));
+  const clock = steppedClock(new Date("2026-03-01T00:00:00Z"));
+  const load = (): ReturnType<typeof loadConfig> =>
+    loadConfig({ file, env: {}, directory: "/", checks: [checkTagRules, checkSchedules] });
   const owned = stack.move();
   return {
     source,
     cluster,
     file,
-    cron,
+    clock,
     async configure(mirrors, more = {}) {
       const config = {
         version: 1,
@@ -50,12 +52,13 @@ export async function openDaemonScene(
     },
     async start(daemonOptions = {}) {
       const daemon = await openDaemon({
-        load: () => loadConfig({ file, env: {}, directory: "/", checks: [checkTagRules, checkSchedules] }),
+        first: await (daemonOptions.load ?? load)(),
+        load,
         env: {},
         log: SILENT,
         version: "test",
         schedules: true,
-        cron,
+        clock,
         ...daemonOptions,
       });
       owned.defer(() => daemon.stop({ signal: AbortSignal.timeout(2_000) }));

@@ -43,7 +43,7 @@ test("a webhook makes a running daemon mirror what moved, and page, API and metr
     buildImage({ seed: "two", layers: [2_000] }),
     "latest",
   );
-  scene.cron.pass(1);
+  scene.clock.pass(1);
   expect((await ask("POST", `${web.url}/api/v1/mirrors/app/sync`, { headers: bearer(TOKEN) })).status).toBe(
     202,
   );

@@ -34,7 +34,8 @@ export async function serveCommand(
       directory: process.directory,
       checks: [checkTagRules, checkSchedules],
     });
-  const { config, warnings } = await load();
+  const first = await load();
+  const { config, warnings } = first;
   printWarnings(warnings, process.stderr);
   if (kind === "worker" && !config.daemon.redis)
     throw new TagferryError("CONFIG_REDIS", "a worker needs the Redis that it shares with the daemon", {
@@ -43,6 +44,7 @@ export async function serveCommand(
     });
   const workers = workersOf(flags);
   const daemon = await openDaemon({
+    first,
     load,
     env: process.env,
     log,

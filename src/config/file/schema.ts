@@ -265,11 +265,28 @@ const daemon = z
       .min(0)
       .max(256)
       .meta({
-        description:
-          "Number of tags that one process copies at the same time. With 0, the process does no such work.",
-        default: 4,
+        description: "0: the process only schedules and shows. Other numbers: an older name of copies.",
       })
       .optional(),
+    copies: z
+      .int()
+      .min(1)
+      .max(256)
+      .meta({ description: "Tags that a process copies at once.", default: 16 })
+      .optional(),
+    checks: z
+      .int()
+      .min(1)
+      .max(1_024)
+      .meta({
+        description:
+          "Mirrors that a process checks at once. Without: as many as there are mirrors, from 8 to 64, within what its memory takes.",
+      })
+      .optional(),
+    jobKeyFile: path(
+      "File with the key that signs the jobs in Redis, the same in all processes: who can write Redis cannot order writes. One key per line: the first one signs, all verify.",
+      "/run/secrets/tagferry/job-key",
+    ).optional(),
     listen: text(
       "Address of page, API and metrics. An address other than loopback needs tokenFile. Default: 127.0.0.1:8080.",
       "0.0.0.0:8080",

@@ -1,40 +1,40 @@
 import { DelayedError, type Job as BullJob, type Queue as BullQueue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 
-import { TagferryError } from "../../errors/error.ts";
+import { failureOf, TagferryError } from "../../errors/error.ts";
 import { sleep } from "../../lib/cancel.ts";
 import type { Log } from "../../lib/log.ts";
 import { REDIS_PREFIX, type RedisLink } from "../redis/connection.ts";
-import type { Job } from "./job.ts";
+import { type Data, nextKey, readData } from "./bullmq-data.ts";
+import type { JobSigner } from "./job-signer.ts";
+import { mergeJobs, subjectOf } from "./job.ts";
 import { type Handle, RetryLater, type WorkOptions } from "./queue.ts";
-
-/** What BullMQ keeps. `attempt`: how often the job was begun and given back. */
-export type Data = { readonly job: Job; readonly attempt: number };
 
 export type BullWorkersOptions = Pick<WorkOptions, "onBroken"> & {
   readonly link: RedisLink;
   readonly log: Log;
   readonly lockMs: number;
   readonly watchdogMs: number;
-  readonly concurrency: number;
+  readonly signer: JobSigner;
+  readonly concurrency: () => number;
   readonly handle: Handle;
 };
 
-/** Those of this process who work on one queue. */
+/** The workers of this process on one queue. */
 export type BullWorkers = {
-  /** What is under way is to end now, and is given back. */
+  /** Ends what is under way now; it is given back. */
   giveUp(): void;
-  /** Takes nothing new and waits for what is under way; for a Redis that is away only a moment. */
+  /** Takes nothing new and waits for what is under way; it does not wait long for a Redis that is away. */
   close(): Promise<void>;
 };
 
-/** Workers that die are counted by ourselves: BullMQ shall always hand the job on. */
+/** We count crashes ourselves (`CrashRecords`): BullMQ always hands the job on. */
 const STALLED_MAX = 1_000_000;
-/** For what BullMQ has to tell Redis when all work has ended. */
+/** How long BullMQ may talk to Redis after all work has ended. */
 const CLOSING_MS = 1_000;
 
 export function startBullWorkers(queue: BullQueue<Data>, options: BullWorkersOptions): BullWorkers {
-  const { link, log, lockMs, watchdogMs, concurrency } = options;
+  const { link, log, lockMs, watchdogMs } = options;
   const jobs = new Set<AbortController>();
   let running = start();
   let idleSinceMs = performance.now();
@@ -43,12 +43,13 @@ export function startBullWorkers(queue: BullQueue<Data>, options: BullWorkersOpt
     const connection = link.open(`worker-${queue.name}`);
     const worker = new Worker<Data>(
       queue.name,
-      (job, token, signal) => turn(job, { token: token ?? "", cancelled: signal, running: jobs }, options),
+      (job, token, signal) =>
+        turn(job, { queue, token: token ?? "", cancelled: signal, running: jobs }, options),
       {
         connection,
         prefix: REDIS_PREFIX,
-        skipVersionCheck: true, // `RedisLink` judges it
-        concurrency,
+        skipVersionCheck: true, // `RedisLink` checks the version
+        concurrency: Math.max(1, options.concurrency()),
         lockDuration: lockMs,
         stalledInterval: lockMs,
         maxStalledCount: STALLED_MAX,
@@ -56,24 +57,25 @@ export function startBullWorkers(queue: BullQueue<Data>, options: BullWorkersOpt
       },
     );
     worker.on("error", (error) => log.debug({ err: error }, "worker"));
-    // BullMQ only tells that a lock is gone; the job would run on
+    // BullMQ only reports that a lock is gone; without this the job would go on
     worker.on("lockRenewalFailed", (ids) => {
       for (const id of ids) worker.cancelJob(id, "the lock of the job is gone");
     });
     return { worker, connection };
   }
 
-  /** A worker whose connection was cut has been seen to run for ever without taking anything. */
+  /** A worker whose connection was cut may wait for ever and take nothing: it is replaced. */
   async function watch(): Promise<void> {
+    running.worker.concurrency = Math.max(1, options.concurrency());
     const counts = await queue.getJobCounts("waiting", "active");
     const isStuck = (counts["waiting"] ?? 0) > 0 && (counts["active"] ?? 0) === 0 && jobs.size === 0;
     if (!isStuck) idleSinceMs = performance.now();
     if (performance.now() - idleSinceMs < watchdogMs) return;
-    log.warn({ queue: queue.name, counts }, "jobs wait and nobody takes them: the worker is made anew");
+    log.warn({ queue: queue.name, counts }, "jobs wait and nobody takes them: the worker is replaced");
     idleSinceMs = performance.now();
     const { worker, connection } = running;
     running = start();
-    await worker.close(true).catch(() => {}); // it is the one that does not work
+    await worker.close(true).catch(() => {}); // it does not work anyway
     connection.disconnect();
   }
 
@@ -95,6 +97,7 @@ export function startBullWorkers(queue: BullQueue<Data>, options: BullWorkersOpt
 }
 
 type Held = {
+  readonly queue: BullQueue<Data>;
   readonly token: string;
   readonly cancelled: AbortSignal | undefined;
   readonly running: Set<AbortController>;
@@ -102,9 +105,14 @@ type Held = {
 
 async function turn(
   job: BullJob<Data>,
-  { token, cancelled, running }: Held,
-  { handle, onBroken, lockMs }: BullWorkersOptions,
+  { queue, token, cancelled, running }: Held,
+  { link, handle, onBroken, lockMs, signer, log }: BullWorkersOptions,
 ): Promise<void> {
+  const data = await readData(job.data, signer).catch((error: unknown) => {
+    const { code, message, details } = failureOf(error);
+    log.error({ code, queue: queue.name, ...details }, `${message}: it is thrown away`);
+    throw error;
+  });
   const stop = new AbortController();
   running.add(stop);
   const lost = (): void =>
@@ -112,13 +120,13 @@ async function turn(
   cancelled?.addEventListener("abort", lost, { once: true });
   const assertStillOurs = async (): Promise<void> => {
     stop.signal.throwIfAborted();
-    // a process that slept finds here that its time is up; one that cannot ask does not know, and must not publish
+    // a process that slept learns here that its lock is gone; one that cannot ask does not know, and must not publish
     const held = await job.extendLock(token, lockMs).catch(() => 0);
     if (held !== 1) lost();
     stop.signal.throwIfAborted();
   };
   try {
-    await handle(job.data.job, { signal: stop.signal, attempt: job.data.attempt, assertStillOurs });
+    await handle(data.job, { signal: stop.signal, attempt: data.attempt, assertStillOurs });
   } catch (error) {
     if (cancelled?.aborted) throw error;
     const again =
@@ -128,14 +136,37 @@ async function turn(
           ? new RetryLater(1, { counts: false })
           : undefined;
     if (!again) {
-      onBroken(job.data.job, error);
+      onBroken(data.job, error);
       throw error;
     }
-    if (again.counts) await job.updateData({ ...job.data, attempt: job.data.attempt + 1 });
-    await job.moveToDelayed(Date.now() + again.delayMs, token);
+    const { delayMs, ...renewed } = await giveBack(data, again, { queue, link, signer });
+    if (renewed.attempt !== data.attempt || renewed.job !== data.job)
+      await job.updateData({ ...renewed, signature: await signer.sign(renewed.job) });
+    await job.moveToDelayed(Date.now() + delayMs, token);
     throw new DelayedError();
   } finally {
     running.delete(stop);
     cancelled?.removeEventListener("abort", lost);
   }
+}
+
+const TAKE_NEXT = `
+local data = redis.call("hget", KEYS[1], "data")
+redis.call("del", KEYS[1])
+return data`;
+
+/** A plan that was read later takes the place of one that has to be tried again; a check stays the run that it is. */
+async function giveBack(
+  data: Data,
+  again: RetryLater,
+  { queue, link, signer }: Pick<BullWorkersOptions, "link" | "signer"> & Pick<Held, "queue">,
+): Promise<Pick<Data, "job" | "attempt"> & { readonly delayMs: number }> {
+  const attempt = again.counts ? data.attempt + 1 : data.attempt;
+  const id = Buffer.from(subjectOf(data.job)).toString("base64url");
+  const text: unknown = await link.client.eval(TAKE_NEXT, 1, nextKey(queue, id));
+  const next = text === null ? undefined : await readData(text, signer).catch(() => undefined); // not ours
+  if (!next) return { job: data.job, attempt, delayMs: again.delayMs };
+  const job = mergeJobs(data.job, next.job);
+  if (job === next.job) return { job, attempt: 0, delayMs: 1 };
+  return { job, attempt, delayMs: again.delayMs };
 }

@@ -3,16 +3,19 @@ import { type Job as BullJob, Queue as BullQueue } from "bullmq";
 import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { REDIS_PREFIX, type RedisLink, withRedis } from "../redis/connection.ts";
-import { type Data, startBullWorkers } from "./bullmq-workers.ts";
-import { type Job, subjectOf } from "./job.ts";
+import { type Data, nextKey, readData } from "./bullmq-data.ts";
+import { startBullWorkers } from "./bullmq-workers.ts";
+import { type JobSigner, UNSIGNED } from "./job-signer.ts";
+import { type Job, mergeJobs, subjectOf } from "./job.ts";
 import type { Counts, Queue, Workers } from "./queue.ts";
 
 export type BullOptions = {
   readonly log: Log;
-  /** How long a job is a worker's without a sign of life. */
+  /** How long a job stays a worker's without a sign of life. */
   readonly lockMs?: number;
-  /** A worker that takes nothing for so long although something waits is made anew. */
+  /** A worker that takes nothing for this long although jobs wait is replaced. */
   readonly watchdogMs?: number;
+  readonly signer?: JobSigner;
 };
 
 type Kind = Job["kind"];
@@ -20,20 +23,20 @@ type Kind = Job["kind"];
 const KINDS: readonly Kind[] = ["check", "apply"];
 const DEFAULT_LOCK_MS = 30_000;
 const DEFAULT_WATCHDOG_MS = 120_000;
-/** Due times that were checked are remembered so long, for replicas whose clocks are late. */
+/** Runs are remembered this long (seconds), for replicas whose clocks are late. */
 const CHECKED = { age: 3_600, count: 5_000 };
 
 /** The queue of several processes, on Redis. */
 export function bullQueue(
   link: RedisLink,
-  { log, lockMs = DEFAULT_LOCK_MS, watchdogMs = DEFAULT_WATCHDOG_MS }: BullOptions,
+  { log, lockMs = DEFAULT_LOCK_MS, watchdogMs = DEFAULT_WATCHDOG_MS, signer = UNSIGNED }: BullOptions,
 ): Queue {
   const queues = new Map(
     KINDS.map((kind) => {
       const queue = new BullQueue<Data>(kind, {
         connection: link.client,
         prefix: REDIS_PREFIX,
-        skipVersionCheck: true, // `RedisLink` judges it
+        skipVersionCheck: true, // `RedisLink` checks the version
       });
       queue.on("error", (error) => log.debug({ err: error }, "queue"));
       return [kind, queue] as const;
@@ -45,7 +48,7 @@ export function bullQueue(
     return queue;
   };
 
-  /** BullMQ waits for its first connection as long as it takes; who asks us is told at once. */
+  /** BullMQ waits for its first connection as long as it takes; our callers are told at once. */
   const whenConnected = <T>(task: () => Promise<T>): Promise<T> =>
     withRedis(async () => {
       const { status } = link.client;
@@ -53,54 +56,66 @@ export function bullQueue(
       return task();
     });
 
-  async function addCheck(job: Job, delay: number): Promise<"queued" | "duplicate"> {
-    const queue = queueOf("check");
-    // neither colons nor bare numbers may stand in an id
-    const jobId = Buffer.from(subjectOf(job)).toString("base64url");
-    if (await queue.getJob(jobId)) return "duplicate";
-    await queue.add(
-      "check",
-      { job, attempt: 0 },
-      { jobId, delay, removeOnComplete: CHECKED, removeOnFail: CHECKED },
-    );
-    return "queued";
-  }
+  const sealed = async (job: Job, attempt: number): Promise<Data> => ({
+    job,
+    attempt,
+    signature: await signer.sign(job),
+  });
 
-  async function addApply(job: Job, delay: number): Promise<"queued" | "duplicate"> {
-    const queue = queueOf("apply");
-    const id = Buffer.from(subjectOf(job)).toString("base64url");
-    const data: Data = { job, attempt: 0 };
+  async function add(job: Job, delay: number): Promise<"queued" | "duplicate"> {
+    const queue = queueOf(job.kind);
+    const isCheck = job.kind === "check";
+    const jobId = isCheck ? idOf(job.run) : undefined;
+    if (jobId !== undefined && (await queue.getJob(jobId))) return "duplicate";
+    const id = idOf(subjectOf(job));
     const before = await queue.getDeduplicationJobId(id);
     const known = before === null ? undefined : await queue.getJob(before);
-    // a key whose job is gone would keep the tag for ever
+    // a key whose job is gone would keep the subject for ever
     if (before !== null && !known) await queue.removeDeduplicationKey(id);
-    if (known && (await isWaiting(known))) {
-      await known.updateData(data);
-      return "duplicate";
-    }
-    await queue.add("apply", data, {
+    if (known && (await joins(known, job, delay))) return "duplicate";
+    if (known && (await isKnownLater(queue, id, job))) return "duplicate";
+    await queue.add(job.kind, await sealed(job, 0), {
       delay,
       deduplication: { id, keepLastIfActive: true },
-      removeOnComplete: true,
-      removeOnFail: true,
+      removeOnComplete: isCheck ? CHECKED : true,
+      removeOnFail: isCheck ? CHECKED : true,
+      ...(jobId === undefined ? {} : { jobId }),
     });
     return "queued";
   }
 
+  /** What waits becomes this job as well. False when nothing waits (any more). */
+  async function joins(known: BullJob<Data>, job: Job, delay: number): Promise<boolean> {
+    if (!(await isWaiting(known))) return false;
+    const waiting = await readData(known.data, signer).catch(() => undefined); // not ours: replaced
+    const merged = waiting ? mergeJobs(waiting.job, job) : job;
+    await known.updateData(await sealed(merged, waiting?.attempt ?? 0));
+    if (delay === 0 && (await known.getState()) === "delayed") await known.promote().catch(() => {}); // it began
+    return isWaiting(known); // one that began meanwhile may have read the old data
+  }
+
+  /** Whether a plan that was read later waits for the active job to end. */
+  async function isKnownLater(queue: BullQueue<Data>, id: string, job: Job): Promise<boolean> {
+    const text = await link.client.hget(nextKey(queue, id), "data");
+    if (text === null || job.kind === "check") return false;
+    const next = await readData(text, signer).catch(() => undefined); // not ours: replaced
+    return next !== undefined && mergeJobs(next.job, job) === next.job;
+  }
+
   return {
-    add: (job, { delayMs = 0 } = {}) =>
-      whenConnected(() => (job.kind === "check" ? addCheck(job, delayMs) : addApply(job, delayMs))),
+    add: (job, { delayMs = 0 } = {}) => whenConnected(() => add(job, delayMs)),
     work(handle, options): Workers {
-      const widths = { check: options.checks, apply: options.applies };
-      const workers = KINDS.filter((kind) => widths[kind] > 0).map((kind) =>
+      const widths = { check: options.checks, apply: () => options.applies };
+      const workers = KINDS.filter((kind) => widths[kind]() > 0).map((kind) =>
         startBullWorkers(queueOf(kind), {
           link,
           log,
           lockMs,
           watchdogMs,
+          signer,
           concurrency: widths[kind],
           handle,
-          ...options,
+          onBroken: options.onBroken,
         }),
       );
       return {
@@ -131,11 +146,12 @@ export function bullQueue(
       whenConnected(async () => {
         let dropped = 0;
         for (const kind of KINDS)
-          for (const job of await queueOf(kind).getJobs(["waiting", "delayed"]))
-            if (job?.data.job.mirror === mirror) {
-              await job.remove().catch(() => {}); // it began meanwhile
-              dropped += 1;
-            }
+          for (const job of await queueOf(kind).getJobs(["waiting", "delayed"])) {
+            const data = job && (await readData(job.data, signer).catch(() => undefined)); // not ours
+            if (data?.job.mirror !== mirror) continue;
+            await job?.remove().catch(() => {}); // it began meanwhile
+            dropped += 1;
+          }
         return dropped;
       }),
     async [Symbol.asyncDispose]() {
@@ -143,6 +159,9 @@ export function bullQueue(
     },
   };
 }
+
+/** Neither colons nor bare numbers may stand in an id of BullMQ. */
+const idOf = (text: string): string => Buffer.from(text).toString("base64url");
 
 async function isWaiting(job: BullJob<Data>): Promise<boolean> {
   return ["waiting", "delayed", "prioritized"].includes(await job.getState());

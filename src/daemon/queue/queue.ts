@@ -5,8 +5,9 @@ import type { Job } from "./job.ts";
  */
 export type Queue = AsyncDisposable & {
   /**
-   * `duplicate`: the check is known (waiting, under way or done lately), or the tag's job waits and is this one now. A job
-   * whose tag is under way follows when that one is done; of several, only the last.
+   * `duplicate`: the run is known (queued before, perhaps done), or a job of the same mirror or tag waits: the two are one
+   * job now, and no longer delayed than either was. A job whose mirror or tag is under way follows afterwards; of several,
+   * only one (see `mergeJobs`).
    *
    * @throws {TagferryError} QUEUE_AWAY
    */
@@ -14,7 +15,7 @@ export type Queue = AsyncDisposable & {
   /** Begins to take jobs. */
   work(handle: Handle, options: WorkOptions): Workers;
   counts(): Promise<Counts>;
-  /** Forgets jobs that wait, of one mirror. */
+  /** Removes the jobs of a mirror that wait. */
   drop(mirror: string): Promise<number>;
 };
 
@@ -24,7 +25,7 @@ export type AddOptions = {
 
 export type Counts = { readonly waiting: number; readonly active: number; readonly delayed: number };
 
-/** Does a job. What it throws ends the job, but `Later`, which gives it back. */
+/** Does a job. What it throws ends the job, except `RetryLater`, which gives the job back. */
 export type Handle = (job: Job, turn: Turn) => Promise<void>;
 
 export type Turn = {
@@ -36,9 +37,9 @@ export type Turn = {
   assertStillOurs(): Promise<void>;
 };
 
-/** Gives a job back: it comes again after a while, and its place is free for another. */
+/** Gives a job back: it comes again after `delayMs`, and its slot is free for another job meanwhile. */
 export class RetryLater extends Error {
-  override readonly name = "Later";
+  override readonly name = "RetryLater";
   readonly delayMs: number;
   readonly counts: boolean;
   constructor(delayMs: number, { counts = true }: { readonly counts?: boolean } = {}) {
@@ -49,14 +50,15 @@ export class RetryLater extends Error {
 }
 
 export type WorkOptions = {
-  /** Jobs at a time. */
-  readonly checks: number;
+  /** Checks at once; asked again whenever a slot may be free, because the configuration may change. */
+  readonly checks: () => number;
+  /** Applies at once. */
   readonly applies: number;
-  /** What a handler threw that was not `Later`: a bug, since handlers answer for their own failures. */
+  /** A handler threw something else than `RetryLater`: a bug, because handlers record failures themselves. */
   readonly onBroken: (job: Job, error: unknown) => void;
 };
 
 export type Workers = {
-  /** No new job; resolves when those under way are done. Those that are not by `signal` are given back. */
+  /** Takes no new job, and resolves when those under way are done. `signal`: those that still run are given back. */
   close(options: { readonly signal: AbortSignal }): Promise<void>;
 };

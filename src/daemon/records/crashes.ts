@@ -1,14 +1,16 @@
+import { parseRecord } from "../queue/job-schema.ts";
 import { crashKeyOf, type Job, workKeyOf } from "../queue/job.ts";
 import type { StateStore } from "../state/state-store.ts";
+import { quarantineSchema } from "./record-schemas.ts";
 import type { RecordsOptions, Quarantine } from "./record-types.ts";
 
 const CRASHES_MAX = 3;
-/** A count that nobody took back (Redis was away when its job ended) is forgotten after so long. */
+/** A count that stays (Redis was away when its job ended) is forgotten after this time. */
 const COUNTED_MS = 6 * 3_600_000;
 
-/** Jobs that were begun and never ended: they took their workers with them. After three times a job is left alone. */
+/** Jobs that were begun and never ended: they killed their workers. After three times a job is not begun again. */
 export type CrashRecords = {
-  /** Counts a job as begun; tells of its quarantine. */
+  /** Counts a job as begun; gives its quarantine, if there is one. */
   enter(job: Job): Promise<Quarantine | undefined>;
   /** It ended, well or not. */
   leave(job: Job): Promise<void>;
@@ -19,13 +21,14 @@ export type CrashRecords = {
 
 export function openCrashRecords(store: StateStore, { now, notify }: RecordsOptions): CrashRecords {
   async function quarantined(): Promise<readonly Quarantine[]> {
-    return [...(await store.all("quarantine")).values()].map((text) => JSON.parse(text) as Quarantine);
+    const texts = [...(await store.all("quarantine")).values()];
+    return texts.flatMap((text) => parseRecord(quarantineSchema, text) ?? []);
   }
   return {
     async enter(job) {
       const key = workKeyOf(job);
-      const known = await store.get("quarantine", key);
-      if (known !== undefined) return JSON.parse(known) as Quarantine;
+      const known = parseRecord(quarantineSchema, await store.get("quarantine", key));
+      if (known) return known;
       const namespace = namespaceOf(job);
       const begun = await store.add(namespace, "count", 1);
       await store.set(namespace, { at: now().toISOString() }, { ttlMs: COUNTED_MS });
@@ -47,7 +50,7 @@ export function openCrashRecords(store: StateStore, { now, notify }: RecordsOpti
     async release(mirror) {
       const keys = (await quarantined()).filter((one) => one.mirror === mirror).map(({ key }) => key);
       await store.remove("quarantine", keys);
-      // the jobs themselves were counted under the same keys, but for checks: each of those has its own
+      // an apply is counted under the key of its quarantine; a check is counted per run, and a new run counts from 0
       for (const key of keys) await store.remove(`begun:${key}`);
       await notify({ kind: "mirror", mirror });
     },

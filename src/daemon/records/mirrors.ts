@@ -1,33 +1,66 @@
+import { parseRecord } from "../queue/job-schema.ts";
 import type { StateStore } from "../state/state-store.ts";
-import type { RecordsOptions, MirrorRecord } from "./record-types.ts";
+import { parseMirrorFields, retrySchema } from "./record-schemas.ts";
+import type { MirrorRecord, RecordsOptions, RetryState, Run } from "./record-types.ts";
 
-/** What is known of every mirror besides its runs. */
+/** What is known of every mirror besides its runs. The only writer of `mirror:NAME`. */
 export type MirrorRecords = {
   read(mirror: string): Promise<MirrorRecord>;
   due(mirror: string, dueAt: Date): Promise<void>;
+  /**
+   * A number for a reading of the source, taken before the source is asked. It is larger than that of every earlier reading of
+   * this mirror, in whichever process, also when a clock went back. Near the Unix time in ms.
+   */
+  nextReading(mirror: string): Promise<number>;
+  /** An attempt failed and comes again. */
+  retries(mirror: string, retrying: RetryState): Promise<void>;
+  /** A run ended. */
+  finished(run: Pick<Run, "mirror" | "state">): Promise<void>;
   pause(mirror: string, by: string): Promise<void>;
   resume(mirror: string): Promise<void>;
 };
 
 export function openMirrorRecords(store: StateStore, { now, notify }: RecordsOptions): MirrorRecords {
+  const stamp = (): string => now().toISOString();
+
   async function read(mirror: string): Promise<MirrorRecord> {
-    return Object.fromEntries(await store.all(`mirror:${mirror}`));
+    const fields = await store.all(namespaceOf(mirror));
+    const retrying = parseRecord(retrySchema, fields.get("retrying"));
+    return { ...parseMirrorFields(fields), ...(retrying ? { retrying } : {}) };
   }
+
   return {
     read,
     async due(mirror, dueAt) {
       const { lastDueAt } = await read(mirror);
       const text = dueAt.toISOString();
-      if (lastDueAt === undefined || lastDueAt < text)
-        await store.set(`mirror:${mirror}`, { lastDueAt: text });
+      // one that lies ahead was written before the clock went back
+      if (lastDueAt === undefined || lastDueAt < text || lastDueAt > stamp())
+        await store.set(namespaceOf(mirror), { lastDueAt: text });
+    },
+    nextReading: (mirror) =>
+      store.raise(namespaceOf(mirror), "reading", { atLeast: now().getTime(), step: 1 }),
+    async retries(mirror, retrying) {
+      await store.set(namespaceOf(mirror), { retrying: JSON.stringify(retrying) });
+      await notify({ kind: "mirror", mirror });
+    },
+    async finished({ mirror, state }) {
+      const failingSince = await store.get(namespaceOf(mirror), "failingSince");
+      await store.set(namespaceOf(mirror), {
+        lastRunAt: stamp(),
+        ...(state === "done" ? { lastSuccessAt: stamp() } : { failingSince: failingSince ?? stamp() }),
+      });
+      await store.remove(namespaceOf(mirror), ["retrying", ...(state === "done" ? ["failingSince"] : [])]);
     },
     async pause(mirror, by) {
-      await store.set(`mirror:${mirror}`, { pausedAt: now().toISOString(), pausedBy: by });
+      await store.set(namespaceOf(mirror), { pausedAt: stamp(), pausedBy: by });
       await notify({ kind: "mirror", mirror });
     },
     async resume(mirror) {
-      await store.remove(`mirror:${mirror}`, ["pausedAt", "pausedBy"]);
+      await store.remove(namespaceOf(mirror), ["pausedAt", "pausedBy"]);
       await notify({ kind: "mirror", mirror });
     },
   };
 }
+
+const namespaceOf = (mirror: string): string => `mirror:${mirror}`;

@@ -1,7 +1,9 @@
+import { parseRecord } from "../queue/job-schema.ts";
 import type { StateStore } from "../state/state-store.ts";
+import { progressSchema } from "./record-schemas.ts";
 import type { RecordsOptions, Progress } from "./record-types.ts";
 
-/** A progress nobody has renewed is of a process that is gone. */
+/** Progress that was not renewed for this long belongs to a process that is gone. */
 const STALE_MS = 60_000;
 
 /** The copies under way, in all processes. */
@@ -21,10 +23,14 @@ export function openProgressRecords(store: StateStore, { now, notify }: RecordsO
     end: (progress) => store.remove("progress", [fieldOf(progress)]),
     async underWay() {
       const staleBefore = new Date(now().getTime() - STALE_MS).toISOString();
-      const entries = [...(await store.all("progress")).values()].map((text) => JSON.parse(text) as Progress);
-      const stale = entries.filter(({ at }) => at < staleBefore);
-      await store.remove("progress", stale.map(fieldOf));
-      return entries.filter(({ at }) => at >= staleBefore);
+      const fields = [...(await store.all("progress"))].map(
+        ([field, text]) => [field, parseRecord(progressSchema, text)] as const,
+      );
+      const isFresh = (entry: Progress | undefined): boolean =>
+        entry !== undefined && entry.at >= staleBefore;
+      const stale = fields.filter(([, entry]) => !isFresh(entry)).map(([field]) => field);
+      await store.remove("progress", stale);
+      return fields.flatMap(([, entry]) => (entry && isFresh(entry) ? [entry] : []));
     },
   };
 }

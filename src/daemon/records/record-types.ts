@@ -12,7 +12,7 @@ export type Run = {
   readonly startedAt: string;
   readonly finishedAt?: string;
   readonly state: "running" | MirrorReport["state"];
-  /** Tags that have to be dealt with before it is finished; undefined while it is still being checked. */
+  /** How many tags must have an outcome before it is finished; undefined while it is still being checked. */
   readonly expected?: number;
   readonly outcomes: readonly Outcome[];
   readonly warnings: readonly Failure[];
@@ -25,6 +25,10 @@ export type TagRecord = {
   /** What the target's tag points at; undefined: not published yet. */
   readonly digest?: Digest;
   readonly publishedAt?: string;
+  /** When the source was read that `digest` follows from: nothing that was read earlier is published. */
+  readonly readAt?: string;
+  /** A number between the readings before the last publication and those after it. */
+  readonly publishedBefore?: number;
   readonly checkedAt: string;
   readonly last: Outcome["kind"];
   readonly failure?: Failure;
@@ -37,10 +41,20 @@ export type MirrorRecord = {
   readonly lastDueAt?: string;
   readonly lastRunAt?: string;
   readonly lastSuccessAt?: string;
-  /** Since when no run was good. */
+  /** The first failure since the last good run. */
   readonly failingSince?: string;
+  readonly retrying?: RetryState;
   readonly pausedAt?: string;
   readonly pausedBy?: string;
+};
+
+/** The last attempt of the run under way failed, and is made again. */
+export type RetryState = {
+  readonly failure: Failure;
+  /** How often it was tried. */
+  readonly attempt: number;
+  readonly at: string;
+  readonly nextAt: string;
 };
 
 /** A copy under way. */
@@ -61,7 +75,7 @@ export type Quarantine = {
   readonly crashes: number;
 };
 
-/** What happens, for who looks on. */
+/** What happens, for those who watch. */
 export type DaemonEvent =
   | { readonly kind: "run"; readonly mirror: string; readonly run: string; readonly state: Run["state"] }
   | { readonly kind: "outcome"; readonly mirror: string; readonly outcome: Outcome }
@@ -69,7 +83,7 @@ export type DaemonEvent =
   | { readonly kind: "mirror"; readonly mirror: string }
   | { readonly kind: "config"; readonly ok: boolean };
 
-/** What the books of the records share. */
+/** What all records share. */
 export type RecordsOptions = {
   readonly now: () => Date;
   readonly notify: (event: DaemonEvent) => Promise<void>;

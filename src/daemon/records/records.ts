@@ -1,15 +1,17 @@
 import type { ProofStore } from "../../sync/proofs.ts";
+import { parseRecord } from "../queue/job-schema.ts";
 import type { StateStore } from "../state/state-store.ts";
 import { type CrashRecords, openCrashRecords } from "./crashes.ts";
 import { type MirrorRecords, openMirrorRecords } from "./mirrors.ts";
 import { openProgressRecords, type ProgressRecords } from "./progress.ts";
 import { openProofRecords } from "./proofs.ts";
+import { eventSchema } from "./record-schemas.ts";
 import type { RecordsOptions, DaemonEvent } from "./record-types.ts";
 import { openRunRecords, type RunRecords } from "./runs.ts";
 import { openSessionRecords, type SessionRecords } from "./sessions.ts";
 import { openTagRecords, type TagRecords } from "./tags.ts";
 
-/** What the processes of an installation know of their work. Lost with the store, and then made again run by run. */
+/** What the processes of an installation know of their work. When the store is lost, later runs build it again. */
 export type Records = {
   readonly mirrors: MirrorRecords;
   readonly runs: RunRecords;
@@ -25,15 +27,20 @@ export type Records = {
 export function openRecords(store: StateStore, { now }: Pick<RecordsOptions, "now">): Records {
   const notify = (event: DaemonEvent): Promise<void> => store.publish(JSON.stringify(event));
   const options: RecordsOptions = { now, notify };
+  const mirrors = openMirrorRecords(store, options);
   return {
-    mirrors: openMirrorRecords(store, options),
-    runs: openRunRecords(store, options),
-    tags: openTagRecords(store, options),
+    mirrors,
+    runs: openRunRecords(store, { ...options, onFinished: (run) => mirrors.finished(run) }),
+    tags: openTagRecords(store, { ...options, nextReading: (mirror) => mirrors.nextReading(mirror) }),
     crashes: openCrashRecords(store, options),
     progress: openProgressRecords(store, options),
     sessions: openSessionRecords(store, options),
     proofs: openProofRecords(store),
     notify,
-    subscribe: (onEvent) => store.subscribe((message) => onEvent(JSON.parse(message) as DaemonEvent)),
+    subscribe: (onEvent) =>
+      store.subscribe((message) => {
+        const event = parseRecord(eventSchema, message);
+        if (event) onEvent(event); // others may write to the channel too
+      }),
   };
 }

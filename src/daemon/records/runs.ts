@@ -1,46 +1,51 @@
 import type { Failure } from "../../errors/error.ts";
 import type { Outcome } from "../../sync/report.ts";
+import { dateSchema, parseRecord } from "../queue/job-schema.ts";
 import type { StateStore } from "../state/state-store.ts";
+import { outcomeSchema, runSchema, tagsSchema } from "./record-schemas.ts";
 import type { RecordsOptions, Run } from "./record-types.ts";
-import { openTagRecords } from "./tags.ts";
 
 const RUNS_KEPT = 20;
 const RUN_KEPT_MS = 24 * 3_600_000;
 
-/** What every run did, while it runs and afterwards. */
+/** What every run did, while it runs and afterwards. The only writer of `run:ID`, `runs:NAME` and `open:NAME`. */
 export type RunRecords = {
   begin(run: Pick<Run, "id" | "mirror" | "cause" | "dueAt">): Promise<void>;
-  /** What the check found; from now on the run waits for these tags. Gives the run when they are all there already. */
+  /** What the check found; from now on the run waits for these tags. Gives the run if all of them have an outcome already. */
   expect(id: string, tags: readonly string[], warnings: readonly Failure[]): Promise<Run | undefined>;
   /** The mirror could not be checked at all. */
   fail(id: string, failure: Failure): Promise<Run | undefined>;
   /**
-   * Notes what became of a tag; gives the run when this was its last. Noting it twice is harmless. A run that was due
-   * earlier and still waits for this tag has its answer, too: its own work was replaced by this one's.
+   * Notes what became of tags of one mirror; gives the run when these were its last. Noting it twice is harmless. It counts for a run that
+   * was due earlier and still waits for this tag as well: that run's own job was replaced by this one's.
    */
-  outcome(id: string, outcome: Outcome): Promise<Run | undefined>;
+  outcome(id: string, ...outcomes: readonly Outcome[]): Promise<Run | undefined>;
   read(id: string): Promise<Run | undefined>;
   /** The finished runs of a mirror, newest first. */
   of(mirror: string): Promise<readonly Run[]>;
 };
 
-export function openRunRecords(store: StateStore, { now, notify }: RecordsOptions): RunRecords {
-  const tagRecords = openTagRecords(store, { now, notify });
+export type RunRecordsOptions = RecordsOptions & { readonly onFinished: (run: Run) => Promise<void> };
+
+export function openRunRecords(
+  store: StateStore,
+  { now, notify, onFinished }: RunRecordsOptions,
+): RunRecords {
   const stamp = (): string => now().toISOString();
 
   async function read(id: string): Promise<Run | undefined> {
     const fields = await store.all(namespaceOf(id));
-    const head = fields.get("head");
-    if (head === undefined) return undefined;
+    const head = parseRecord(runSchema, fields.get("head"));
+    if (!head) return undefined;
     const outcomes = [...fields].flatMap(([field, text]) =>
-      field.startsWith("tag:") ? [JSON.parse(text) as Outcome] : [],
+      field.startsWith(TAG_FIELD) ? (parseRecord(outcomeSchema, text) ?? []) : [],
     );
-    return { ...(JSON.parse(head) as Run), outcomes };
+    return { ...head, outcomes };
   }
 
   async function of(mirror: string): Promise<readonly Run[]> {
     const texts = [...(await store.all(`runs:${mirror}`)).values()];
-    const runs = texts.map((text) => JSON.parse(text) as Run);
+    const runs = texts.flatMap((text) => parseRecord(runSchema, text) ?? []);
     return runs.toSorted((one, other) => other.startedAt.localeCompare(one.startedAt));
   }
 
@@ -49,22 +54,30 @@ export function openRunRecords(store: StateStore, { now, notify }: RecordsOption
     const open = await store.all(openOf(mirror));
     const dueAt = open.get(run);
     if (dueAt === undefined) return [run];
-    return [...open].filter(([id, due]) => id === run || due < dueAt).map(([id]) => id);
+    const isEarlier = (due: string): boolean => dateSchema.safeParse(due).success && due < dueAt;
+    return [...open].filter(([id, due]) => id === run || isEarlier(due)).map(([id]) => id);
   }
 
-  /** Notes an outcome in a run that waits for it; gives the run when this was its last. */
-  async function credit(id: string, outcome: Outcome, isOwn: boolean): Promise<Run | undefined> {
+  /** Notes outcomes in a run that waits for them; gives the run when these were its last. */
+  async function credit(id: string, outcomes: readonly Outcome[], isOwn: boolean): Promise<Run | undefined> {
     const before = await store.all(namespaceOf(id));
     // a run that is finished, or whose records were lost, is not begun again
-    if (!before.has("head")) {
-      await store.remove(openOf(outcome.mirror), [id]);
+    if (!parseRecord(runSchema, before.get("head"))) {
+      await store.remove(openOf(outcomes[0]?.mirror ?? ""), [id]);
       return undefined;
     }
-    const field = `tag:${outcome.tag}`;
-    if (!isOwn && (before.has(field) || !awaitedIn(before).includes(outcome.tag))) return undefined;
-    await store.set(namespaceOf(id), { [field]: JSON.stringify(outcome) }, { ttlMs: RUN_KEPT_MS });
+    const awaited = new Set(awaitedIn(before));
+    const isAwaited = ({ tag }: Outcome): boolean => !before.has(fieldOf(tag)) && awaited.has(tag);
+    const noted = isOwn ? outcomes : outcomes.filter(isAwaited);
+    if (noted.length === 0) return undefined;
+    const fields = Object.fromEntries(noted.map((one) => [fieldOf(one.tag), JSON.stringify(one)]));
+    await store.set(namespaceOf(id), fields, { ttlMs: RUN_KEPT_MS });
+    const after = await store.all(namespaceOf(id));
+    const head = parseRecord(runSchema, after.get("head"));
+    const done = [...after.keys()].filter((field) => field.startsWith(TAG_FIELD)).length;
+    if (head?.expected === undefined || done < head.expected) return undefined;
     const run = await read(id);
-    return run?.expected !== undefined && run.outcomes.length >= run.expected ? finish(run) : undefined;
+    return run && finish(run);
   }
 
   async function finish(run: Run): Promise<Run> {
@@ -77,12 +90,7 @@ export function openRunRecords(store: StateStore, { now, notify }: RecordsOption
     await store.remove(`runs:${mirror}`, old);
     await store.remove(namespaceOf(id));
     await store.remove(openOf(mirror), [id]);
-    const failingSince = await store.get(`mirror:${mirror}`, "failingSince");
-    await store.set(`mirror:${mirror}`, {
-      lastRunAt: stamp(),
-      ...(state === "done" ? { lastSuccessAt: stamp() } : { failingSince: failingSince ?? stamp() }),
-    });
-    if (state === "done") await store.remove(`mirror:${mirror}`, ["failingSince"]);
+    await onFinished(finished);
     await notify({ kind: "run", mirror, run: id, state });
     return finished;
   }
@@ -109,12 +117,14 @@ export function openRunRecords(store: StateStore, { now, notify }: RecordsOption
       const run = await read(id);
       return run && finish({ ...run, failure });
     },
-    async outcome(id, outcome) {
-      await tagRecords.note(outcome);
-      await notify({ kind: "outcome", mirror: outcome.mirror, outcome });
+    async outcome(id, ...outcomes) {
+      const [first] = outcomes;
+      if (!first) return undefined;
+      const { mirror } = first;
+      await Promise.all(outcomes.map((outcome) => notify({ kind: "outcome", mirror, outcome })));
       let finished: Run | undefined;
-      for (const open of await openUntil(id, outcome.mirror)) {
-        const done = await credit(open, outcome, open === id);
+      for (const open of await openUntil(id, mirror)) {
+        const done = await credit(open, outcomes, open === id);
         if (open === id) finished = done;
       }
       return finished;
@@ -124,10 +134,12 @@ export function openRunRecords(store: StateStore, { now, notify }: RecordsOption
   };
 }
 
-/** Nothing while a run is still being checked: what it will wait for it plans by what is there then. */
+/** Nothing while a run is still being checked: its plan is not made yet. */
 function awaitedIn(fields: ReadonlyMap<string, string>): readonly string[] {
-  return JSON.parse(fields.get("awaited") ?? "[]") as readonly string[];
+  return parseRecord(tagsSchema, fields.get("awaited")) ?? [];
 }
 
+const TAG_FIELD = "tag:";
+const fieldOf = (tag: string): string => `${TAG_FIELD}${tag}`;
 const openOf = (mirror: string): string => `open:${mirror}`;
 const namespaceOf = (run: string): string => `run:${run}`;

@@ -1,42 +1,85 @@
 import type { Outcome } from "../../sync/report.ts";
+import { parseRecord } from "../queue/job-schema.ts";
 import type { StateStore } from "../state/state-store.ts";
+import { tagRecordSchema } from "./record-schemas.ts";
 import type { RecordsOptions, TagRecord } from "./record-types.ts";
 
 const HISTORY_KEPT = 10;
 
-/** What every tag points at, and did. */
+/** What every tag points at, and what was done with it. The only writer of `tags:NAME` and `readings:NAME`. */
 export type TagRecords = {
-  note(outcome: Outcome): Promise<void>;
+  /**
+   * `reading`: which reading of the source the outcome follows from (see `MirrorRecords.nextReading`).
+   *
+   * `behind`: the target may hold something older than the source: a later reading was confirmed meanwhile, or another image was
+   * published than the one this check found. The mirror has to be checked again.
+   */
+  note(outcome: Outcome, reading: number): Promise<"noted" | "behind">;
+  /** The latest reading that was published or found in place, of each tag. */
+  confirmed(mirror: string): Promise<ReadonlyMap<string, number>>;
   of(mirror: string): Promise<readonly TagRecord[]>;
   get(mirror: string, tag: string): Promise<TagRecord | undefined>;
 };
 
-export function openTagRecords(store: StateStore, { now }: RecordsOptions): TagRecords {
-  async function get(mirror: string, tag: string): Promise<TagRecord | undefined> {
-    const text = await store.get(`tags:${mirror}`, tag);
-    return text === undefined ? undefined : (JSON.parse(text) as TagRecord);
+export type TagRecordsOptions = RecordsOptions & {
+  readonly nextReading: (mirror: string) => Promise<number>;
+};
+
+export function openTagRecords(store: StateStore, { now, nextReading }: TagRecordsOptions): TagRecords {
+  const get = async (mirror: string, tag: string): Promise<TagRecord | undefined> =>
+    parseRecord(tagRecordSchema, await store.get(tagsOf(mirror), tag));
+
+  async function confirm({ mirror, tag, kind }: Outcome, reading: number): Promise<"newest" | "older"> {
+    if (kind === "failed" || kind === "refused") return "newest"; // nothing was confirmed
+    const newest = await store.raise(readingsOf(mirror), tag, { atLeast: reading, step: 0 });
+    return newest > reading ? "older" : "newest";
   }
+
   return {
     get,
-    async note(outcome) {
-      const namespace = `tags:${outcome.mirror}`;
-      if (outcome.kind === "pruned") return store.remove(namespace, [outcome.tag]);
-      const known = await get(outcome.mirror, outcome.tag);
-      const record = renewed(outcome, known, now().toISOString());
-      return store.set(namespace, { [outcome.tag]: JSON.stringify(record) });
+    async note(outcome, reading) {
+      const { mirror, tag } = outcome;
+      const standing = await confirm(outcome, reading);
+      if (standing === "older" && outcome.kind === "unchanged") return "noted"; // known better already
+      if (outcome.kind === "pruned") {
+        await store.remove(tagsOf(mirror), [tag]);
+        return standing === "older" ? "behind" : "noted";
+      }
+      const known = await get(mirror, tag);
+      const isPublished = outcome.kind === "copied" || outcome.kind === "imported";
+      const published = isPublished ? { publishedBefore: await nextReading(mirror) } : {};
+      const record = { ...renewed(outcome, known, { at: now().toISOString(), reading }), ...published };
+      await store.set(tagsOf(mirror), { [tag]: JSON.stringify(record) });
+      return standing === "older" || contradicts(outcome, known, reading) ? "behind" : "noted";
+    },
+    async confirmed(mirror) {
+      const fields = [...(await store.all(readingsOf(mirror)))];
+      return new Map(fields.map(([tag, text]) => [tag, Number(text)]));
     },
     async of(mirror) {
-      const texts = [...(await store.all(`tags:${mirror}`)).values()];
-      return texts.map((text) => JSON.parse(text) as TagRecord);
+      const texts = [...(await store.all(tagsOf(mirror))).values()];
+      return texts.flatMap((text) => parseRecord(tagRecordSchema, text) ?? []);
     },
   };
 }
 
-function renewed(outcome: Outcome, known: TagRecord | undefined, at: string): TagRecord {
+/**
+ * Another image was published while this outcome came to be: by a job that was under way when the check found the target as it
+ * should be, or by a worker that had lost its job and did not know it yet. Which one was last is not known.
+ */
+function contradicts(outcome: Outcome, known: TagRecord | undefined, reading: number): boolean {
+  if (!("digest" in outcome) || known?.digest === undefined || known.digest === outcome.digest) return false;
+  return outcome.kind === "unchanged" || (known.publishedBefore ?? 0) > reading;
+}
+
+type Noted = { readonly at: string; readonly reading: number };
+
+function renewed(outcome: Outcome, known: TagRecord | undefined, { at, reading }: Noted): TagRecord {
   const digest = "digest" in outcome ? outcome.digest : known?.digest;
   const flipped = digest !== undefined && digest !== known?.digest;
   const history = [...(flipped ? [{ digest, at }] : []), ...(known?.history ?? [])];
   const publishedAt = flipped && outcome.kind !== "unchanged" ? at : known?.publishedAt;
+  const readAt = "digest" in outcome ? dateOf(reading) : known?.readAt;
   return {
     tag: outcome.tag,
     checkedAt: at,
@@ -44,6 +87,16 @@ function renewed(outcome: Outcome, known: TagRecord | undefined, at: string): Ta
     history: history.slice(0, HISTORY_KEPT),
     ...(digest === undefined ? {} : { digest }),
     ...(publishedAt === undefined ? {} : { publishedAt }),
+    ...(readAt === undefined ? {} : { readAt }),
+    ...(known?.publishedBefore === undefined ? {} : { publishedBefore: known.publishedBefore }),
     ...("failure" in outcome ? { failure: outcome.failure } : {}),
   };
 }
+
+function dateOf(reading: number): string | undefined {
+  const date = new Date(reading);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+}
+
+const tagsOf = (mirror: string): string => `tags:${mirror}`;
+const readingsOf = (mirror: string): string => `readings:${mirror}`;

@@ -1,5 +1,9 @@
-import { type FileHandle, mkdir, open, readFile, rename } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+
+import { z } from "zod";
 
 import { errnoOf, onDisk } from "../../errors/disk.ts";
 import { failureOf } from "../../errors/error.ts";
@@ -11,16 +15,30 @@ type Change =
   | ({ readonly kind: "set" } & StateNamespace)
   | { readonly kind: "remove"; readonly namespace: string; readonly fields?: readonly string[] };
 
-/** The file is written anew when it has grown to this, and to several times of what it has to publish. */
+const changeSchema: z.ZodType<Change> = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("set"),
+    namespace: z.string(),
+    fields: z.record(z.string(), z.string()),
+    expiresAtMs: z.number().exactOptional(),
+  }),
+  z.object({
+    kind: z.literal("remove"),
+    namespace: z.string(),
+    fields: z.array(z.string()).exactOptional(),
+  }),
+]);
+
+/** The file is rewritten when it has grown to this size, and to several times the size of its content. */
 const REWRITE_BYTES = 1024 * 1024;
 const REWRITE_FACTOR = 4;
-/** Of no use to the next process. */
+/** The next process has no use for it. */
 const FLEETING = "progress";
 
 /**
- * For one process, with a file that remembers for the next one: each change is a line, on its way to the disk before the
- * change is done, so that a process that is killed loses nothing. A line that cannot be read is passed over; a disk that
- * refuses is told of once, and the process goes on from memory.
+ * For one process, with a file for the next one: each change is a line, which is on its way to the disk before the change is
+ * done, so that a process that is killed loses nothing. A line that cannot be read is skipped; a disk that refuses is logged
+ * once, and the process goes on from memory. The file is never reached through a symbolic link.
  *
  * @throws {TagferryError} DISK, DISK_FULL when the file cannot be read or begun
  */
@@ -50,11 +68,16 @@ export async function fileStateStore(
       await file.note({ kind: "set", namespace, fields: { [field]: String(sum) } });
       return sum;
     },
+    async raise(namespace, field, options) {
+      const raised = await store.raise(namespace, field, options);
+      await file.note({ kind: "set", namespace, fields: { [field]: String(raised) } });
+      return raised;
+    },
     [Symbol.asyncDispose]: () => file.close(),
   };
 }
 
-/** Tells how many lines could not be read. The last one of a process that was killed may be half. */
+/** Gives how many lines could not be read. The last line of a process that was killed may be cut off. */
 async function readChanges(path: string, store: StateStore): Promise<number> {
   let unread = 0;
   for (const line of (await readIfThere(path)).split("\n")) {
@@ -78,9 +101,7 @@ async function setAgain(
 
 function parseChange(line: string): Change | undefined {
   try {
-    const change = JSON.parse(line) as Change;
-    const known = change.kind === "set" || change.kind === "remove";
-    return known && typeof change.namespace === "string" ? change : undefined;
+    return changeSchema.safeParse(JSON.parse(line)).data;
   } catch {
     return undefined;
   }
@@ -89,13 +110,17 @@ function parseChange(line: string): Change | undefined {
 async function readIfThere(path: string): Promise<string> {
   return onDisk(path, async () => {
     try {
-      return await readFile(path, "utf8");
+      await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      return await file.readFile("utf8");
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return "";
       throw error;
     }
   });
 }
+
+const NEW_FILE =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 type Journal = { note(change: Change): Promise<void>; close(): Promise<void> };
 
@@ -107,16 +132,19 @@ async function openJournal(path: string, dump: () => Iterable<StateNamespace>, l
   let writing: Promise<void> | undefined;
   let refused = false;
 
-  /** Beside the old one, then in its namespace: there is always a whole file. */
+  /** Beside the old one, then in its place: there is always a whole file. */
   async function rewrite(): Promise<void> {
     const text = [...dump()].map((namespace) => lineOf({ kind: "set", ...namespace })).join("");
     await onDisk(path, async () => {
-      const next = await open(`${path}.new`, "w", 0o600);
+      // nobody can guess the name and put a link there first
+      const name = `${path}.${randomBytes(12).toString("hex")}`;
+      const next = await open(name, NEW_FILE, 0o600);
       try {
         await next.appendFile(text);
-        await rename(`${path}.new`, path);
+        await rename(name, path);
       } catch (error) {
         await next.close();
+        await rm(name, { force: true });
         throw error;
       }
       await file?.close();

@@ -1,7 +1,15 @@
 import { REDIS_PREFIX, type RedisLink, withRedis } from "../redis/connection.ts";
-import type { StateStore } from "./state-store.ts";
+import { LARGEST, type StateStore } from "./state-store.ts";
 
 const CHANNEL = `${REDIS_PREFIX}:messages`;
+
+const RAISE = `
+local known = tonumber(redis.call("hget", KEYS[1], ARGV[1]))
+local raised = tonumber(ARGV[2])
+if known and known < ${LARGEST} then raised = math.max(known + tonumber(ARGV[3]), raised) end
+local text = string.format("%.0f", raised)
+redis.call("hset", KEYS[1], ARGV[1], text)
+return text`;
 
 /** One hash per namespace. */
 export function redisStateStore(link: RedisLink): StateStore {
@@ -9,7 +17,7 @@ export function redisStateStore(link: RedisLink): StateStore {
   const listeners = new Set<(message: string) => void>();
   let subscribed = false;
 
-  /** A connection that listens can do nothing else. ioredis subscribes again when it was cut. */
+  /** A connection that subscribes can do nothing else. ioredis subscribes again after it was cut. */
   function subscribe(): void {
     if (subscribed) return;
     subscribed = true;
@@ -17,7 +25,7 @@ export function redisStateStore(link: RedisLink): StateStore {
     subscriber.on("message", (_channel, message) => {
       for (const listener of listeners) listener(message);
     });
-    subscriber.subscribe(CHANNEL).catch(() => {}); // tried again with the connection
+    subscriber.subscribe(CHANNEL).catch(() => {}); // tried again at the next connection
   }
 
   return {
@@ -36,6 +44,8 @@ export function redisStateStore(link: RedisLink): StateStore {
         else if (fields.length > 0) await client.hdel(key(namespace), ...fields);
       }),
     add: (namespace, field, amount) => withRedis(() => client.hincrby(key(namespace), field, amount)),
+    raise: (namespace, field, { atLeast, step }) =>
+      withRedis(async () => Number(await client.eval(RAISE, 1, key(namespace), field, atLeast, step))),
     publish: (message) => withRedis(async () => void (await client.publish(CHANNEL, message))),
     subscribe(onMessage) {
       subscribe();
@@ -47,7 +57,7 @@ export function redisStateStore(link: RedisLink): StateStore {
 
 const key = (namespace: string): string => `${REDIS_PREFIX}:${namespace}`;
 
-/** A transaction tells its failures in its answer. */
+/** A transaction reports its failures in its answer. */
 async function executed(writing: { exec(): Promise<[Error | null, unknown][] | null> }): Promise<void> {
   for (const [error] of (await writing.exec()) ?? []) if (error) throw error;
 }

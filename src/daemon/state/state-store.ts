@@ -1,22 +1,32 @@
 /**
- * Where the processes of one installation keep what they publish each other: small texts in named namespaces, and messages.
+ * What the processes of one installation tell each other: small texts in named namespaces, and messages.
  *
- * A hint, never the truth: the registries, the cluster and the configuration are that. All of it may be lost.
+ * It is a hint, never the truth: the registries, the cluster and the configuration are the truth. All of it may be lost, and
+ * others may have written into it: whoever reads it checks what it reads.
  */
 export type StateStore = {
   get(namespace: string, field: string): Promise<string | undefined>;
   all(namespace: string): Promise<ReadonlyMap<string, string>>;
-  /** `ttlMs`: the whole namespace is forgotten so long after it was last written. */
+  /** `ttlMs`: the whole namespace is forgotten this long after its last write. */
   set(
     namespace: string,
     fields: Readonly<Record<string, string>>,
     options?: { readonly ttlMs?: number },
   ): Promise<void>;
-  /** Removes fields; without them the namespace. */
+  /** Removes fields; without `fields` the whole namespace. */
   remove(namespace: string, fields?: readonly string[]): Promise<void>;
-  /** Adds to a number, which is 0 at first; tells the sum. */
+  /** Adds to a number, which is 0 at first; gives the sum. */
   add(namespace: string, field: string, amount: number): Promise<number>;
-  /** To every process that listens, this one too. */
+  /**
+   * Sets a number to the larger one of `atLeast` and what it is, plus `step`; gives what it is now. Atomic: with a step no two
+   * callers get the same number. What is no number counts as nothing.
+   */
+  raise(
+    namespace: string,
+    field: string,
+    options: { readonly atLeast: number; readonly step: number },
+  ): Promise<number>;
+  /** To every process that listens, including this one. */
   publish(message: string): Promise<void>;
   subscribe(onMessage: (message: string) => void): Disposable;
 };
@@ -25,11 +35,14 @@ export type StateStore = {
 export type StateNamespace = {
   readonly namespace: string;
   readonly fields: Readonly<Record<string, string>>;
-  /** Unix time in ms at which it is forgotten. */
+  /** Unix time in ms when it is forgotten. */
   readonly expiresAtMs?: number;
 };
 
-/** For one process. `dump`: all that is on it now. */
+/** A larger number than a date can have: nothing of ours. */
+export const LARGEST = 8.64e15;
+
+/** For one process. `dump`: all that it holds now. */
 export function inProcessStateStore(): StateStore & { dump(): Iterable<StateNamespace> } {
   const namespaces = new Map<string, Map<string, string>>();
   const expiring = new Map<string, { readonly timer: NodeJS.Timeout; readonly atMs: number }>();
@@ -72,6 +85,12 @@ export function inProcessStateStore(): StateStore & { dump(): Iterable<StateName
       const sum = Number(namespaces.get(namespace)?.get(field) ?? 0) + amount;
       open(namespace).set(field, String(sum));
       return sum;
+    },
+    async raise(namespace, field, { atLeast, step }) {
+      const known = Number(namespaces.get(namespace)?.get(field) ?? Number.NaN);
+      const raised = known < LARGEST ? Math.max(known + step, atLeast) : atLeast;
+      open(namespace).set(field, String(raised));
+      return raised;
     },
     async publish(message) {
       for (const listener of listeners) listener(message);

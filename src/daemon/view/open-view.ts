@@ -1,10 +1,12 @@
-import { on } from "node:events";
-import { EventEmitter } from "node:events";
+import { EventEmitter, on } from "node:events";
 
-import type { Mirror, RegistrySettings } from "../../config/config.ts";
+import type { Config, Mirror, RegistrySettings } from "../../config/config.ts";
 import { targetName } from "../../config/target-name.ts";
+import type { Failure } from "../../errors/error.ts";
+import type { Log } from "../../lib/log.ts";
 import { formatLocation } from "../../oci/reference.ts";
-import type { ViewParts } from "../daemon.ts";
+import type { ActiveConfigs } from "../active-config.ts";
+import type { Queue } from "../queue/queue.ts";
 import type {
   DaemonEvent,
   MirrorRecord,
@@ -13,22 +15,43 @@ import type {
   Run,
   TagRecord,
 } from "../records/record-types.ts";
+import type { Records } from "../records/records.ts";
+import type { RedisLink } from "../redis/connection.ts";
+import type { Clock } from "../triggers/clock.ts";
+import type { Scheduler } from "../triggers/scheduler.ts";
+import type { StreamWatch } from "../triggers/stream-watch.ts";
+import type { Observers } from "./observers.ts";
 import type { RateLimitStatus, DaemonView, Health, MirrorState, MirrorStatus } from "./view.ts";
 
 const RUNS_SHOWN = 50;
-/** A check that ends within this of its due time (and jitter) is in time. */
+/** A check that ends within this time after its due time (and jitter) is in time. */
 const LATE_AFTER_MS = 120_000;
+
+export type ViewParts = {
+  readonly clock: Clock;
+  readonly records: Records;
+  readonly queue: Queue;
+  readonly scheduler: Scheduler;
+  readonly streamWatch: StreamWatch;
+  readonly link: RedisLink | undefined;
+  readonly observers: Observers;
+  readonly activeConfigs: ActiveConfigs;
+  readonly log: Log;
+  readonly version: string;
+  readonly workers: number;
+  readonly stopping: AbortSignal;
+};
 
 /** What a running daemon shows and takes, from its parts. */
 export function openView(parts: ViewParts): DaemonView {
-  const { records, scheduler, configWatcher, observers, cron, log, queue, link } = parts;
-  const startedAt = cron.now().toISOString();
+  const { records, scheduler, activeConfigs, observers, clock, log, queue, link } = parts;
+  const startedAt = clock.now().toISOString();
+  const config = (): Config => activeConfigs.current().config;
   const mirrorOf = (name: string): Mirror | undefined =>
-    configWatcher.current().mirrors.find((mirror) => mirror.name === name);
+    config().mirrors.find((mirror) => mirror.name === name);
 
   const mirrorsReading = (repository: string): readonly string[] =>
-    configWatcher
-      .current()
+    config()
       .mirrors.filter(({ source }) => source.kind === "registry" && formatLocation(source) === repository)
       .map(({ name }) => name);
 
@@ -45,7 +68,7 @@ export function openView(parts: ViewParts): DaemonView {
       tags,
       lastRun: runs[0],
       next,
-      now: cron.now(),
+      now: clock.now(),
     });
   }
 
@@ -60,10 +83,7 @@ export function openView(parts: ViewParts): DaemonView {
   async function act(name: string, what: string, by: string, task: () => Promise<unknown>): Promise<boolean> {
     if (!mirrorOf(name)) return false;
     await task();
-    log.info(
-      { audit: what, mirror: name, by, config: configWatcher.current().fingerprint },
-      `${what} of ${name} by ${by}`,
-    );
+    log.info({ audit: what, mirror: name, by, config: config().fingerprint }, `${what} of ${name} by ${by}`);
     return true;
   }
 
@@ -71,7 +91,7 @@ export function openView(parts: ViewParts): DaemonView {
     health: () => healthOf(parts, startedAt),
     async mirrors() {
       const facts = await shared();
-      return Promise.all(configWatcher.current().mirrors.map((mirror) => statusOf(mirror, facts)));
+      return Promise.all(config().mirrors.map((mirror) => statusOf(mirror, facts)));
     },
     async mirror(name) {
       const mirror = mirrorOf(name);
@@ -84,7 +104,7 @@ export function openView(parts: ViewParts): DaemonView {
       return { mirror: status, tags, runs };
     },
     async runs({ mirror, limit = RUNS_SHOWN } = {}) {
-      const names = mirror === undefined ? configWatcher.current().mirrors.map(({ name }) => name) : [mirror];
+      const names = mirror === undefined ? config().mirrors.map(({ name }) => name) : [mirror];
       const all = (await Promise.all(names.map((name) => records.runs.of(name)))).flat();
       return all.toSorted((one, other) => other.startedAt.localeCompare(one.startedAt)).slice(0, limit);
     },
@@ -95,7 +115,7 @@ export function openView(parts: ViewParts): DaemonView {
         for await (const [event] of on(emitter, "event", signal ? { signal } : {}))
           yield event as DaemonEvent;
       } catch (error) {
-        if (!signal?.aborted) throw error; // who looked on went away
+        if (!signal?.aborted) throw error; // the reader went away
       }
     },
     async sync(name, by) {
@@ -123,7 +143,7 @@ export function openView(parts: ViewParts): DaemonView {
   };
 
   async function healthOf({ version, workers, stopping }: ViewParts, since: string): Promise<Health> {
-    const failure = configWatcher.failure();
+    const failure = activeConfigs.failure();
     const redis = link?.state();
     const reasons = [
       ...(stopping.aborted ? ["stopping"] : []),
@@ -137,15 +157,15 @@ export function openView(parts: ViewParts): DaemonView {
       reasons,
       workers,
       config: {
-        file: configWatcher.current().file,
-        fingerprint: configWatcher.current().fingerprint,
-        loadedAt: configWatcher.loadedAt().toISOString(),
+        file: config().file,
+        fingerprint: config().fingerprint,
+        loadedAt: activeConfigs.current().loadedAt.toISOString(),
         ...(failure ? { failure } : {}),
       },
       ...(redis ? { redis } : {}),
       ...(jobs ? { jobs } : {}),
       streamWatches: parts.streamWatch.states(),
-      rateLimits: await Promise.all(configWatcher.current().registries.map(rateLimitStatus)),
+      rateLimits: await Promise.all(config().registries.map(rateLimitStatus)),
     };
   }
 
@@ -155,8 +175,8 @@ export function openView(parts: ViewParts): DaemonView {
     requestsPerSecond,
   }: RegistrySettings): Promise<RateLimitStatus> {
     const pullsLeft = observers.pullsLeft(registry);
-    const { context } = parts.activeConfigs.current();
-    // where Redis is away, the page says so elsewhere
+    const { context } = activeConfigs.current();
+    // when Redis is away, the page says so elsewhere
     const inUse = await context.connectionsInUse(registry).catch(() => 0);
     const pausedUntil = await context.pausedUntil(registry).catch(() => undefined);
     return {
@@ -185,7 +205,7 @@ function describe(mirror: Mirror, facts: MirrorFacts): MirrorStatus {
   const { record, tags, next, now } = facts;
   const underWay = facts.underWay.filter((one) => one.mirror === name);
   const quarantined = facts.quarantined.filter((one) => one.mirror === name);
-  const failure = facts.lastRun?.failure;
+  const failure = record.retrying?.failure ?? facts.lastRun?.failure;
   const latenessS = lateness(mirror, record, now);
   return {
     name,
@@ -197,7 +217,8 @@ function describe(mirror: Mirror, facts: MirrorFacts): MirrorStatus {
         }
       : {}),
     ...(schedule ? { schedule } : {}),
-    ...record,
+    ...lastingOf(record),
+    ...reasonOf(record, tags, failure),
     state: stateOf(record, { latenessS, running: underWay.length > 0, quarantined: quarantined.length > 0 }),
     tags: tags.length,
     failedTags: tags.filter(({ failure: failed }) => failed).length,
@@ -209,12 +230,35 @@ function describe(mirror: Mirror, facts: MirrorFacts): MirrorStatus {
   };
 }
 
+function lastingOf({ retrying: _, ...lasting }: MirrorRecord): Omit<MirrorRecord, "retrying"> {
+  return lasting;
+}
+
+/** Why it fails: the attempt that is made again, else the mirror as a whole, else its first tag that failed. */
+function reasonOf(
+  { retrying }: MirrorRecord,
+  tags: readonly TagRecord[],
+  failure: Failure | undefined,
+): { readonly reason?: string } {
+  if (retrying) {
+    const { attempt, nextAt } = retrying;
+    return {
+      reason: `attempt ${attempt} failed (${wordsOf(retrying.failure)}); the next one is at ${nextAt}`,
+    };
+  }
+  if (failure) return { reason: wordsOf(failure) };
+  const failed = tags.find((tag) => tag.failure);
+  return failed?.failure ? { reason: `tag ${failed.tag}: ${wordsOf(failed.failure)}` } : {};
+}
+
+const wordsOf = ({ code, message }: Failure): string => `${code}: ${message}`;
+
 function rateOf({ bytes, startedAt, at }: Progress): number {
   const seconds = (Date.parse(at) - Date.parse(startedAt)) / 1000;
   return seconds > 0 ? Math.round(bytes / seconds) : 0;
 }
 
-/** Seconds since the last due time, while no run has ended after it. */
+/** Seconds since the last due time, if no run has ended after it. */
 function lateness({ schedule }: Mirror, { lastDueAt, lastRunAt }: MirrorRecord, now: Date): number {
   if (!schedule || lastDueAt === undefined) return 0;
   if (lastRunAt !== undefined && lastRunAt >= lastDueAt) return 0;
@@ -222,13 +266,13 @@ function lateness({ schedule }: Mirror, { lastDueAt, lastRunAt }: MirrorRecord, 
 }
 
 function stateOf(
-  { pausedAt, failingSince, lastRunAt }: MirrorRecord,
+  { pausedAt, failingSince, lastRunAt, retrying }: MirrorRecord,
   facts: { readonly latenessS: number; readonly running: boolean; readonly quarantined: boolean },
 ): MirrorState {
   if (pausedAt !== undefined) return "paused";
   if (facts.running) return "running";
   if (facts.quarantined) return "quarantined";
-  if (failingSince !== undefined) return "failing";
+  if (failingSince !== undefined || retrying) return "failing";
   if (facts.latenessS * 1000 > LATE_AFTER_MS) return "late";
   return lastRunAt === undefined ? "waiting" : "fresh";
 }

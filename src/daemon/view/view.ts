@@ -9,7 +9,7 @@ import type { WatchState } from "../triggers/stream-watch.ts";
 
 /**
  * `fresh`: its last run was good, and none is overdue. `late`: a due time passed and no run has ended since. `failing`: its last
- * run left something undone. `waiting`: not checked yet.
+ * run left something undone, or the attempt under way failed and is made again. `waiting`: not checked yet.
  */
 export type MirrorState = "fresh" | "late" | "failing" | "running" | "paused" | "quarantined" | "waiting";
 
@@ -28,15 +28,15 @@ export type MirrorStatus = {
   readonly lastRunAt?: string;
   readonly lastSuccessAt?: string;
   readonly failingSince?: string;
-  /** How long ago the last due time was that no run has answered; 0 when there is none. */
+  /** Seconds since the last due time that no run has answered; 0 when there is none. */
   readonly latenessS: number;
   readonly pausedAt?: string;
   readonly pausedBy?: string;
   readonly underWay: readonly (Progress & { readonly bytesPerSecond: number })[];
   readonly quarantined: readonly Quarantine[];
-  /** Of the last run, when it could not even be checked. */
+  /** Of the attempt that is made again, else of the last run when the mirror could not be checked at all. */
   readonly failure?: Failure;
-  /** Why it fails or waits now, while it does. */
+  /** Why it fails or is tried again, while it does; when an attempt is made again, also when. */
   readonly reason?: string;
 };
 
@@ -75,15 +75,15 @@ export type RateLimitStatus = {
   readonly connections: number;
   readonly inUse: number;
   readonly requestsPerSecond?: number;
-  /** As the registry told last. */
+  /** As the registry said last. */
   readonly pullsLeft?: number;
-  /** No request before then: the registry asked for it. */
+  /** No request is sent before then: the registry asked for it. */
   readonly pausedUntil?: string;
   /** It does not answer: requests fail at once until it is asked again at this time. */
   readonly unresponsiveUntil?: string;
 };
 
-/** What a daemon shows and takes. The page, the API and the metrics know nothing else of it. */
+/** What a daemon shows and takes. Page, API and metrics know nothing else of it. */
 export type DaemonView = {
   health(): Promise<Health>;
   mirrors(): Promise<readonly MirrorStatus[]>;
@@ -96,9 +96,9 @@ export type DaemonView = {
   sync(name: string, by: string): Promise<"queued" | "duplicate" | undefined>;
   pause(name: string, by: string): Promise<boolean>;
   resume(name: string, by: string): Promise<boolean>;
-  /** Lets quarantined work have another chance, and makes the mirror due. */
+  /** Gives quarantined work another chance, and makes the mirror due. */
   retry(name: string, by: string): Promise<boolean>;
-  /** Somebody pushed to `registry/repository`, he says: the mirrors that read it become due. Tells their names. */
+  /** A webhook says that `registry/repository` was pushed to: the mirrors that read it become due. Gives their names. */
   pushNotice(pushed: {
     readonly repository: string;
     readonly tag?: string;
@@ -108,7 +108,7 @@ export type DaemonView = {
   mirrorsReading(repository: string): readonly string[];
   /** Which sessions of the page were ended. */
   readonly sessions: SessionRecords;
-  /** For metrics: told of what this process does. */
+  /** For metrics: what this process does. */
   observe(listener: (observation: Observation) => void): Disposable;
 };
 

@@ -20,6 +20,12 @@ export const DAEMON_CODES = {
     next: "Nothing to do: Tagferry tries again. If it happens often, raise `connections` or `requestsPerSecond`.",
     retry: "again",
   },
+  JOB_INVALID: {
+    class: "policy",
+    meaning:
+      "A job of the queue is not one of ours, or not valid: it is not signed with our key, or names what the configuration does not mirror.",
+    next: "Find out who writes into Redis. Processes of one installation need the same configuration and the same `daemon.jobKeyFile`.",
+  },
   REDIS_POLICY: {
     class: "environment",
     meaning: "Redis may delete data when its memory is full, and jobs would be lost.",
@@ -35,10 +41,5 @@ export const DAEMON_CODES = {
     class: "environment",
     meaning: "No daemon answers at this address, or another program answers.",
     next: "Start `tagferry serve`, or set the address with `--url`.",
-  },
-  JOB_INVALID: {
-    class: "policy",
-    meaning: "A job of the queue is not valid, or does not belong to its mirror.",
-    next: "Check which other programs can write to the Redis of the daemon.",
   },
 } as const satisfies Record<string, CodeFacts>;

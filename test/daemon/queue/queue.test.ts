@@ -24,6 +24,7 @@ function apply(mirror: string, tag: string, content = "one"): ApplyJob {
     kind: "apply",
     mirror,
     run: "r",
+    reading: 1,
     plannedAt: "2026-01-01T00:00:00.000Z",
     actions: [
       {
@@ -91,7 +92,7 @@ function working(
   options: { readonly checks?: number; readonly applies?: number; readonly broken?: unknown[] } = {},
 ): AsyncDisposable {
   const workers = queue.work(handle, {
-    checks: options.checks ?? 4,
+    checks: () => options.checks ?? 4,
     applies: options.applies ?? 4,
     onBroken: (_job, error) => void options.broken?.push(error),
   });
@@ -150,6 +151,67 @@ describe.for(IMPLEMENTATIONS)("a queue $name", ({ open }) => {
     await delay(50);
     expect(most).toBe(1);
     expect(done).toEqual([digestIn(apply("a", "latest", "one")), digestIn(apply("a", "latest", "one"))]);
+  });
+
+  test("keeps of two plans that wait the one that was read later, in whichever order they come", async () => {
+    await using opened = await open();
+    const { queue } = opened;
+    const done: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    await queue.add({ ...apply("a", "latest", "later"), reading: 5 });
+    await queue.add({ ...apply("a", "latest", "earlier"), reading: 4 });
+    await using _ = working(queue, async (job) => {
+      done.push(digestIn(job));
+      if (done.length === 1) await gate.promise;
+    });
+    await until(() => done.length === 1);
+    // and so while the tag is under way
+    await queue.add({ ...apply("a", "latest", "last"), reading: 7 });
+    await queue.add({ ...apply("a", "latest", "between"), reading: 6 });
+    gate.resolve();
+    await until(() => done.length === 2);
+    expect(done).toEqual([digestIn(apply("a", "latest", "later")), digestIn(apply("a", "latest", "last"))]);
+  });
+
+  test("checks a mirror never twice at once; due times meanwhile make one more check follow", async () => {
+    await using opened = await open();
+    const { queue } = opened;
+    const runs: string[] = [];
+    let under = 0;
+    let most = 0;
+    const gate = Promise.withResolvers<void>();
+    await using _ = working(queue, async (job) => {
+      most = Math.max(most, (under += 1));
+      runs.push(job.run);
+      if (runs.length === 1) await gate.promise;
+      under -= 1;
+    });
+    await queue.add(check("a"));
+    await until(() => runs.length === 1);
+    for (let minute = 10; minute < 15; minute += 1)
+      await queue.add(check("a", `2026-01-01T00:${minute}:00.000Z`));
+    gate.resolve();
+    await until(() => runs.length === 2);
+    await until(async () => (await queue.counts()).active === 0);
+    expect(most).toBe(1);
+    expect(runs).toHaveLength(2);
+    expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
+  });
+
+  test("does not let a check that waits to be tried again wait beyond the next due time", async () => {
+    await using opened = await open();
+    const { queue } = opened;
+    const attempts: string[] = [];
+    await using _ = working(queue, async (job, { attempt }) => {
+      attempts.push(`${job.run} ${attempt}`);
+      if (attempts.length === 1) throw new RetryLater(3_600_000);
+    });
+    await queue.add(check("a"));
+    await until(async () => (await queue.counts()).delayed === 1);
+    expect(await queue.add(check("a", "2026-01-01T00:30:00.000Z"))).toBe("duplicate");
+    await until(() => attempts.length === 2);
+    // it is still the run that began
+    expect(attempts).toEqual([`${check("a").run} 0`, `${check("a").run} 1`]);
   });
 
   test("gives a job that must wait back, does others meanwhile, and counts its attempts", async () => {
@@ -268,7 +330,7 @@ describe.for(IMPLEMENTATIONS)("a queue $name", ({ open }) => {
         begun.push(job.mirror);
         await delay(60_000, undefined, { signal });
       },
-      { checks: 1, applies: 1, onBroken: () => {} },
+      { checks: () => 1, applies: 1, onBroken: () => {} },
     );
     await queue.add(apply("a", "latest"));
     await until(() => begun.length === 1);

@@ -16,6 +16,7 @@ function open(): RunRecords {
   return openRunRecords(inProcessStateStore(), {
     now: () => new Date((clock += 1_000)),
     notify: async () => {},
+    onFinished: async () => {},
   });
 }
 

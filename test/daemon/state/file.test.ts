@@ -1,4 +1,5 @@
-import { appendFile, readFile, stat, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
@@ -30,6 +31,24 @@ async function found(at: Place, place: string): Promise<Record<string, string>> 
 }
 
 describe("a store in a file", () => {
+  test("follows no link, and leaves no temporary file that others can foresee", async () => {
+    await using place = await openPlace();
+    await mkdir(dirname(place.path));
+    const victim = `${place.path}.victim`;
+    await writeFile(victim, "precious");
+    // the name that the next file had in earlier versions
+    await symlink(victim, `${place.path}.new`);
+    {
+      await using store = await place.open();
+      await store.set("mirror:a", { pausedBy: "me" });
+    }
+    expect(await readFile(victim, "utf8")).toBe("precious");
+    expect((await readdir(dirname(place.path))).length).toBe(3);
+    const linked = `${place.path}.link`;
+    await symlink(victim, linked);
+    await expect(fileStateStore(linked, { log: SILENT })).rejects.toMatchObject({ code: "DISK" });
+  });
+
   test("keeps what was put, added and removed for the next process, without being closed", async () => {
     await using place = await openPlace();
     const store = await place.open();

@@ -50,7 +50,7 @@ async function openFilled(mirror: object = {}): Promise<Filled> {
   const { view } = await scene.start(QUICK);
   await until(async () => (await view.runs())[0]?.state === "done");
   await until(() => scene.cluster.watchers === 1);
-  scene.cron.pass(1);
+  scene.clock.pass(1);
   const owned = stack.move();
   return { scene, view, image, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
@@ -99,7 +99,7 @@ describe("a daemon that watches its streams", () => {
     const { scene, view } = filled;
     for (const seed of ["two", "three"]) {
       const moved = await pushTo(scene.source, REPOSITORY, buildImage({ seed, layers: [2_000] }), "latest");
-      scene.cron.pass(1);
+      scene.clock.pass(1);
       await view.sync("app", "a test");
       await until(() => digestIn(scene, "latest") === moved.manifest.digest);
     }
@@ -142,7 +142,7 @@ describe("a daemon that watches its streams", () => {
     const { view } = await scene.start({ streamWatch: { settleMs: 10, restMs: 60_000 } });
     await until(async () => (await view.runs())[0]?.state === "done");
     await until(() => scene.cluster.watchers === 1);
-    scene.cron.pass(1);
+    scene.clock.pass(1);
     await pushTheirs({ scene });
     await until(() => digestIn(scene, "latest") === image.manifest.digest);
     const again = await pushTheirs({ scene }, "theirs again");
@@ -166,7 +166,7 @@ describe("a daemon that watches its streams", () => {
     await scene.start(QUICK);
     await until(async () => (await view.runs())[0]?.state === "done");
     await until(() => scene.cluster.watchers === 2);
-    scene.cron.pass(1);
+    scene.clock.pass(1);
     await pushTheirs({ scene });
     await until(async () => (await view.runs()).length === 2);
     await delay(SETTLED_MS);

@@ -38,17 +38,35 @@ async function withRedis(): Promise<void> {
 }
 
 /** How many tags are copied at once. */
-async function copiesAtOnce(workers: number): Promise<number> {
+async function copiesAtOnce(settings: object): Promise<number> {
   await using scene = await openDaemonScene();
   for (let tag = 0; tag < 6; tag += 1)
     await pushTo(scene.source, "a/app", buildImage({ seed: `${tag}`, layers: [500] }), `${tag}`);
   scene.source.on({ kind: "blob", always: true }, delay(40));
   const mirror = { source: `${scene.source.host}/a/app`, target: "imagestream:web/app", tags: { all: true } };
-  await scene.configure([{ ...mirror, referrers: false }], { daemon: { workers } });
+  await scene.configure([{ ...mirror, referrers: false }], { daemon: settings });
   const { view } = await scene.start();
   await view.sync(`web-app`, "a test");
   await until(async () => (await view.runs()).length === 1);
   return peakRequests(scene.source.ledger, { kind: "blob" });
+}
+
+/** How many mirrors are checked at once. */
+async function checksAtOnce(settings: object): Promise<number> {
+  await using scene = await openDaemonScene();
+  const mirrors = ["a", "b", "c", "d"].map((name) => ({
+    source: `${scene.source.host}/team/${name}`,
+    target: `imagestream:web/${name}`,
+    tags: { all: true },
+  }));
+  scene.source.on({ kind: "tags", always: true }, delay(40));
+  await scene.configure(mirrors, { daemon: settings });
+  const { view } = await scene.start();
+  await Promise.all(
+    mirrors.map(({ target }) => view.sync(target.slice("imagestream:".length).replace("/", "-"), "a test")),
+  );
+  await until(() => scene.source.ledger.count({ kind: "tags" }) === mirrors.length);
+  return peakRequests(scene.source.ledger, { kind: "tags" });
 }
 
 type Served = { readonly url: string; readonly child: ChildProcess; readonly scene: DaemonScene };
@@ -207,8 +225,43 @@ export const DAEMON_KEYS: KeyTests = {
     expect((await health({ redis: { url, ca: ca.certFile } })).redis?.kind).toBe("up");
   },
   "daemon.workers": async () => {
-    expect(await copiesAtOnce(1)).toBeLessThanOrEqual(2);
-    expect(await copiesAtOnce(6)).toBeGreaterThan(2);
+    expect(await copiesAtOnce({ workers: 1 })).toBeLessThanOrEqual(2);
+    expect(await copiesAtOnce({ workers: 6 })).toBeGreaterThan(2);
+  },
+  "daemon.copies": async () => {
+    expect(await copiesAtOnce({ copies: 1 })).toBeLessThanOrEqual(2);
+    expect(await copiesAtOnce({ copies: 6 })).toBeGreaterThan(2);
+  },
+  "daemon.checks": async () => {
+    expect(await checksAtOnce({ checks: 1 })).toBe(1);
+    expect(await checksAtOnce({})).toBeGreaterThan(1);
+  },
+  "daemon.jobKeyFile": async () => {
+    await using directory = await temporaryDirectory();
+    await using redis = await startRedis();
+    const checkedBy = async (daemonKey: string, workerKey: string): Promise<boolean> => {
+      await using scene = await openDaemonScene();
+      await pushTo(scene.source, "a/app", buildImage({ seed: "key", layers: [500] }), "1");
+      const mirror = { source: `${scene.source.host}/a/app`, target: "imagestream:web/app", tags: ["1"] };
+      const configure = async (key: string): Promise<void> => {
+        await writeFile(directory.join(key), key);
+        const daemon = { redis: redis.url, jobKeyFile: directory.join(key) };
+        await scene.configure([mirror], { daemon });
+      };
+      await redis.command("FLUSHALL");
+      await configure(workerKey);
+      await scene.start({ schedules: false });
+      await configure(daemonKey);
+      const { view } = await scene.start({ workers: 0 });
+      await view.sync("web-app", "a test");
+      await until(async () => {
+        const jobs = (await view.health()).jobs;
+        return jobs !== undefined && jobs.waiting + jobs.active + jobs.delayed === 0;
+      });
+      return (await view.runs()).length > 0;
+    };
+    expect(await checkedBy("one", "one")).toBe(true);
+    expect(await checkedBy("one", "other")).toBe(false);
   },
   "daemon.listen": () =>
     served(

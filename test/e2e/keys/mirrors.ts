@@ -10,7 +10,7 @@ import { buildImage, buildIndex, pushTo, signCosign } from "../../support/images
 import { outcomesOf, syncWith } from "../../support/in-process.ts";
 import { SILENT } from "../../support/registry/client.ts";
 import { startRegistry, type TestRegistry } from "../../support/registry/registry.ts";
-import { steppedCron } from "../../support/stepped-cron.ts";
+import { steppedClock } from "../../support/stepped-clock.ts";
 import { writeConfig } from "../../support/tagferry.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import type { KeyTests } from "../keys.test.ts";
@@ -99,7 +99,7 @@ async function checksWithin(minutes: number, schedule: object): Promise<number> 
   if ("schedule" in schedule) await until(async () => (await runs()) === 1);
   const before = await runs();
   for (let minute = 0; minute < minutes; minute += 10) {
-    scene.cron.pass(10);
+    scene.clock.pass(10);
     await until(
       async () => (await view.health()).jobs?.active === 0 && (await view.health()).jobs?.waiting === 0,
     );
@@ -285,13 +285,13 @@ export const MIRROR_KEYS: KeyTests = {
     expect(await checksWithin(120, { schedule: "0 10 * * *", timeZone: "Asia/Tokyo" })).toBe(1);
   },
   "mirrors[].jitter": async () => {
-    const cron = steppedCron(new Date("2026-03-01T00:00:00Z"));
+    const clock = steppedClock(new Date("2026-03-01T00:00:00Z"));
     const delayed = async (jitter: object): Promise<number> => {
       await using scene = await openDaemonScene();
       await pushTo(scene.source, "a/app", image, "1");
       const mirror = { source: `${scene.source.host}/a/app`, target: "imagestream:web/app", tags: ["1"] };
       await scene.configure([{ ...mirror, schedule: "0 * * * *", ...jitter }]);
-      const { view } = await scene.start({ cron, workers: 0 });
+      const { view } = await scene.start({ clock, workers: 0 });
       await until(async () => {
         const jobs = (await view.health()).jobs;
         return (jobs?.delayed ?? 0) + (jobs?.waiting ?? 0) === 1;

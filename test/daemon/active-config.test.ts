@@ -3,9 +3,11 @@ import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 
 import { loadConfig } from "../../src/config/file/load.ts";
-import { openConfigWatcher } from "../../src/daemon/config-watcher.ts";
+import { type ActiveConfigs, openActiveConfigs } from "../../src/daemon/active-config.ts";
+import { watchConfig } from "../../src/daemon/config-watcher.ts";
+import { openContext } from "../../src/sync/context.ts";
 import { makeAuthority } from "../support/certificates.ts";
-import { until } from "../support/daemon-scene.ts";
+import { openDaemonScene, until } from "../support/daemon-scene.ts";
 import { SILENT } from "../support/registry/client.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 
@@ -28,60 +30,66 @@ async function open(
   directory: TemporaryDirectory,
   pollMs = 60_000,
 ): Promise<{
-  readonly living: Awaited<ReturnType<typeof openConfigWatcher>>;
+  readonly active: ActiveConfigs;
   readonly changes: string[];
   readonly broken: string[];
+  readonly [Symbol.dispose]: () => void;
 }> {
   const changes: string[] = [];
   const broken: string[] = [];
-  const living = await openConfigWatcher({
-    load: () => loadConfig({ env: {}, directory: directory.path }),
+  const load = (): ReturnType<typeof loadConfig> => loadConfig({ env: {}, directory: directory.path });
+  const first = await load();
+  const active = openActiveConfigs({
+    first,
+    load,
+    open: (config) => openContext({ config, env: {}, log: SILENT }),
     log: SILENT,
-    onChange: ({ mirrors }) => void changes.push(mirrors[0]?.name ?? ""),
+    now: () => new Date(),
+    onChange: ({ config }) => void changes.push(config.mirrors[0]?.name ?? ""),
     onBroken: ({ code }) => void broken.push(code),
-    pollMs,
   });
-  return { living, changes, broken };
+  const watcher = watchConfig({ file: first.config.file, onChange: active.reload, pollMs });
+  return { active, changes, broken, [Symbol.dispose]: () => watcher[Symbol.dispose]() };
 }
 
 test("takes up a ConfigMap that the kubelet swapped", async () => {
   await using directory = await temporaryDirectory();
   await mount(directory, "one", text("first"));
   await symlink("..data/tagferry.yaml", directory.join("tagferry.yaml"));
-  const { living, changes } = await open(directory);
-  using _ = living;
+  using opened = await open(directory);
+  const { active, changes } = opened;
   await mount(directory, "two", text("second"));
   await until(() => changes.length === 1);
   expect(changes).toEqual(["second"]);
-  expect(living.current().mirrors[0]?.name).toBe("second");
+  expect(active.current().config.mirrors[0]?.name).toBe("second");
 });
 
 test("tells of a broken file once, however often it is looked at, and of the one that mends it", async () => {
   await using directory = await temporaryDirectory();
   const file = directory.join("tagferry.yaml");
   await writeFile(file, text("first"));
-  const { living, changes, broken } = await open(directory);
-  using _ = living;
+  using opened = await open(directory);
+  const { active, changes, broken } = opened;
   await writeFile(file, "version: 1\nmirrors: 5\n");
   await until(() => broken.length === 1);
-  await living.look();
-  await living.look();
+  await active.reload();
+  await active.reload();
   expect(broken).toEqual(["CONFIG_INVALID"]);
-  expect(living.failure()?.code).toBe("CONFIG_INVALID");
-  expect(living.current().mirrors[0]?.name).toBe("first");
+  expect(active.failure()?.code).toBe("CONFIG_INVALID");
+  expect(active.current().config.mirrors[0]?.name).toBe("first");
   await writeFile(file, text("first"));
   await until(() => changes.length === 1);
-  expect(living.failure()).toBeUndefined();
+  expect(active.failure()).toBeUndefined();
 });
 
 test("a file that says the same is no change", async () => {
   await using directory = await temporaryDirectory();
   const file = directory.join("tagferry.yaml");
   await writeFile(file, text("first"));
-  const { living, changes } = await open(directory);
-  using _ = living;
+  using opened = await open(directory);
+  const { active, changes } = opened;
   await writeFile(file, text("first"));
-  await living.look();
+  await active.reload();
   expect(changes).toEqual([]);
 });
 
@@ -91,9 +99,33 @@ test("a certificate that was renewed is taken up, although the file that names i
   const ca = directory.join("ca.crt");
   await writeFile(ca, one.ca.cert);
   await writeFile(directory.join("tagferry.yaml"), text("first", { registries: { "quay.example": { ca } } }));
-  const { living, changes } = await open(directory, 50);
-  using _ = living;
+  using opened = await open(directory, 50);
+  const { active, changes } = opened;
   await writeFile(ca, other.ca.cert);
   await until(() => changes.length === 1);
-  expect(living.current().registries[0]?.ca).toBe(other.ca.cert);
+  expect(active.current().config.registries[0]?.ca).toBe(other.ca.cert);
+});
+
+test("page and work agree when the file is saved between the first reading and the watch", async () => {
+  await using scene = await openDaemonScene();
+  const mirror = (name: string): object => ({
+    name,
+    source: `${scene.source.host}/a/b`,
+    target: "imagestream:web/b",
+    tags: ["1"],
+  });
+  await scene.configure([mirror("first")]);
+  let readings = 0;
+  const { view } = await scene.start({
+    async load() {
+      const loaded = await loadConfig({ file: scene.file, env: {}, directory: "/" });
+      readings += 1;
+      if (readings === 1) await scene.configure([mirror("second")]);
+      return loaded;
+    },
+  });
+  await until(async () => (await view.mirrors())[0]?.name === "second");
+  expect(await view.sync("second", "a test")).toBe("queued");
+  // the work knows it too: the run begins, and is not given back for a mirror that nobody knows
+  await until(async () => (await view.runs({ mirror: "second" })).length === 1);
 });

@@ -1,0 +1,183 @@
+import type { Mirror } from "../../config/config.ts";
+import { TagferryError } from "../../errors/error.ts";
+import { limit } from "../../lib/limit.ts";
+import type { Action } from "../../plan/action.ts";
+import { include } from "../../plan/select.ts";
+import { applyPlan, type Watch } from "../../sync/apply.ts";
+import type { Outcome } from "../../sync/report.ts";
+import type { ActiveConfig } from "../active-config.ts";
+import type { ApplyJob } from "../queue/job.ts";
+import { RetryLater, type Turn } from "../queue/queue.ts";
+import type { TagRecord } from "../records/record-types.ts";
+import type { Records } from "../records/records.ts";
+import { retryDelayMs, throwIfLocked } from "./backoff.ts";
+import type { WorkerParts } from "./parts.ts";
+import { checkAgain, logOutcome, settle } from "./settle.ts";
+
+const PROGRESS_MS = 1_000;
+
+/** The second half of the flow, for the tags of one job. */
+export async function apply(
+  job: ApplyJob,
+  mirror: Mirror,
+  { context }: ActiveConfig,
+  turn: Turn,
+  parts: WorkerParts,
+): Promise<void> {
+  const { records, now } = parts;
+  const startedAt = now();
+  assertSelectable(job, mirror);
+  const { due, answered } = await sortOut(job, records);
+  if (answered.length > 0) await records.runs.outcome(job.run, ...answered);
+  if (due.length === 0) return;
+  const outcomes = await applyPlan({ mirror: job.mirror, actions: due, warnings: [] }, mirror, context, {
+    copies: limit(due.length),
+    now: startedAt,
+    clock: now,
+    signal: turn.signal,
+    watch: watchFor(job, records, startedAt),
+    async assertStillOurs() {
+      await turn.assertStillOurs();
+      await assertNewest(job, due, records);
+    },
+  });
+  throwIfLocked(outcomes, startedAt.getTime() - Date.parse(job.plannedAt));
+  throwIfRetryable(outcomes, turn, parts);
+  await report(job, outcomes, startedAt, parts);
+}
+
+const hasMoved = (outcome: Outcome): boolean =>
+  "failure" in outcome && outcome.failure.code === "SOURCE_MOVED";
+
+async function report(
+  job: ApplyJob,
+  outcomes: readonly Outcome[],
+  startedAt: Date,
+  parts: WorkerParts,
+): Promise<void> {
+  const { now, log, reported } = parts;
+  const settled = outcomes.filter((outcome) => !hasMoved(outcome));
+  for (const outcome of settled) {
+    const durationMs = now().getTime() - startedAt.getTime();
+    logOutcome(outcome, log, { durationMs });
+    const published = outcome.kind === "copied" || outcome.kind === "imported";
+    const freshnessMs = job.movedAt === undefined ? undefined : now().getTime() - Date.parse(job.movedAt);
+    reported.outcome?.(outcome, published && freshnessMs !== undefined ? { freshnessMs } : {});
+  }
+  await settle(job, settled, parts);
+  // the next check's outcome answers for this run as well
+  if (outcomes.some(hasMoved)) await checkAgain(job.mirror, job.reading, parts);
+}
+
+/**
+ * A job from the queue writes only what the configuration selects: the tag rules are applied again.
+ *
+ * @throws {TagferryError} JOB_INVALID
+ */
+function assertSelectable({ actions, mirror: name }: ApplyJob, { tags }: Mirror): void {
+  const published = actions
+    .filter(({ kind }) => kind === "create" || kind === "update")
+    .map(({ from }) => from.tag);
+  const selected = new Set(
+    tags.kind === "exact"
+      ? tags.tags
+      : include(
+          tags,
+          published.map((tag) => ({ tag })),
+        ).kept.map(({ tag }) => tag),
+  );
+  const foreign = published.find((tag) => !selected.has(tag));
+  if (foreign === undefined) return;
+  throw new TagferryError("JOB_INVALID", `a job of ${name} names a tag that its rules do not select`, {
+    where: name,
+    found: foreign,
+  });
+}
+
+type Sorted = { readonly due: readonly Action[]; readonly answered: readonly Outcome[] };
+
+/** Leaves out what a later reading has answered already, and what was published since this was planned. */
+async function sortOut({ mirror, actions, reading }: ApplyJob, records: Records): Promise<Sorted> {
+  const confirmed = await records.tags.confirmed(mirror);
+  const due: Action[] = [];
+  const answered: Outcome[] = [];
+  for (const action of actions) {
+    const known = await records.tags.get(mirror, action.tag);
+    if ((confirmed.get(action.tag) ?? 0) > reading || isPublishedSince(reading, action, known))
+      answered.push(answerOf(mirror, action.tag, known));
+    else due.push(action);
+  }
+  return { due, answered };
+}
+
+/** This very image was published after this plan began to read, perhaps by this very job. */
+function isPublishedSince(reading: number, action: Action, known: TagRecord | undefined): boolean {
+  if (!("image" in action) || known?.digest !== action.image.digest || known.failure) return false;
+  return known.publishedBefore !== undefined && known.publishedBefore > reading;
+}
+
+function answerOf(mirror: string, tag: string, known: TagRecord | undefined): Outcome {
+  if (known?.digest === undefined) return { kind: "missing", mirror, tag };
+  return { kind: "unchanged", mirror, tag, digest: known.digest };
+}
+
+/**
+ * Asked right before something is published.
+ *
+ * @throws {TagferryError} SOURCE_MOVED when a later reading was published or found in place meanwhile
+ */
+async function assertNewest(
+  { mirror, reading }: ApplyJob,
+  due: readonly Action[],
+  records: Records,
+): Promise<void> {
+  const confirmed = await records.tags.confirmed(mirror);
+  const older = due.find(({ tag }) => (confirmed.get(tag) ?? 0) > reading);
+  if (!older) return;
+  throw new TagferryError("SOURCE_MOVED", `${mirror}:${older.tag} was read again since this was planned`, {
+    where: `${mirror}:${older.tag}`,
+  });
+}
+
+/** A job of one tag is given back where trying again may help; what failed of several is planned again by the next check. */
+function throwIfRetryable(outcomes: readonly Outcome[], { attempt }: Turn, { log }: WorkerParts): void {
+  const [first, ...others] = outcomes;
+  if (!first || others.length > 0 || !("failure" in first)) return;
+  const { failure, mirror, tag } = first;
+  const delayMs = failure.code === "SOURCE_MOVED" ? undefined : retryDelayMs(failure, attempt);
+  if (delayMs === undefined) return;
+  log.info(
+    { mirror, tag, code: failure.code, delayMs },
+    `${mirror}:${tag} is tried again: ${failure.message}`,
+  );
+  throw new RetryLater(delayMs);
+}
+
+/** Reports progress once a second at most: nobody who watches needs more. */
+function watchFor(job: ApplyJob, records: Records, startedAt: Date): Watch {
+  const bytes = new Map<string, number>();
+  const totals = new Map<string, number>();
+  let reportedMs = 0;
+  return {
+    copying({ tag }, event) {
+      if (event.kind === "planned") totals.set(tag, event.bytes);
+      if (event.kind !== "bytes") return;
+      bytes.set(tag, (bytes.get(tag) ?? 0) + event.bytes);
+      if (performance.now() - reportedMs < PROGRESS_MS) return;
+      reportedMs = performance.now();
+      const totalBytes = totals.get(tag);
+      const progress = {
+        mirror: job.mirror,
+        tag,
+        bytes: bytes.get(tag) ?? 0,
+        startedAt: startedAt.toISOString(),
+        ...(totalBytes === undefined ? {} : { totalBytes }),
+      };
+      records.progress.note(progress).catch(() => {}); // only to be looked at
+    },
+    outcome({ tag }) {
+      // also where nothing was sent: a worker that was killed may have left its own
+      records.progress.end({ mirror: job.mirror, tag }).catch(() => {}); // as above
+    },
+  };
+}
