@@ -90,7 +90,10 @@ export function bullQueue(
     const waiting = await readData(known.data, signer).catch(() => undefined); // not ours: replaced
     const merged = waiting ? mergeJobs(waiting.job, job) : job;
     await known.updateData(await sealed(merged, waiting?.attempt ?? 0));
-    if (delay === 0 && (await known.getState()) === "delayed") await known.promote().catch(() => {}); // it began
+    if (delay === 0 && (await known.getState()) === "delayed") {
+      // it begins with the new data, perhaps at once
+      if (await succeeds(known.promote())) return true;
+    }
     return isWaiting(known); // one that began meanwhile may have read the old data
   }
 
@@ -165,4 +168,11 @@ const idOf = (text: string): string => Buffer.from(text).toString("base64url");
 
 async function isWaiting(job: BullJob<Data>): Promise<boolean> {
   return ["waiting", "delayed", "prioritized"].includes(await job.getState());
+}
+
+async function succeeds(task: Promise<unknown>): Promise<boolean> {
+  return task.then(
+    () => true,
+    () => false,
+  );
 }
