@@ -48,11 +48,11 @@ export const KEY: Recipe = {
   },
 `,
     ),
-    before(
-      "test/e2e/keys/mirrors.ts",
-      `import { temporaryDirectory } from`,
-      `import { tagferry, writeConfig } from "../../support/tagferry.ts";\n`,
-    ),
+    {
+      file: "test/e2e/keys/mirrors.ts",
+      replace: `import { writeConfig } from "../../support/tagferry.ts";`,
+      by: `import { tagferry, writeConfig } from "../../support/tagferry.ts";`,
+    },
     after(
       "test/e2e/keys.test.ts",
       `const VALUES: Readonly<Record<string, object>> = {\n`,

@@ -14,8 +14,8 @@ export const TARGET: Recipe = {
 `,
     },
     after(
-      "src/config/mirrors.ts",
-      "function readTarget(text: string, reader: Reader): Target | undefined {\n",
+      "src/config/target.ts",
+      "export function readTarget(text: string, reader: MirrorReader): Target | undefined {\n",
       `  if (text.startsWith("digests:"))
     return { kind: "digests", file: resolve(reader.directory, text.slice("digests:".length)) };
 `,
@@ -93,6 +93,7 @@ function digestsPublisher(file: string): Publisher {
       return NONE;
     },
     remove: async () => NONE,
+    explain: (failure) => failure,
     remember: async () => {},
     notice: async () => {},
   };
