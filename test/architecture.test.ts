@@ -10,7 +10,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["lib"],
   ["errors"],
   ["oci"],
-  ["config", "registry", "layout", "openshift"],
+  ["config", "limits", "registry", "layout", "openshift"],
   ["plan", "copy"],
   ["sync"],
   ["daemon"],

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { onDisk } from "../errors/disk.ts";
 import { isTagferryError, TagferryError } from "../errors/error.ts";
 import { sleep } from "../lib/cancel.ts";
+import { openKeyedMutex } from "../lib/semaphore.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, digestOf } from "../oci/digest.ts";
-import { inProcessLease } from "../oci/lease.ts";
 import { type Manifest, MANIFEST_WRITE_MAX_BYTES } from "../oci/manifest.ts";
 import { parseTag } from "../oci/reference.ts";
 import type {
@@ -47,7 +47,7 @@ export function openWriter(
   { idleMs, patienceMs }: LayoutTurns,
 ): Writer {
   const { name, index, blobs } = files;
-  const leases = inProcessLease();
+  const mutex = openKeyedMutex();
   const doubted = new Set<Digest>();
   /** Written by digest alone, and so far nothing leads to them. */
   const loose = new Map<Digest, Descriptor>();
@@ -104,7 +104,7 @@ export function openWriter(
   /** A manifest's file. Manifests are small: what is there is compared, not believed. */
   async function writeManifest({ descriptor, bytes }: Manifest): Promise<void> {
     const held = await locked();
-    using lease = await leases.acquire(descriptor.digest);
+    using lease = await mutex.acquire(descriptor.digest);
     const there = await blobs.readManifest(descriptor.digest);
     if (there instanceof Uint8Array && Buffer.compare(there, bytes) === 0) return;
     await blobs.write(descriptor, once(bytes), { temporary: held.temporary() });
@@ -125,7 +125,7 @@ export function openWriter(
     { signal, onBytes, again = false }: PushBlobOptions,
   ): Promise<BlobPushed> {
     const { digest, size } = descriptor;
-    using lease = await leases.acquire(digest, { signal });
+    using lease = await mutex.acquire(digest, { signal });
     const doubt = again || doubted.has(digest);
     if (doubt ? await blobs.isWhole(descriptor, { signal }) : await blobs.has(descriptor)) {
       doubted.delete(digest);

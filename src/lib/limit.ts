@@ -1,49 +1,14 @@
 import type { Cancellable } from "./cancel.ts";
+import { openSemaphore } from "./semaphore.ts";
 
 export type Limit = <T>(task: () => Promise<T>, options?: Cancellable) => Promise<T>;
 
 /** At most `width` tasks at a time; the rest wait in the order they came, and leave the line when `signal` aborts. */
 export function limit(width: number): Limit {
-  const waiting = new Set<() => void>();
-  let free = width;
-
-  const enter = ({ signal }: Cancellable): Promise<void> => {
-    signal?.throwIfAborted();
-    if (free > 0) {
-      free -= 1;
-      return Promise.resolve();
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const go = (): void => {
-      signal?.removeEventListener("abort", giveUp);
-      resolve();
-    };
-    const giveUp = (): void => {
-      waiting.delete(go);
-      reject(signal?.reason);
-    };
-    waiting.add(go);
-    signal?.addEventListener("abort", giveUp, { once: true });
-    return promise;
-  };
-
-  const leave = (): void => {
-    const [next] = waiting;
-    if (next === undefined) {
-      free += 1;
-      return;
-    }
-    waiting.delete(next);
-    next();
-  };
-
+  const semaphore = openSemaphore(width);
   return async (task, options = {}) => {
-    await enter(options);
-    try {
-      return await task();
-    } finally {
-      leave();
-    }
+    using place = await semaphore.acquire(options);
+    return await task();
   };
 }
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 
 import { TagferryError } from "../../src/errors/error.ts";
+import { inProcessLease } from "../../src/limits/in-process-lease.ts";
 import type { Digest } from "../../src/oci/digest.ts";
-import { inProcessLease } from "../../src/oci/lease.ts";
 import { parseManifest } from "../../src/oci/manifest.ts";
 import type { TargetCapabilities } from "../../src/oci/store.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";

@@ -2,7 +2,7 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 
 import type { CopyOptions } from "../../src/copy/copy.ts";
-import { inProcessRateLimit } from "../../src/oci/rate-limit.ts";
+import { inProcessRateLimit } from "../../src/limits/in-process-rate-limit.ts";
 import type { ImageTarget } from "../../src/oci/store.ts";
 import { openRegistry } from "../../src/registry/registry.ts";
 import { startCluster, type TestCluster } from "../support/cluster/cluster.ts";

@@ -6,8 +6,8 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 
 import { type Layout, openLayout } from "../../src/layout/layout.ts";
-import { inProcessLease } from "../../src/oci/lease.ts";
-import { inProcessRateLimit } from "../../src/oci/rate-limit.ts";
+import { inProcessLease } from "../../src/limits/in-process-lease.ts";
+import { inProcessRateLimit } from "../../src/limits/in-process-rate-limit.ts";
 import { openRegistry, type Registry, type RegistryOptions } from "../../src/registry/registry.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
 import {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 
 import { copyImage } from "../../src/copy/copy.ts";
+import { inProcessLease } from "../../src/limits/in-process-lease.ts";
 import { type Digest, digestOf } from "../../src/oci/digest.ts";
-import { inProcessLease } from "../../src/oci/lease.ts";
 import type { ImageTarget } from "../../src/oci/store.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
 import { buildLayer } from "../support/images/content.ts";

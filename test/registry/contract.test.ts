@@ -1,6 +1,6 @@
 import { pino } from "pino";
 
-import { inProcessRateLimit } from "../../src/oci/rate-limit.ts";
+import { inProcessRateLimit } from "../../src/limits/in-process-rate-limit.ts";
 import { type Registry, openRegistry } from "../../src/registry/registry.ts";
 import type { RegistryOptions } from "../support/registry/registry.ts";
 import { startRegistry } from "../support/registry/registry.ts";

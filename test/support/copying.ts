@@ -2,8 +2,8 @@ import { copyImage, type CopyOptions } from "../../src/copy/copy.ts";
 import type { CopyEvent } from "../../src/copy/events.ts";
 import type { CopySummary } from "../../src/copy/summary.ts";
 import { asTagferryError, type TagferryError } from "../../src/errors/error.ts";
+import { inProcessLease } from "../../src/limits/in-process-lease.ts";
 import type { Digest } from "../../src/oci/digest.ts";
-import { inProcessLease } from "../../src/oci/lease.ts";
 import type { ImageSource, ImageTarget } from "../../src/oci/store.ts";
 
 export type Copied = { readonly events: readonly CopyEvent[]; readonly summary: CopySummary };

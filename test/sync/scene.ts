@@ -1,5 +1,5 @@
 import type { Config, Mirror } from "../../src/config/config.ts";
-import { inProcessLease } from "../../src/oci/lease.ts";
+import { inProcessLease } from "../../src/limits/in-process-lease.ts";
 import { formatLocation, type Location } from "../../src/oci/reference.ts";
 import type { Context } from "../../src/sync/context.ts";
 import type { Report } from "../../src/sync/report.ts";

@@ -2,7 +2,8 @@ import { createHash, randomUUID } from "node:crypto";
 
 import { TagferryError } from "../../errors/error.ts";
 import { sleep } from "../../lib/cancel.ts";
-import { inProcessLease, type Lease } from "../../oci/lease.ts";
+import { inProcessLease } from "../../limits/in-process-lease.ts";
+import type { Lease } from "../../oci/lease.ts";
 import { REDIS_PREFIX, type RedisLink } from "./connection.ts";
 
 export type LeaseOptions = {

@@ -2,12 +2,8 @@ import { randomUUID } from "node:crypto";
 
 import { TagferryError } from "../../errors/error.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
-import {
-  type RateLimit,
-  type RateLimits,
-  inProcessRateLimit,
-  registryOfQueue,
-} from "../../oci/rate-limit.ts";
+import { inProcessRateLimit } from "../../limits/in-process-rate-limit.ts";
+import { type RateLimit, type RateLimits, registryOfQueue } from "../../oci/rate-limit.ts";
 import { REDIS_PREFIX, type RedisLink } from "./connection.ts";
 
 /** A process that gives no sign of life so long has given back its connections. */

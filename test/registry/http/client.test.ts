@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 
-import { type RateLimit, inProcessRateLimit } from "../../../src/oci/rate-limit.ts";
+import { inProcessRateLimit } from "../../../src/limits/in-process-rate-limit.ts";
+import type { RateLimit } from "../../../src/oci/rate-limit.ts";
 import type { RegistryRepository } from "../../../src/registry/repository.ts";
 import { seededBytes } from "../../support/images/content.ts";
 import { buildImage, pushTo } from "../../support/images/images.ts";

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 
-import { inProcessRateLimit } from "../../../src/oci/rate-limit.ts";
+import { inProcessRateLimit } from "../../../src/limits/in-process-rate-limit.ts";
 import { openRegistry, type Registry, type RegistryOptions } from "../../../src/registry/registry.ts";
 
 export const SILENT = pino({ level: "silent" });

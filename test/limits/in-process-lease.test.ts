@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 
 import { expect, test } from "vitest";
 
-import { inProcessLease } from "../../src/oci/lease.ts";
+import { inProcessLease } from "../../src/limits/in-process-lease.ts";
 
 test("one holder at a time, the others in the order they came", async () => {
   const lease = inProcessLease();

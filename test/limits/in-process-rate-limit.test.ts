@@ -2,7 +2,8 @@ import { setImmediate } from "node:timers/promises";
 
 import { describe, expect, test, vi } from "vitest";
 
-import { inProcessRateLimit, uploadQueueOf } from "../../src/oci/rate-limit.ts";
+import { inProcessRateLimit } from "../../src/limits/in-process-rate-limit.ts";
+import { uploadQueueOf } from "../../src/oci/rate-limit.ts";
 
 describe("inProcessAllowance", () => {
   test("lets as many requests run as there are connections, the rest in the order they came", async () => {
