@@ -16,43 +16,46 @@ export type ClusterOptions = KubeAccessOptions &
     readonly retry?: Partial<RetryPolicy>;
   };
 
-/** The Kubernetes API over one pool of connections. */
+/** Requests to the Kubernetes API over one connection pool. */
 export type Cluster = AsyncDisposable & {
   readonly access: Pick<KubeAccess, "namespace" | "installation" | "inCluster">;
-  /** The bearer token that logs in to the integrated registry too; undefined: this user has only a certificate. */
+  /**
+   * The bearer token. It is also the password for the integrated registry. undefined: this user has only a client
+   * certificate.
+   */
   token(): Promise<string | undefined>;
   /**
-   * One call, JSON in and out.
+   * Sends one request. The body and the answer are JSON.
    *
-   * @throws {TagferryError} CLUSTER_DENIED, CLUSTER_UNREACHABLE, CLUSTER_ANSWER, STREAM_CONFLICT (409), STREAM_INVALID (422), and for what `expect`
-   * does not list the error of `failed`
+   * @throws {TagferryError} CLUSTER_DENIED, CLUSTER_UNREACHABLE, CLUSTER_ANSWER, STREAM_CONFLICT (409), STREAM_INVALID
+   *   (422), and the error of `failed` for a status that is not in `expect`
    */
   call(call: Call, options?: Cancellable): Promise<KubeAnswer>;
   /**
-   * A GET that is answered bit by bit, a line of JSON each (a watch), until the server ends it. Asked once.
+   * Sends one GET whose answer is a stream of JSON lines (a watch), and reads it until the server ends it. No retries.
    *
-   * @throws {TagferryError} as `call`; CLUSTER_UNREACHABLE also after `timeoutMs` without a byte
+   * @throws {TagferryError} as `call`; also CLUSTER_UNREACHABLE when no byte arrives for `timeoutMs`
    */
   lines(call: Pick<Call, "path" | "where" | "timeoutMs">, options?: Cancellable): AsyncIterable<unknown>;
 };
 
 export type Call = {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** With its query. */
+  /** Path and query. */
   readonly path: string;
   readonly body?: unknown;
-  /** Of a patch. */
+  /** The content type of a patch. */
   readonly contentType?: string;
-  /** Statuses that are answers, besides 2xx. */
+  /** Statuses other than 2xx that are valid answers. */
   readonly expect?: readonly number[];
   readonly timeoutMs?: number;
-  /** What it is about: `web/nginx`. */
+  /** The subject, for messages: `web/nginx`. */
   readonly where: string;
 };
 
 export type KubeAnswer = { readonly status: number; readonly body: unknown };
 
-/** The `Status` object that says why. */
+/** A Kubernetes `Status` object. It gives the reason of a failure. */
 export type Status = {
   readonly message?: string;
   readonly reason?: string;
@@ -71,7 +74,7 @@ export async function openCluster({
 }: ClusterOptions): Promise<Cluster> {
   const access = await openKubeAccess(options);
   const dispatcher = dispatcherFor(access, { connections: 16 });
-  // each watch keeps its connection: calls must not wait for them
+  // Each watch keeps a connection open. Calls must not wait for these connections.
   const watching = dispatcherFor(access, { connections: null });
 
   const headers = async (): Promise<Record<string, string>> => ({
@@ -151,7 +154,7 @@ function dispatcherFor(
   { connections }: { readonly connections: number | null },
 ): Dispatcher {
   const { ca, cert, key, ...rest } = tls;
-  // parsed once, not once a connection
+  // parsed once, not for each connection
   const connect = { ...rest, secureContext: createSecureContext({ ca, cert, key }), timeout: 10_000 };
   const common = {
     allowH2: false,
@@ -182,7 +185,7 @@ async function readJson(response: Dispatcher.ResponseData, where: string): Promi
   try {
     return JSON.parse(text);
   } catch (cause) {
-    // what a login page or a router says instead is told by its status
+    // not from the API server but from a login page or a router: the status is enough
     if (response.statusCode >= 300) return { message: printable(text, { maxLength: 200 }) };
     throw new TagferryError("CLUSTER_ANSWER", `${where}: the API server did not answer with JSON`, {
       cause,
@@ -270,7 +273,10 @@ function errorOf(
   );
 }
 
-/** RBAC names the right that is missing; quotas and terminating namespaces answer 403 as well. */
+/**
+ * For a missing right, RBAC names the verb and the resource. The API server also answers 403 for a quota and for a
+ * namespace that is being deleted.
+ */
 function forbidden(
   message: string,
   where: string,
@@ -280,7 +286,7 @@ function forbidden(
   if (/being terminated|is terminating/.test(message))
     return new TagferryError("STREAM_NAMESPACE", `${where}: the namespace is being deleted`, details);
   const [, verb, resource] = /cannot (\w+) resource "([^"]+)"/.exec(message) ?? [];
-  // a missing right names user and namespace, which may well be called "limits"
+  // The message about a missing right contains the names of user and namespace. These may contain "limit".
   if (verb === undefined && /quota|limit/i.test(message))
     return new TagferryError("TARGET_QUOTA", `${where}: a quota or limit of the namespace says no`, details);
   const namespace = where.split("/")[0];

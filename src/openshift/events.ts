@@ -20,8 +20,8 @@ const EVENT_TIMEOUT_MS = 10_000;
 const MESSAGE_MAX_LENGTH = 1_000;
 
 /**
- * An Event on the stream, where `oc describe is` shows it. The same failure of the same tag is one Event that is counted
- * up. An Event that cannot be written is logged, and nothing else: it must not fail a run.
+ * Records an Event on the stream, so that `oc describe is` shows it. If the same tag fails again in the same way, the
+ * count of the existing Event is increased. A failure to write the Event is only logged: it must not fail a run.
  */
 export async function recordEvent(
   cluster: Cluster,

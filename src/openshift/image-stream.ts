@@ -8,7 +8,9 @@ export function formatStream({ namespace, name }: StreamName): string {
   return `${namespace}/${name}`;
 }
 
-/** `image.openshift.io/v1`, the fields that are read. What else an object holds is never sent back: writes are patches. */
+/**
+ * The fields of `image.openshift.io/v1` that Tagferry reads. Writes are patches, so other fields are never sent back.
+ */
 export type ImageStream = {
   readonly metadata: {
     readonly name: string;
@@ -40,7 +42,7 @@ export type TagReference = {
 
 export type NamedTagEventList = {
   readonly tag: string;
-  /** Newest first; null when no import ever succeeded. */
+  /** Newest first; null when no import has succeeded. */
   readonly items?: readonly TagEvent[] | null;
 };
 
@@ -66,7 +68,7 @@ export function asImageStream(body: unknown, where: string): ImageStream {
   });
 }
 
-/** What a tag points at now: its newest event, when that names an image. */
+/** The image that a tag points at now: its newest event, if this event names an image. */
 export function currentEvent(
   stream: ImageStream,
   tag: string,
@@ -81,7 +83,7 @@ export function specTag(stream: ImageStream, tag: string): TagReference | undefi
   return stream.spec?.tags?.find(({ name }) => name === tag);
 }
 
-/** Whether the newest image of a tag lives in the integrated registry, in this very stream. */
+/** True when the newest image of a tag is in the integrated registry, in the repository of this stream. */
 export function isLocal(stream: ImageStream, tag: string): boolean {
   const reference = currentEvent(stream, tag)?.dockerImageReference;
   const { dockerImageRepository, publicDockerImageRepository } = stream.status ?? {};
@@ -91,13 +93,13 @@ export function isLocal(stream: ImageStream, tag: string): boolean {
   );
 }
 
-/** The reference a spec tag imports from; undefined when it does not import. */
+/** The reference that a spec tag imports from; undefined when it imports nothing. */
 export function importedFrom(stream: ImageStream, tag: string): string | undefined {
   const spec = specTag(stream, tag);
   return spec?.from?.kind === "DockerImage" && spec.reference !== true ? spec.from.name : undefined;
 }
 
-/** What a tag follows or merely refers to: an event would be added again with each change of the spec. */
+/** The tag or image that a spec tag follows or refers to. Such a tag gets a new event with each change of the spec. */
 export function followedTag(stream: ImageStream, tag: string): string | undefined {
   const spec = specTag(stream, tag);
   if (!spec?.from) return undefined;
@@ -106,7 +108,7 @@ export function followedTag(stream: ImageStream, tag: string): string | undefine
   return `${spec.from.kind} ${spec.from.namespace === undefined ? "" : `${spec.from.namespace}/`}${spec.from.name}`;
 }
 
-/** Who wrote a spec tag, by the managed fields: the field manager to name when it comes back. */
+/** The field manager that wrote a spec tag, from the managed fields. The message names it when a spec tag came back. */
 export function spoilingManager(stream: ImageStream, tag: string): string | undefined {
   const key = `k:{"name":"${tag}"}`;
   const writers = (stream.metadata.managedFields ?? []).filter(({ fieldsV1 }) =>

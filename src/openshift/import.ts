@@ -9,24 +9,25 @@ import type { StreamName } from "./image-stream.ts";
 /** One tag of an import. */
 export type ImportTag = {
   readonly tag: string;
-  /** Fully qualified, by digest: `docker.io/library/nginx@sha256:…`. The stream keeps the spelling. */
+  /** Fully qualified, with digest: `docker.io/library/nginx@sha256:…`. The stream stores this text unchanged. */
   readonly from: string;
-  /** What has to come back. */
+  /** The digest that the import must return. */
   readonly digest: Digest;
   readonly referencePolicy: "Source" | "Local";
-  /** The cluster may reach this registry without (trusted) TLS. */
+  /** The cluster may use HTTP or an untrusted certificate for this registry. */
   readonly insecure: boolean;
 };
 
-/** The server fetches manifests, configs and all children, two a second. */
+/** The API server fetches the manifests, the configs and all children, about two per second. */
 const IMPORT_TIMEOUT_MS = 15 * 60_000;
 const CONFLICTS_MAX = 5;
 
 /**
- * Imports tags in one ImageStreamImport. 201 says nothing: each image has a status of its own, in the order of the request.
+ * Imports tags in one ImageStreamImport. The status 201 does not mean success: each image has its own status, in the
+ * order of the request.
  *
- * The API server refuses a whole request (422) for one image that it cannot store. Then the request is divided, so that only
- * this image fails. At most two requests per tag are made.
+ * If the API server cannot store one image, it refuses the whole request (422). Then the request is split, so that only
+ * this image fails. At most two requests per tag are sent.
  *
  * @see openshift/api image/v1 ImageStreamImport
  */
@@ -65,7 +66,7 @@ async function importTogether(
       images: tags.map(({ tag, from, referencePolicy, insecure }) => ({
         from: { kind: "DockerImage", name: from },
         to: { name: tag },
-        // Legacy would make another image of it: the index replaced by one of its children
+        // Legacy would replace the index by one of its children, which is a different image
         importPolicy: { importMode: "PreserveOriginal", ...(insecure ? { insecure } : {}) },
         referencePolicy: { type: referencePolicy },
       })),
@@ -83,15 +84,15 @@ async function importTogether(
       if (answer.status === 422) throw refused(answer.body, where);
       return judge(answer.body, tags, where);
     } catch (error) {
-      // the stream moved while the server was downloading
+      // the stream changed while the server fetched the images
       if (!isTagferryError(error, "STREAM_CONFLICT") || attempt >= CONFLICTS_MAX) throw error;
     }
   }
 }
 
 /**
- * The whole request is refused: by the list of registries that may be imported from (which names the fields of the request,
- * and concerns all tags), or for one image that cannot be stored. To ask again changes nothing.
+ * The error for a refused request. Either the list of allowed registries refused it (the message names fields of the
+ * request, and all tags are affected), or one image cannot be stored. A retry does not help.
  */
 function refused(body: unknown, where: string): TagferryError {
   const { message = "", reason } = apiStatusOf(body);
@@ -156,13 +157,13 @@ function failureOfImage(
 }
 
 function codeOf(reason: string, message: string): ErrorCode {
-  // 429 as a word: digests have these digits too
+  // 429 must be a whole word, because digests can contain these digits
   if (/toomanyrequests|too many requests|\b429\b/i.test(message)) return "RATE_LIMITED";
   if (reason === "Forbidden" && /quota|limit/i.test(message)) return "TARGET_QUOTA";
   return "STREAM_IMPORT";
 }
 
-/** What mends it. The pull secrets are the namespace's: we never make them. */
+/** What the user can do about it. Tagferry never creates the pull secrets of a namespace. */
 function adviceFor(reason: string, message: string, from: string, stream: string): string | undefined {
   const host = from.split("/")[0] ?? from;
   const [namespace] = stream.split("/");

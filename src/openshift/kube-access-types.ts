@@ -1,13 +1,13 @@
-/** How to reach an API server, and as whom. */
+/** How to connect to an API server, and as which user. */
 export type KubeAccess = {
   readonly server: URL;
   readonly namespace: string | undefined;
-  /** The installation's name when the configuration gives none. */
+  /** The default name of the installation, when the configuration gives none. */
   readonly installation: string;
   readonly inCluster: boolean;
   readonly tls: KubeTls;
   readonly proxy?: URL;
-  /** Asked before each request: tokens are renewed on disk. */
+  /** Called before each request, because tokens are renewed on disk. */
   headers(): Promise<Readonly<Record<string, string>>>;
 };
 
@@ -23,6 +23,6 @@ export type KubeAccessOptions = {
   readonly kubeconfigFile?: string | undefined;
   readonly context?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Where the files of a pod's service account are. */
+  /** The directory with the files of a pod's service account. */
   readonly serviceAccountDirectory?: string;
 };

@@ -10,7 +10,8 @@ import { tokenFile } from "./token-file.ts";
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /**
- * The named kubeconfig, else the pod's service account, else the user's kubeconfig.
+ * Uses the kubeconfig that the configuration names, otherwise the pod's service account, otherwise the user's
+ * kubeconfig.
  *
  * @throws {TagferryError} CLUSTER_CONFIG
  */
@@ -27,7 +28,7 @@ export async function openKubeAccess(options: KubeAccessOptions): Promise<KubeAc
     : accessOfKubeconfig(options);
 }
 
-/** In a pod: four files. */
+/** Reads the service account of a pod from four files. */
 async function fromServiceAccount(directory: string, host: string, port: string): Promise<KubeAccess> {
   const namespace = (await readFile(`${directory}/namespace`, "utf8").catch(() => "")).trim();
   const token = tokenFile(`${directory}/token`);

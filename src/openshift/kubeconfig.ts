@@ -12,7 +12,7 @@ import type { KubeAccess, KubeAccessOptions, KubeTls } from "./kube-access-types
 import { tokenFile } from "./token-file.ts";
 
 /**
- * The access a kubeconfig describes.
+ * The access that a kubeconfig describes.
  *
  * @throws {TagferryError} CLUSTER_CONFIG
  */
@@ -34,7 +34,8 @@ export async function accessOfKubeconfig({
       part.loadFromFile(file);
       return part;
     });
-    // as kubectl merges: of two of one name the first counts, and the first that says it sets the current context
+    // Merged as kubectl does: of two entries with one name the first wins, and the first file with a current context
+    // sets it.
     config.loadFromOptions({
       clusters: firstOfEachName(parts.flatMap(({ clusters }) => clusters)),
       contexts: firstOfEachName(parts.flatMap(({ contexts }) => contexts)),
@@ -77,7 +78,10 @@ function firstOfEachName<T extends { readonly name: string }>(all: readonly T[])
   return all.filter(({ name }, position) => all.findIndex((one) => one.name === name) === position);
 }
 
-/** client-node drops a user's `tokenFile`. As with client-go it wins over `token`, and is relative to its kubeconfig. */
+/**
+ * client-node drops the `tokenFile` of a user. As in client-go, `tokenFile` wins over `token` and is relative to its
+ * kubeconfig.
+ */
 async function tokenFileOf(user: string | undefined, files: readonly string[]): Promise<string | undefined> {
   for (const file of files) {
     const { users } = parse(await readFile(file, "utf8")) as { users?: readonly NamedUser[] | null };
@@ -91,7 +95,10 @@ type NamedUser = { readonly name: string; readonly user?: { readonly tokenFile?:
 
 type Applied = { readonly headers: Record<string, string>; readonly tls: KubeTls };
 
-/** What client-node makes of the current user: exec plugins run, token files are read, certificates decoded. */
+/**
+ * The options that client-node makes for the current user: it runs exec plugins, reads token files and decodes
+ * certificates.
+ */
 async function applied(
   config: { applyToHTTPSOptions(options: object): Promise<void> },
   fail: (what: string, cause?: unknown) => TagferryError,
@@ -141,8 +148,9 @@ const NO_MODELS =
   "data:text/javascript,export const createConfiguration = undefined, ServerConfiguration = undefined;";
 
 /**
- * The part of client-node that reads kubeconfigs, without the models of the whole API that come with it: 2,000 modules,
- * 45 MB and a quarter of a second for clients we do not make. Should a later version be cut otherwise, all of it is loaded.
+ * Imports only the part of client-node that reads kubeconfigs. The whole package loads models of the complete API:
+ * 2,000 modules, 45 MB and 250 ms, for clients that Tagferry does not use. If a later version has other paths, the
+ * whole package is loaded.
  */
 async function importConfig(): Promise<{ readonly KubeConfig: typeof KubeConfig }> {
   const hooks = registerHooks({

@@ -4,7 +4,7 @@ import { TagferryError } from "../errors/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import type { ImageStream, TagReference } from "./image-stream.ts";
 
-/** The annotation of a stream that says who owns its tags. */
+/** The annotation of a stream that says which mirror owns which tag. */
 export const OWNERSHIP_ANNOTATION = "tagferry.io/mirrors";
 
 const replacedTag = z.looseObject({
@@ -24,7 +24,7 @@ const replacedTag = z.looseObject({
   referencePolicy: z.looseObject({ type: z.string().optional() }).optional(),
 });
 
-/** What a version does not know stays as it is: a newer one may have written it. */
+/** Unknown fields are kept: a newer version may have written them. */
 const ownedTag = z.looseObject({
   installation: z.string(),
   mirror: z.string(),
@@ -42,9 +42,9 @@ function assertAnnotation(json: unknown): asserts json is { readonly tags: Owner
 }
 
 /**
- * One tag that a mirror owns. `source`: where it comes from (`docker.io/library/nginx:1.27`). `digest`: what was published
- * last; undefined between claim and publication. `missingSince`: ISO date of the first complete listing without it.
- * `takeover`: begun or finished. `replaced`: the spec tag as it was before, for giving it back.
+ * One tag that a mirror owns. `source`: its source (`docker.io/library/nginx:1.27`). `digest`: what was published last;
+ * undefined between claim and publication. `missingSince`: ISO date of the first complete listing without the tag.
+ * `takeover`: begun or finished. `replaced`: the previous spec tag, so that it can be restored.
  */
 export type OwnedTag = {
   readonly installation: string;
@@ -59,7 +59,7 @@ export type OwnedTag = {
 export type Ownership = Readonly<Record<string, OwnedTag>>;
 
 /**
- * Reads the annotation. One that cannot be read is never overwritten: another version may have written it.
+ * Reads the annotation. An unreadable annotation is never overwritten: a newer version may have written it.
  *
  * @throws {TagferryError} STREAM_OWNED
  */
@@ -69,7 +69,7 @@ export function readOwnership({ metadata }: Pick<ImageStream, "metadata">): Owne
   try {
     const json: unknown = JSON.parse(text);
     assertAnnotation(json);
-    return json.tags; // as it was written: another order of its keys would be another text
+    return json.tags; // the original object: a parsed copy may have another key order, which gives another text
   } catch (cause) {
     const where = `${metadata.namespace}/${metadata.name}`;
     throw new TagferryError(
@@ -84,7 +84,9 @@ export function readOwnership({ metadata }: Pick<ImageStream, "metadata">): Owne
   }
 }
 
-/** The annotation's text: tags sorted, so that the same ownership is the same text. null removes it. */
+/**
+ * The text of the annotation. Tags are sorted, so that equal ownership gives equal text. null removes the annotation.
+ */
 export function writeOwnership(ownership: Ownership): string | null {
   const tags = Object.entries(ownership).toSorted(([one], [other]) => (one < other ? -1 : 1));
   return tags.length === 0 ? null : JSON.stringify({ version: 1, tags: Object.fromEntries(tags) });

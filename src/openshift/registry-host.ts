@@ -2,9 +2,10 @@ import { TagferryError } from "../errors/error.ts";
 import type { ImageStream } from "./image-stream.ts";
 
 /**
- * The integrated registry's host, read from the stream: the internal one in the cluster, the public route outside of it.
+ * The host of the integrated registry, from the status of the stream: the internal host inside the cluster, the public
+ * route outside.
  *
- * @throws {TagferryError} CLUSTER_REGISTRY when the cluster has none, or none that is reached from here
+ * @throws {TagferryError} CLUSTER_REGISTRY when the cluster has no registry, or when it cannot be reached from here
  */
 export function registryHostOf(
   { metadata, status }: ImageStream,

@@ -15,7 +15,7 @@ export type Claim = {
   readonly mirror: string;
   /** `docker.io/library/nginx:1.27` */
   readonly source: string;
-  /** The scheduled import of the spec tag is switched off now, and the spec tag is removed when our image is published. */
+  /** Switch off the scheduled import of the spec tag now, and remove the spec tag when our image is published. */
   readonly takeover: boolean;
 };
 
@@ -27,14 +27,14 @@ export type Published = {
   readonly finishTakeover: boolean;
 };
 
-/** A strategic merge patch of a stream. Everything that it does not name stays as it is. */
+/** A strategic merge patch of a stream. Fields that are not in the patch stay as they are. */
 export type StreamPatch = {
   readonly metadata: { readonly annotations: Readonly<Record<string, string | null>> };
   readonly spec?: { readonly tags: readonly Readonly<Record<string, unknown>>[] };
 };
 
 /**
- * Makes tags ours. Tags of another owner stand in `failures` and stay as they are.
+ * Claims tags for this mirror. Tags of another owner are listed in `failures` and stay as they are.
  *
  * @throws {TagferryError} STREAM_OWNED when the annotation cannot be read
  */
@@ -60,7 +60,7 @@ export function claimPatch(
   return { patch: patchOf(current, owned, tags), failures };
 }
 
-/** Records what was published, and removes the spec tags of takeovers that are finished with it. */
+/** Records what was published, and removes the spec tags of the takeovers that this finishes. */
 export function publishedPatch(
   current: ImageStream,
   published: readonly Published[],
@@ -88,7 +88,7 @@ export function publishedPatch(
   );
 }
 
-/** Records since when tags of this mirror are missing at the source; undefined: they are back. */
+/** Records since when tags of this mirror are missing at the source; undefined: the tag is back. */
 export function missingPatch(
   current: ImageStream,
   missing: readonly { readonly tag: string; readonly missingSince?: string | undefined }[],
@@ -104,13 +104,13 @@ export function missingPatch(
   return patchOf(current, owned, []);
 }
 
-/** Forgets tags that were removed. */
+/** Removes the records of tags that were deleted. */
 export function removedPatch(current: ImageStream, removed: readonly string[]): StreamPatch | undefined {
   const rest = Object.entries(readOwnership(current)).filter(([tag]) => !removed.includes(tag));
   return patchOf(current, Object.fromEntries(rest), []);
 }
 
-/** undefined when neither the annotation nor a spec tag changes: a write wakes triggers and importers for nothing. */
+/** undefined when neither the annotation nor a spec tag changes. A needless write would wake triggers and importers. */
 function patchOf(
   current: ImageStream,
   owned: Ownership,

@@ -25,34 +25,37 @@ import { type StreamNews, watchStreams } from "./watch.ts";
 type TagFailures = ReadonlyMap<string, Failure>;
 type OfMirror = Cancellable & { readonly mirror: string };
 
-/** Image streams as mirrors see them. Every write is a compare-and-swap, made only when something changes. */
+/** Reads and changes image streams. Every write is a compare-and-swap, and is sent only when something changes. */
 export type Streams = {
-  /** Who we are in the ownership annotation. */
+  /** The name of this installation in the ownership annotation. */
   readonly installation: string;
   get(stream: StreamName, options?: Cancellable): Promise<ImageStream | undefined>;
-  /** All streams of a namespace, and then what becomes of them. @throws {TagferryError} CLUSTER_*: begin anew */
+  /** All streams of a namespace, then every change. @throws {TagferryError} CLUSTER_*: start a new watch */
   watch(namespace: string, options?: Cancellable): AsyncIterable<StreamNews>;
-  /** The stream, made when it is not there. @throws {TagferryError} STREAM_NAMESPACE, CLUSTER_DENIED, TARGET_QUOTA */
+  /**
+   * Returns the stream, and creates it if it does not exist. @throws {TagferryError} STREAM_NAMESPACE, CLUSTER_DENIED,
+   * TARGET_QUOTA
+   */
   ensure(stream: StreamName, options?: Cancellable): Promise<ImageStream>;
-  /** Host of the integrated registry as seen from here. @throws {TagferryError} CLUSTER_REGISTRY */
+  /** The host of the integrated registry as seen from here. @throws {TagferryError} CLUSTER_REGISTRY */
   registryHost(stream: StreamName, options?: Cancellable): Promise<string>;
-  /** What logs in to it. @throws {TagferryError} CLUSTER_TOKEN */
+  /** The password for the integrated registry. @throws {TagferryError} CLUSTER_TOKEN */
   registryToken(options?: Cancellable): Promise<string>;
-  /** Makes tags ours; those of a second owner fail with STREAM_OWNED and stay as they are. */
+  /** Claims tags for this mirror. Tags of another owner fail with STREAM_OWNED and stay as they are. */
   claim(stream: StreamName, claims: readonly Claim[], options?: Cancellable): Promise<TagFailures>;
-  /** Notes what was published, and removes the spec tags of takeovers that are finished with it. */
+  /** Records what was published, and removes the spec tags of the takeovers that this finishes. */
   recordPublished(stream: StreamName, published: readonly Published[], options?: Cancellable): Promise<void>;
-  /** Notes since when tags are missing at the source; undefined: they are back. */
+  /** Records since when tags are missing at the source; undefined: the tag is back. */
   recordMissing(
     stream: StreamName,
     missing: readonly { readonly tag: string; readonly missingSince?: string | undefined }[],
     options: OfMirror,
   ): Promise<void>;
-  /** One import of all these tags. */
+  /** Imports all these tags with one request. */
   importTags(stream: StreamName, tags: readonly ImportTag[], options?: Cancellable): Promise<TagFailures>;
-  /** Removes tags that this mirror owns; others fail with STREAM_OWNED. */
+  /** Removes tags that this mirror owns. Other tags fail with STREAM_OWNED. */
   removeTags(stream: StreamName, tags: readonly string[], options: OfMirror): Promise<TagFailures>;
-  /** Tells people who look at the stream. Never fails. */
+  /** Records an Event on the stream for its users. Never throws. */
   event(
     stream: StreamName,
     about: { readonly tag: string; readonly mirror: string; readonly failure: Failure },
@@ -68,14 +71,17 @@ export type StreamsOptions = {
 
 const GROUP = "/apis/image.openshift.io/v1";
 const CONFLICTS_MAX = 8;
-/** The API server records field managers only of streams that were made with an annotation or a label. Seen in 56aa2d96. */
+/**
+ * The API server records field managers only for streams that were created with an annotation or a label. Seen in
+ * 56aa2d96.
+ */
 const MADE_BY_US = { "tagferry.io/created-by": "tagferry" };
 
 export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsOptions): Streams {
   const installation = owner ?? cluster.access.installation;
   const lines = new Map<string, Limit>();
 
-  /** Writes to one stream wait for each other: their conflicts would be of our own making. */
+  /** Writes to one stream run one after the other. Otherwise they would conflict with each other. */
   function inLine<T>(stream: StreamName, task: () => Promise<T>, options: Cancellable): Promise<T> {
     const name = formatStream(stream);
     const line = lines.get(name) ?? limit(1);
@@ -104,7 +110,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
       const answer = await cluster.call({ method: "POST", path, body, where: formatStream(stream) }, options);
       return asImageStream(answer.body, formatStream(stream));
     } catch (error) {
-      // somebody was faster
+      // another client created it first
       const made = isTagferryError(error, "STREAM_CONFLICT") ? await get(stream, options) : undefined;
       if (made) return made;
       throw error;
@@ -112,8 +118,8 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
   }
 
   /**
-   * Reads, decides, writes; when somebody else wrote in between, reads and decides again. `decide` tells the patch, or
-   * undefined when there is nothing to write. Without `create` nothing is written to a stream that is not there.
+   * Reads, decides, writes. After a conflict it reads and decides again. `decide` returns the patch, or undefined when
+   * there is nothing to write. Without `create`, a stream that does not exist is left alone.
    */
   async function change(
     stream: StreamName,

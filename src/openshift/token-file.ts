@@ -3,10 +3,10 @@ import { readFile, stat } from "node:fs/promises";
 import { TagferryError } from "../errors/error.ts";
 
 /**
- * The bearer token in a file, read again whenever the file changed: tokens of pods are renewed on disk. While a renewal
- * leaves nothing to read, the token before stays good, as with client-go.
+ * Reads a bearer token from a file, and reads it again when the file changes, because the tokens of pods are renewed on
+ * disk. If the file is empty or missing during a renewal, the previous token is used, as in client-go.
  *
- * @throws {TagferryError} CLUSTER_CONFIG when there never was one
+ * @throws {TagferryError} CLUSTER_CONFIG when no token was ever read
  */
 export function tokenFile(path: string): () => Promise<string> {
   let kept: { readonly token: string; readonly stamp: string } | undefined;

@@ -4,29 +4,29 @@ import { printable } from "../lib/error.ts";
 import { type Cluster, apiStatusOf } from "./cluster.ts";
 import { asImageStream, type ImageStream } from "./image-stream.ts";
 
-/** What a watch of the image streams of a namespace tells. */
+/** What a watch of the image streams of a namespace reports. */
 export type StreamNews =
-  /** All there are: at the beginning, and whenever the thread was lost. */
+  /** All streams of the namespace: at the start, and whenever changes may have been missed. */
   | { readonly kind: "all"; readonly streams: readonly ImageStream[]; readonly version: string }
   | { readonly kind: "changed"; readonly stream: ImageStream }
-  /** `stream` as it was last. */
+  /** `stream`: its last state. */
   | { readonly kind: "gone"; readonly stream: ImageStream };
 
 export type WatchOptions = Cancellable & {
-  /** Between two attempts, so that a server that ends each watch at once is not asked without end. */
+  /** The pause between two attempts, so that a server that ends each watch at once is not flooded with requests. */
   readonly pauseMs?: number;
 };
 
-/** After so long the server ends the watch: a connection that died unnoticed is noticed then. */
+/** The server ends the watch after this time. So a dead connection is noticed. */
 const WATCH_SECONDS = 240;
 const SILENCE_MS = (WATCH_SECONDS + 30) * 1000;
 const PAGE = 500;
 
 /**
- * The image streams of a namespace, and what becomes of them, for as long as it is read.
+ * Yields the image streams of a namespace, then their changes, until the caller stops.
  *
- * A watch that ends goes on from the version it had seen; one whose version the server no longer knows (410) begins with
- * all streams again. What breaks twice in a row is the reader's to judge.
+ * When a watch ends, the next one continues from the last version seen. If the server no longer knows this version
+ * (410), it starts with all streams again. Two failures in a row are thrown to the caller.
  *
  * @throws {TagferryError} CLUSTER_DENIED, CLUSTER_UNREACHABLE, CLUSTER_ANSWER
  * @see https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
@@ -70,7 +70,9 @@ async function list(cluster: Cluster, namespace: string, options: Cancellable): 
 
 type WatchEvent = { readonly type?: unknown; readonly object?: unknown };
 
-/** Returns when the server no longer knows the version: then only all streams tell what was missed. */
+/**
+ * Returns when the server no longer knows the version. Then all streams must be listed again to find missed changes.
+ */
 async function* follow(
   cluster: Cluster,
   namespace: string,
@@ -93,7 +95,7 @@ async function* follow(
         if (type === "ADDED" || type === "MODIFIED") yield { kind: "changed", stream };
         if (type === "DELETED") yield { kind: "gone", stream };
       }
-      fruitless = 0; // ended by the server, as it should
+      fruitless = 0; // the server ended the watch, as expected
     } catch (error) {
       if (isTagferryError(error, "CLUSTER_ANSWER") && error.details["status"] === 410) return;
       fruitless = version === before ? fruitless + 1 : 0;
@@ -103,7 +105,7 @@ async function* follow(
   }
 }
 
-/** A bookmark has a version and nothing else. */
+/** A bookmark contains only a version. */
 function named(object: unknown): unknown {
   const { metadata } = (object ?? {}) as { readonly metadata?: object };
   return { metadata: { name: "", ...metadata } };
