@@ -14,7 +14,7 @@ import { openTarget } from "./targets/open.ts";
 import type { Copied, Publisher } from "./targets/target.ts";
 import { isVerification, recordProof, type Verification, verifyTag } from "./verify.ts";
 
-/** Told what happens while it happens: progress, log lines. */
+/** Callbacks for progress and log lines. */
 export type Watch = {
   readonly begin?: (change: Change) => void;
   readonly copying?: (change: Change, event: CopyEvent) => void;
@@ -23,19 +23,19 @@ export type Watch = {
 
 export type ApplyOptions = Cancellable & {
   readonly now: Date;
-  /** Tells how old a plan is. */
+  /** Gives the time, to compute the age of a plan. */
   readonly clock?: () => Date;
   readonly watch: Watch;
-  /** Bounds the copies of the whole run. */
+  /** Limits the copies of the whole run. */
   readonly copies: Limit;
-  /** Asked right before something is published: throws when the work is no longer ours. */
+  /** Called immediately before something is published. Throws when the job now belongs to another process. */
   readonly assertStillOurs?: (() => Promise<void>) | undefined;
 };
 
 /**
- * Does what a plan says: claims the tags, copies the bytes, publishes, and notes what was published.
+ * Applies a plan: claims the tags, copies the images, publishes the tags, and records what was published.
  *
- * Applying an Action twice is harmless. One that fails never keeps the others from being applied; only an abort ends all.
+ * Applying an Action twice is harmless. A failed Action does not stop the others; only an abort stops them all.
  */
 export async function applyPlan(
   plan: Plan,
@@ -69,7 +69,7 @@ function outcomeOf(action: Extract<Action, { readonly kind: "keep" | "refuse" }>
     : failedOutcome({ mirror, tag }, action.failure);
 }
 
-/** What a policy says no to is refused; the rest failed. */
+/** An error of the class `policy` gives the outcome `refused`; every other error gives `failed`. */
 export function failedOutcome(
   of: { readonly mirror: string; readonly tag: string },
   failure: Failure,
@@ -144,13 +144,13 @@ async function applyChanges(
   for (const [tag, failure] of failures) noticed.set(tag, failure);
   await publisher.notice(
     [...noticed]
-      .filter(([, { code }]) => code !== "SOURCE_MOVED") // it is planned again
+      .filter(([, { code }]) => code !== "SOURCE_MOVED") // the tag is planned again
       .map(([tag, failure]) => ({ tag, failure })),
     { signal },
   );
 }
 
-/** A request about all tags of a stream that fails, fails them all; an abort stays an abort. */
+/** When a request about all tags of a stream fails, every tag gets this failure. An abort is thrown. */
 async function attempt(
   task: () => Promise<ReadonlyMap<string, Failure>>,
   changes: readonly Change[],
@@ -177,7 +177,7 @@ async function copyOne(
   watch.begin?.(change);
   const copying = copyImage(change.image, await context.source(locationOf(mirror, change.from)), target, {
     tag: change.tag,
-    isTagMissing: true, // the plan says so
+    isTagMissing: true, // the size that the plan allows
     maxBytes: mirror.maxImageBytes,
     ...(mirror.platforms ? { platforms: mirror.platforms } : {}),
     referrers: mirror.referrers,

@@ -10,7 +10,7 @@ import { beforeDeadline, type CheckRun } from "./run.ts";
 import type { Selection } from "./selection.ts";
 import { openTarget } from "./targets/open.ts";
 
-/** What one mirror would do, or why it cannot be told. */
+/** The plan of one mirror, or the reason why there is none. */
 export type Planned =
   | {
       readonly kind: "planned";
@@ -21,8 +21,8 @@ export type Planned =
   | { readonly kind: "failed"; readonly mirror: Mirror; readonly failure: Failure };
 
 /**
- * Checks one mirror: select → observe → confirm → plan → conflicts with other mirrors. Reads only. It ends within the
- * deadline of the mirror, whatever the registries do.
+ * Checks one mirror: select → observe → confirm → plan → conflicts with other mirrors. It only reads. It ends within
+ * the mirror's deadline, whatever the registries do.
  */
 export function checkMirror(mirror: Mirror, run: CheckRun): Promise<Planned> {
   return checked(mirror, run, async (signal) => {
@@ -38,7 +38,10 @@ export function checkMirror(mirror: Mirror, run: CheckRun): Promise<Planned> {
   });
 }
 
-/** Checks again a few tags that moved at their source after they were read. Their mirror was checked in this run. */
+/**
+ * Checks some tags again, because they changed at the source after they were read. Their mirror was already checked in
+ * this run.
+ */
 export function recheckTags(mirror: Mirror, changes: readonly Change[], run: CheckRun): Promise<Planned> {
   return checked(mirror, run, async (signal) => {
     const selection: Selection = {

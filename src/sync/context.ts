@@ -22,30 +22,30 @@ import { openRegistry, type Registry } from "../registry/registry.ts";
 import { parseProxy } from "../registry/transport/proxy.ts";
 import type { ProofStore } from "./proofs.ts";
 
-/** The one place where clients are made. What was opened is shared by all mirrors, and closed with this. */
+/** Creates all clients. The mirrors share them, and closing the context closes them. */
 export type Context = AsyncDisposable & {
   readonly config: Config;
   readonly log: Log;
   readonly lease: Lease;
-  /** Remembers when tags were proved. undefined: nothing is proved. */
+  /** Remembers when tags were proved. undefined: no proofs are made. */
   readonly proofs?: ProofStore | undefined;
-  /** A repository, or a layout that exists. */
+  /** A repository, or an existing layout. */
   source(place: Location): Promise<ImageSource>;
-  /** A repository, or a layout that is made when it is not there. */
+  /** A repository, or a layout, which is created if it does not exist. */
   target(place: Location): Promise<ImageTarget>;
-  /** Opens the way to the cluster when first asked. */
+  /** Opens the connection to the cluster at the first call. */
   streams(options?: Cancellable): Promise<Streams>;
-  /** Requests to a registry that are under way. */
+  /** The number of requests to a registry that are in progress. */
   connectionsInUse(registry: string): Promise<number>;
-  /** Until when a registry is not asked: it wants a pause, or it does not answer. */
+  /** Until when no requests are sent to a registry, because it asked for a pause or does not answer. */
   pausedUntil(registry: string): Promise<Date | undefined>;
   /** Since when a registry does not answer, as far as this process knows; undefined: it answers. */
   unresponsive(registry: string): Unresponsive | undefined;
-  /** The repository of a stream in the integrated registry, logged in with the cluster's token. */
+  /** The repository of a stream in the integrated registry, with the cluster's token as password. */
   integrated(stream: StreamName, options?: Cancellable): Promise<ImageTarget>;
-  /** Whether a registry is one, and takes our credentials. */
+  /** Checks that this is a registry and that it accepts our credentials. */
   ping(repository: Repository, options?: Cancellable): Promise<void>;
-  /** Whether the cluster reaches this registry only without TLS or without checking it. */
+  /** Whether the cluster must use HTTP or an unverified certificate for this registry. */
   isInsecure(repository: Repository): boolean;
 };
 
@@ -53,19 +53,22 @@ export type ContextOptions = {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
-  /** Shared with other processes. Default: those of this process. */
+  /** Shared with other processes. Default: shared only within this process. */
   readonly lease?: Lease;
   readonly openRateLimit?: (limitsOf: (registry: string) => RateLimits) => RateLimit;
-  /** Default: a layout is ours to write from the first write on. */
+  /** Default: this process locks the layout from its first write on. */
   readonly layoutTurns?: LayoutTurns;
   readonly proofs?: ProofStore | undefined;
-  /** Told of every answer of a registry. */
+  /** Called for every answer of a registry. */
   readonly onRequest?: (request: RequestFacts) => void;
 };
 
 const DEFAULT_CONNECTIONS = 16;
 
-/** The service CA that OpenShift puts beside the service account's token; it signs the integrated registry. */
+/**
+ * The service CA that OpenShift mounts next to the service account's token. It signs the integrated registry's
+ * certificate.
+ */
 const SERVICE_CA_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/service-ca.crt";
 
 export function openContext({
@@ -87,7 +90,7 @@ export function openContext({
   const layouts = new Map<string, Promise<Layout>>();
   let cluster: Promise<Cluster> | undefined;
 
-  /** One for all projects of a host: what is silent for one is silent for all. */
+  /** One breaker for all projects of a host: if the host is silent, it is silent for all of them. */
   function breakerOf(registry: string): Breaker {
     const breaker = breakers.get(registry) ?? openBreaker(registry, { ...BREAKER_POLICY, log });
     breakers.set(registry, breaker);
@@ -120,7 +123,7 @@ export function openContext({
       (opened) => closing.use(opened),
     );
     layouts.set(directory, layout);
-    layout.catch(() => layouts.delete(directory)); // a later run may find it mended
+    layout.catch(() => layouts.delete(directory)); // not cached: it may be repaired before a later run
     return layout;
   }
 
@@ -131,7 +134,7 @@ export function openContext({
     try {
       return await opening;
     } catch (error) {
-      if (cluster === opening) cluster = undefined; // a later run may find it mended
+      if (cluster === opening) cluster = undefined; // not cached: it may be repaired before a later run
       throw error;
     }
   }
@@ -185,7 +188,7 @@ export function openContext({
   };
 }
 
-/** The entry whose host and longest path prefix fit; what stands in no entry is spoken to by default. */
+/** The entry with this host and the longest matching path prefix. Without an entry, defaults apply. */
 function settingsOf({ registries }: Config, { registry, repository }: Repository): RegistrySettings {
   return (
     registries.find(
@@ -206,7 +209,8 @@ function limitsOf(
   { registries }: Config,
   registry: string,
 ): { connections: number; requestsPerSecond?: number | undefined } {
-  // entries for projects share the registry's limits: the last one, for the whole host, says them, else the longest prefix
+  // Limits belong to the whole host. The last entry has the shortest prefix: the entry for the whole host, if there is
+  // one.
   const settings = registries.findLast((one) => one.registry === registry);
   return {
     connections: settings?.connections ?? DEFAULT_CONNECTIONS,
@@ -218,6 +222,6 @@ function serviceCa(): string | undefined {
   try {
     return readFileSync(SERVICE_CA_FILE, "utf8");
   } catch {
-    return undefined; // not in a pod, or an older cluster: the system's authorities have to do
+    return undefined; // not in a pod, or an older cluster: only the system's CAs are used
   }
 }

@@ -3,8 +3,8 @@ import type { ImageSource } from "../oci/store.ts";
 import { verified } from "../oci/verified.ts";
 
 /**
- * When an image was made, as its config tells: ISO. undefined where the config says nothing that can be read.
- * For an index: its first child.
+ * The time at which an image was created (ISO), from its config. undefined when the config has no readable date. For an
+ * index, its first child decides.
  */
 export async function createdAt(
   reference: string,
@@ -22,7 +22,7 @@ export async function createdAt(
   return createdIn(Buffer.concat(chunks).toString("utf8"));
 }
 
-/** Configs are small; a larger one is no image config. */
+/** Configs are small. A larger blob is not an image config. */
 const CONFIG_MAX_BYTES = 4 * 1024 * 1024;
 
 /** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md (created) */
@@ -33,6 +33,6 @@ function createdIn(text: string): string | undefined {
       ? new Date(created).toISOString()
       : undefined;
   } catch {
-    return undefined; // an artifact's config need not be JSON: it has no date
+    return undefined; // the config of an artifact need not be JSON: it has no date
   }
 }

@@ -10,7 +10,7 @@ import type { Context } from "./context.ts";
 import type { SelectedTag, Selection } from "./selection.ts";
 import { locationOf } from "./sources.ts";
 
-/** How many tags of one mirror are asked for at once; the registry's own limit on connections stands below it. */
+/** How many tags of one mirror are resolved at once. The registry's own connection limit applies too. */
 const RESOLVE_CONCURRENCY = 16;
 
 type ConfirmOptions = Cancellable & { readonly clock: () => Date };
@@ -18,8 +18,8 @@ type ConfirmOptions = Cancellable & { readonly clock: () => Date };
 /**
  * Resolves each selected tag once to a digest.
  *
- * Costs one HEAD for each tag; none where the listing names the very image that is in place. A tag that fails stands in the
- * result as failed.
+ * This costs one HEAD per tag, and none when the listing gives the digest that is already in place. A tag that cannot
+ * be resolved is in the result as failed.
  */
 export async function confirmTags(
   mirror: Mirror,

@@ -6,16 +6,16 @@ import type { Change } from "../plan/action.ts";
 import type { Context } from "./context.ts";
 import { locationOf } from "./sources.ts";
 
-/** An answer of a source is good for so long. A later publication asks again. */
+/** How long an answer of a source is valid. For a later publication the source is asked again. */
 const GOOD_FOR_MS = 5_000;
 
 export type Confirm = (change: Change, options?: Cancellable) => Promise<void>;
 
 /**
- * Asks the source again, right before a tag is published, when its answer is older than a few seconds. So an older image is
- * never published after a newer one was read. A tag whose digest the configuration pins cannot move.
+ * Before a tag is published, asks the source again if its last answer is older than a few seconds. So an older image is
+ * never published after a newer one. A tag with a pinned digest cannot change and is not asked again.
  *
- * @throws {TagferryError} SOURCE_MOVED, and what the source answers
+ * @throws {TagferryError} SOURCE_MOVED, and the errors of the source
  */
 export function openConfirm(mirror: Mirror, context: Pick<Context, "source">, clock: () => Date): Confirm {
   const askedMs = new Map<string, number>();
@@ -24,7 +24,7 @@ export function openConfirm(mirror: Mirror, context: Pick<Context, "source">, cl
     if (isPinned(mirror, from.tag)) return;
     const nowMs = clock().getTime();
     const ageMs = nowMs - (askedMs.get(tag) ?? Date.parse(change.readAt));
-    // a negative age: the clock was set back, and says nothing
+    // a negative age means that the clock was set back: ask again
     if (ageMs >= 0 && ageMs <= GOOD_FOR_MS) return;
     const source = await context.source(locationOf(mirror, from));
     const found = await source.resolve(from.tag, { signal });

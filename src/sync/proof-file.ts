@@ -4,13 +4,15 @@ import { dirname } from "node:path";
 import { parseProof, type ProofRecord, type ProofStore } from "./proofs.ts";
 
 const FILE_MAX_BYTES = 64 * 1024 * 1024;
-/** Records of tags that nobody proved for so long are dropped. */
+/** Records of tags that were not proved for this long are dropped. */
 const KEPT_MS = 90 * 24 * 3_600_000;
 
 /**
- * Proofs in a file, for commands that run once. Reads it at the first question, and writes it once, when disposed of.
+ * Keeps proofs in a file, for commands that run once. Reads the file at the first question, and writes it once, when
+ * disposed.
  *
- * Whatever goes wrong with the file costs requests and nothing else. Of two commands at once, the last one's records stay.
+ * A problem with the file never fails a command; it only costs requests. If two commands run at once, the records of
+ * the last one stay.
  */
 export function fileProofs(path: string, clock: () => Date = () => new Date()): ProofStore & AsyncDisposable {
   let reading: Promise<Map<string, Map<string, ProofRecord>>> | undefined;
@@ -38,7 +40,7 @@ async function readTargets(path: string): Promise<Map<string, Map<string, ProofR
     const { targets } = JSON.parse(text) as { readonly targets: Readonly<Record<string, object>> };
     return new Map(Object.entries(targets).map(([target, records]) => [target, recordsOf(records)]));
   } catch {
-    return new Map(); // not there, or not ours
+    return new Map(); // the file does not exist, or another program wrote it
   }
 }
 

@@ -1,23 +1,23 @@
 import type { Digest } from "../oci/digest.ts";
 
-/** What is known of a published tag. All times are ISO dates. */
+/** What is known about a published tag. All times are ISO dates. */
 export type ProofRecord = {
   readonly digest: Digest;
-  /** Since when the tag shows this digest, as far as we know. */
+  /** Since when the tag has this digest, as far as Tagferry knows. */
   readonly since: string;
-  /** When everything beneath it was last published by us, or found to be in place. */
+  /** When all content of the tag was last published by Tagferry, or found complete. */
   readonly provedAt: string;
-  /** When the source was last asked for referrers of it. */
+  /** When the source was last asked for referrers of the image. */
   readonly referrersAt: string;
 };
 
-/** Remembers proofs by target and tag. What is lost costs requests and nothing else. */
+/** Remembers proofs by target and tag. A lost record only costs requests. */
 export type ProofStore = {
   read(target: string): Promise<ReadonlyMap<string, ProofRecord>>;
   write(target: string, tag: string, record: ProofRecord): Promise<void>;
 };
 
-/** A record as it was stored; undefined when it is not one of ours. */
+/** Reads a stored record; undefined when it is not valid. */
 export function parseProof(value: unknown): ProofRecord | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { digest, since, provedAt, referrersAt } = value as Readonly<Record<string, unknown>>;
@@ -37,11 +37,12 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /**
- * What an unchanged tag is due for. Pure.
+ * What has to be verified for an unchanged tag. Pure.
  *
- * Content: when the tag was found in place and not published by us, and then once in every period of `verifyEveryMs`, at a
- * time that depends on `key`, so that the tags of an installation are spread over the period. Referrers: signatures usually
- * come minutes after their image, so the questions begin close to the publication and become rare.
+ * Content: once when the tag was found in place and Tagferry did not publish it, then once in every period of
+ * `verifyEveryMs`. The time within the period depends on `key`, so that the tags of an installation are spread over the
+ * period. Referrers: signatures usually arrive minutes after their image, so checks are frequent after the publication
+ * and become rare later.
  */
 export function dueFor(
   record: ProofRecord | undefined,
@@ -62,14 +63,17 @@ export function dueFor(
   const offsetMs = shareOf(key) * verifyEveryMs;
   const periodOf = (ms: number): number => Math.floor((ms - offsetMs) / verifyEveryMs);
   const provedMs = Date.parse(record.provedAt);
-  // a record from the future: the clock was set back, and the record says nothing
+  // a record from the future means that the clock was set back: do not trust it
   if (provedMs > nowMs + MINUTE_MS || periodOf(nowMs) > periodOf(provedMs)) return "content";
   const ageMs = nowMs - Date.parse(record.since);
   const restMs = ageMs < HOUR_MS ? 5 * MINUTE_MS : ageMs < DAY_MS ? HOUR_MS : DAY_MS;
   return nowMs - Date.parse(record.referrersAt) >= restMs ? "referrers" : undefined;
 }
 
-/** A number in [0, 1) for a text, always the same. FNV-1a, mixed so that texts that differ in their end are far apart. */
+/**
+ * Maps a text to a fixed number in [0, 1). FNV-1a, with extra mixing so that texts with different ends give distant
+ * numbers.
+ */
 function shareOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);

@@ -2,17 +2,20 @@ import type { CopySummary } from "../copy/summary.ts";
 import type { Failure } from "../errors/error.ts";
 import type { Digest } from "../oci/digest.ts";
 
-/** What became of one Action. JSON-safe. */
+/** The result of one Action. JSON-safe. */
 export type Outcome =
   | ({
       readonly kind: "copied";
       readonly digest: Digest;
       readonly replaced?: Digest;
       readonly moved: CopySummary;
-      /** The tag was in place: so many manifests and blobs were lost and sent again, so many referrers came later or were lost. */
+      /**
+       * The tag was in place, but content was lost. `content`: manifests and blobs that were sent again. `referrers`:
+       * referrers that were new or lost.
+       */
       readonly healed?: { readonly content: number; readonly referrers: number };
     } & OutcomeBase)
-  /** The stream's tag imports it; bytes moved only when the storage is a repository. */
+  /** The stream's tag imports the image. Bytes were copied only when the storage is a repository. */
   | ({
       readonly kind: "imported";
       readonly digest: Digest;
@@ -21,7 +24,10 @@ export type Outcome =
     } & OutcomeBase)
   | ({ readonly kind: "unchanged"; readonly digest: Digest } & OutcomeBase)
   | ({ readonly kind: "pruned"; readonly digest?: Digest } & OutcomeBase)
-  /** Nothing published: the source lacks the tag, and its grace runs (or it is back, without a date). */
+  /**
+   * Nothing was published: the source does not have the tag, and its grace period runs. Without a date, the tag is
+   * back.
+   */
   | ({ readonly kind: "missing"; readonly since?: string } & OutcomeBase)
   | ({ readonly kind: "refused"; readonly failure: Failure } & OutcomeBase)
   | ({ readonly kind: "failed"; readonly failure: Failure } & OutcomeBase);
@@ -36,18 +42,18 @@ export const NOTHING_MOVED: CopySummary = {
   notCarried: 0,
 };
 
-/** What one run did for one mirror. */
+/** The result of one run for one mirror. */
 export type MirrorReport = {
   readonly mirror: string;
-  /** `failed`: the mirror could not be checked at all, and nothing of it was touched. */
+  /** `failed`: the mirror could not be checked, and nothing was changed. */
   readonly state: "done" | "partial" | "failed";
   readonly outcomes: readonly Outcome[];
   readonly warnings: readonly Failure[];
-  /** Why the whole mirror failed. */
+  /** The reason when the whole mirror failed. */
   readonly failure?: Failure;
 };
 
-/** What one run did. The exit code, the page and the log are made from this record. */
+/** The result of one run. The exit code, the page and the log are made from it. */
 export type Report = {
   readonly startedAt: string;
   readonly durationMs: number;

@@ -6,26 +6,26 @@ import { matchesByName, type Rival } from "../plan/conflicts.ts";
 import type { Context } from "./context.ts";
 import { type Selection, selectTags } from "./selection.ts";
 
-/** What the checks of one run share: the time, and selections that more than one mirror asks for. */
+/** What the checks of one run share: the time, and selections that several mirrors need. */
 export type CheckRun = Disposable & {
   readonly now: Date;
   readonly clock: () => Date;
   readonly context: Context;
   readonly signal: AbortSignal;
-  /** What the rules of a mirror select, read once in this run. */
+  /** The tags that the rules of a mirror select. Read only once per run. */
   selection(mirror: Mirror, options: Cancellable): Promise<Selection>;
-  /** The other mirrors of the configuration with the same target that could select some of these tags. */
+  /** The other mirrors with the same target whose rules could select some of these tags. */
   rivals(mirror: Mirror, tags: readonly string[], options: Cancellable): Promise<readonly Rival[]>;
 };
 
 export type RunOptions = Cancellable & {
-  /** The time that ages of tags are counted from. */
+  /** The time from which the ages of tags are counted. */
   readonly now?: Date | undefined;
-  /** Tells when a source was asked. */
+  /** Gives the time at which a source is asked. */
   readonly clock?: (() => Date) | undefined;
 };
 
-/** How long a mirror waits for what the source of another mirror says. */
+/** How long a mirror waits for the selection of another mirror. */
 const PATIENCE_MS = 30_000;
 
 export function openRun(
@@ -49,7 +49,7 @@ export function openRun(
     const reading = beforeDeadline(mirror, { signal }, (deadline) =>
       selectTags(mirror, context, { ...time, signal: deadline }),
     );
-    reading.catch(() => {}); // whoever asks for it hears of it
+    reading.catch(() => {}); // every caller that shares this reading gets its error
     shared.set(mirror.name, reading);
     return unlessAborted(reading, options.signal);
   }
@@ -78,7 +78,7 @@ export function openRun(
   };
 }
 
-/** An answer that did not come within our patience is a failure like any other. */
+/** A timeout of this wait becomes an ordinary failure. */
 function asAnswer(error: unknown, { name }: Mirror): unknown {
   return error instanceof DOMException && error.name === "TimeoutError"
     ? new TagferryError("CHECK_DEADLINE", `the source of mirror ${name} did not answer in time`, {
@@ -89,7 +89,7 @@ function asAnswer(error: unknown, { name }: Mirror): unknown {
 }
 
 /**
- * Runs the check of a mirror within its deadline, also when the task does not listen to its signal.
+ * Runs the check of a mirror within its deadline, even when the task ignores its signal.
  *
  * @throws {TagferryError} CHECK_DEADLINE
  */

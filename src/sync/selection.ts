@@ -12,32 +12,32 @@ import { type Explained, include, narrow, needsDates } from "../plan/select.ts";
 import type { Context } from "./context.ts";
 import { createdAt } from "./created.ts";
 
-/** A tag that the rules of a mirror select. Its image is not known yet. */
+/** A tag that the rules of a mirror select. Its digest is not confirmed yet. */
 export type SelectedTag = {
-  /** Its name at the target. */
+  /** The name at the target. */
   readonly tag: string;
   readonly from: TagSource;
-  /** What the listing said that the tag points at. It saves a question, and never decides what is published. */
+  /** The descriptor from the listing. It can save a request, but it never decides what is published. */
   readonly hint?: Descriptor;
-  /** What the configuration says that the tag has to be. */
+  /** The digest that the configuration requires. */
   readonly pinned?: Digest;
 };
 
-/** What the rules of a mirror select: names, and what a listing tells beside them. */
+/** The tags that the rules of a mirror select, and what the listing says about them. */
 export type Selection = {
-  /** ISO: taken before the source was asked. */
+  /** ISO; taken before the first request to the source. */
   readonly readAt: string;
   readonly tags: readonly SelectedTag[];
-  /** Tags that could not be judged. */
+  /** Tags that the rules could not judge. */
   readonly failed: readonly DesiredTag[];
   readonly explained: readonly Explained[];
   readonly listing: Desired["listing"];
 };
 
 export type SelectOptions = Cancellable & {
-  /** The time that `since` is counted from. */
+  /** The time from which `since` is counted. */
   readonly now: Date;
-  /** Tells when the source was asked. */
+  /** Gives the time at which the source is asked. */
   readonly clock: () => Date;
 };
 
@@ -47,8 +47,8 @@ type Rules = Extract<TagRules, { readonly kind: "rules" }>;
 const DATES_CONCURRENCY = 16;
 
 /**
- * Selects the tags of a mirror by its rules. Costs one listing, and no request for exact names; configs are read only where
- * a rule needs dates and the listing has none.
+ * Selects the tags of a mirror by its rules. This costs one listing, and no request for exact names. Configs are read
+ * only where a rule needs dates and the listing has none.
  */
 export async function selectTags(
   mirror: Mirror,
@@ -103,7 +103,7 @@ async function selectByRules(
   };
 }
 
-/** A tag whose date is unknown may be one that the rules select: then nothing may follow from the absence of a tag. */
+/** When the date of a tag is unknown, the rules might select it. Then the absence of a tag proves nothing. */
 function listingState(listed: readonly ListedTag[], failed: readonly DesiredTag[]): Desired["listing"] {
   if (failed.length > 0) return "failed";
   return listed.length === 0 ? "empty" : "complete";
@@ -111,7 +111,10 @@ function listingState(listed: readonly ListedTag[], failed: readonly DesiredTag[
 
 type Undated = { readonly tag: string; readonly error: unknown };
 
-/** Push dates where the listing has none: the day on which the image was made. Two requests a tag, three for an index. */
+/**
+ * Where the listing has no push dates, uses the date on which the image was created. Two requests per tag, three for an
+ * index.
+ */
 async function withDates(
   tags: readonly ListedTag[],
   source: ImageSource,

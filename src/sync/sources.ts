@@ -3,13 +3,13 @@ import { TagferryError } from "../errors/error.ts";
 import { formatLocation, type Location } from "../oci/reference.ts";
 import type { TagSource } from "../plan/action.ts";
 
-/** Every location that the tags of a mirror come from. */
+/** Every location that a mirror reads tags from. */
 export function sourcesOf({ source }: Mirror): readonly Location[] {
   return [source];
 }
 
 /**
- * The location that a tag comes from. Only a location of the configuration is one, whatever a plan or a job says.
+ * The location that a tag comes from. It must be in the configuration, whatever a plan or a job says.
  *
  * @throws {TagferryError} JOB_INVALID
  */

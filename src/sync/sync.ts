@@ -18,22 +18,28 @@ import {
 import { openRun, type CheckRun } from "./run.ts";
 import { withVerifications } from "./verify.ts";
 
-/** Mirrors of one pair of source and target at once: a registry that does not answer keeps no other mirror waiting. */
+/**
+ * How many mirrors of one pair of source and target run at once. A registry that does not answer must not delay other
+ * mirrors.
+ */
 const PAIR_WIDTH = 32;
-/** Tags copied at once: by one pair, and by all. */
+/** How many tags are copied at once: for one pair (PAIR_COPIES) and in total (COPIES). */
 const PAIR_COPIES = 4;
 const COPIES = 16;
-/** How often a tag is planned again that moves while it is copied. */
+/** How often a tag is planned again when it changes during the copy. */
 const RECHECKS_MAX = 3;
 
 export type SyncOptions = Cancellable & {
   readonly now?: Date;
   readonly clock?: () => Date;
-  /** Told what happens while it happens. */
+  /** Callbacks for progress and log lines. */
   readonly watch?: Watch;
 };
 
-/** The first half of the story, and all of a dry run: reads sources and targets, writes nothing. In the order of `mirrors`. */
+/**
+ * The first half of a run, and all of a dry run: reads sources and targets, writes nothing. The result has the order of
+ * `mirrors`.
+ */
 export async function planMirrors(
   mirrors: readonly Mirror[],
   context: Context,
@@ -44,8 +50,8 @@ export async function planMirrors(
 }
 
 /**
- * The story: select → observe → confirm → plan → apply → report. Each mirror is planned and applied on its own, as soon as
- * it can be; one that fails or waits stops no other. The report is in the order of `mirrors`.
+ * A complete run: select → observe → confirm → plan → apply → report. Each mirror is planned and applied on its own, as
+ * soon as possible. A mirror that fails or waits does not stop the others. The report has the order of `mirrors`.
  */
 export async function syncMirrors(
   mirrors: readonly Mirror[],
@@ -68,7 +74,10 @@ export async function syncMirrors(
   return report(reports, { startedAt: run.now, durationMs: performance.now() - started });
 }
 
-/** Runs a task for every mirror. Those of one pair of registries share a limit; no pair waits for another. */
+/**
+ * Runs a task for every mirror. Mirrors with the same pair of registries share a limit; pairs do not wait for each
+ * other.
+ */
 function each<T>(
   mirrors: readonly Mirror[],
   signal: AbortSignal,
@@ -100,7 +109,10 @@ async function syncMirror(mirror: Mirror, run: CheckRun, options: ApplyOptions):
   return mirrorReport(mirror.name, outcomes, planned.plan.warnings);
 }
 
-/** Applies a plan. Tags that moved at the source meanwhile are planned again and applied, a few times. */
+/**
+ * Applies a plan. Tags that changed at the source in the meantime are planned and applied again, at most RECHECKS_MAX
+ * times.
+ */
 async function applyRounds(
   first: Plan,
   mirror: Mirror,
@@ -132,7 +144,7 @@ function hasMoved(outcome: Outcome | undefined): boolean {
   return outcome !== undefined && "failure" in outcome && outcome.failure.code === "SOURCE_MOVED";
 }
 
-/** What comes to be planned again is no outcome yet. */
+/** Does not report tags that will be planned again: they have no outcome yet. */
 function withoutMoved(watch: Watch): Watch {
   return { ...watch, outcome: (outcome) => void (hasMoved(outcome) || watch.outcome?.(outcome)) };
 }

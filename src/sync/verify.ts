@@ -14,7 +14,7 @@ import type { Outcome } from "./report.ts";
 import { locationOf } from "./sources.ts";
 import { openTarget } from "./targets/open.ts";
 
-/** A change that publishes nothing: what is in place is proved, and sent again where it was lost. */
+/** A change that publishes nothing. It proves that the content of a tag is in place, and sends again what is lost. */
 export type Verification = Change & { readonly verify: DueFor };
 
 export function isVerification(change: Change): change is Verification {
@@ -22,9 +22,9 @@ export function isVerification(change: Change): change is Verification {
 }
 
 /**
- * Replaces actions that keep a tag by verifications, where these are due. Reads records only.
+ * Replaces actions that keep a tag by verifications, where these are due. Only reads records.
  *
- * @param most verifications in this plan; the others are due in the next one
+ * @param most the maximum of verifications in this plan; the rest is due in the next one
  */
 export async function withVerifications(
   plan: Plan,
@@ -53,17 +53,17 @@ function verification(
   { digest, mirror, tag, from, readAt }: Extract<Action, { readonly kind: "keep" }>,
   verify: DueFor,
 ): Change {
-  // the listing that told the digest told neither type nor size
+  // a digest from a listing comes without type and size
   const image: Descriptor = { mediaType: "application/octet-stream", digest, size: 0 };
   const reason = verify === "content" ? "is due to be verified" : "its signatures are due to be looked for";
   return { kind: "update", mirror, tag, from, readAt, image, takeover: false, reason, verify };
 }
 
 /**
- * Proves that everything beneath a tag is at the target, and asks for signatures that came later. What is missing is sent
- * again, without writing the tag: no trigger fires.
+ * Proves that all content of a tag is at the target, and looks for new signatures. Missing content is sent again. The
+ * tag is not written, so no trigger fires.
  *
- * @throws {TagferryError} TARGET_UNPROVEN when it is missing still after it was sent, and what copying throws
+ * @throws {TagferryError} TARGET_UNPROVEN when content is still missing after it was sent, and the errors of copying
  */
 export async function verifyTag(
   change: Verification,
@@ -149,7 +149,7 @@ async function sendAgain(
   }
 }
 
-/** Notes that a tag was published or proved. A record that cannot be written costs a proof, and fails nothing. */
+/** Records that a tag was published or proved. A failure to write it only costs another proof later. */
 export async function recordProof(
   { tag, image: { digest } }: Change,
   mirror: Mirror,

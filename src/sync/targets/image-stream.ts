@@ -8,7 +8,7 @@ import { observedInStream } from "./stream-observed.ts";
 import { streamPublisher } from "./stream-publisher.ts";
 import type { MirrorTarget } from "./target.ts";
 
-/** An image stream. Reading it costs one request, whatever the number of tags. */
+/** An image stream as target. Reading it costs one request, for any number of tags. */
 export function streamTarget(mirror: Mirror, stream: StreamName, context: Context): MirrorTarget {
   const { storage } = mirror;
   return {
@@ -29,7 +29,7 @@ function storageName(storage: Storage): string {
   return storage.kind === "repository" ? formatRepository(storage) : storage.kind;
 }
 
-/** One job for each tag whose bytes move; what one request to the cluster does for all tags stays together. */
+/** One job for each tag with bytes to copy. Tags that share one request to the cluster share one job. */
 function jobsOf(actions: readonly Action[], storage: Storage): readonly (readonly Action[])[] {
   const { alone = [], together = [] } = Object.groupBy(actions, ({ kind }) =>
     (kind === "create" || kind === "update") && storage.kind !== "source" ? "alone" : "together",

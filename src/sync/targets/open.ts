@@ -4,7 +4,7 @@ import { streamTarget } from "./image-stream.ts";
 import { storeTarget } from "./store.ts";
 import type { MirrorTarget } from "./target.ts";
 
-/** The target of a mirror. The only place that asks which kind of target it is. */
+/** Opens the target of a mirror. Only this function asks which kind of target it is. */
 export function openTarget(mirror: Mirror, context: Context): MirrorTarget {
   const { target } = mirror;
   switch (target.kind) {

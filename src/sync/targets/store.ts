@@ -6,7 +6,7 @@ import type { Action, Observed, ObservedTag } from "../../plan/action.ts";
 import type { Context } from "../context.ts";
 import type { MirrorTarget, Publisher, TagFailures } from "./target.ts";
 
-/** A repository of a registry, or a layout: the push of the tag is all there is, and nothing is owned. */
+/** A repository of a registry, or a layout, as target. Pushing the tag publishes it, and there is no ownership. */
 export function storeTarget(location: Location, context: Context): MirrorTarget {
   return {
     name: targetName(location),
@@ -16,7 +16,7 @@ export function storeTarget(location: Location, context: Context): MirrorTarget 
   };
 }
 
-/** One job for each tag that moves; what only changes records is one job. */
+/** One job for each tag to copy. Actions that only change records share one job. */
 function jobsOf(actions: readonly Action[]): readonly (readonly Action[])[] {
   const { alone = [], together = [] } = Object.groupBy(actions, ({ kind }) =>
     kind === "create" || kind === "update" ? "alone" : "together",
@@ -24,7 +24,7 @@ function jobsOf(actions: readonly Action[]): readonly (readonly Action[])[] {
   return [...alone.map((action) => [action]), ...(together.length > 0 ? [together] : [])];
 }
 
-/** One HEAD for each tag, or less. */
+/** At most one HEAD per tag. */
 async function observe(
   location: Location,
   tags: readonly string[],

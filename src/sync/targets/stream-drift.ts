@@ -3,12 +3,12 @@ import type { Digest } from "../../oci/digest.ts";
 import type { ImageStream } from "../../openshift/image-stream.ts";
 import { observedInStream } from "./stream-observed.ts";
 
-/** A tag that is no longer as its mirror published it; `digest`: what it points at now. */
+/** A tag that is no longer as its mirror published it. `digest`: what it points at now. */
 export type Drift = { readonly tag: string; readonly digest?: Digest };
 
 /**
- * What somebody else did to the tags that this mirror published: another image, another place, an import that came back,
- * or nothing left. Sorted by tag. What was claimed and not published yet is none of it.
+ * Changes that others made to the tags that this mirror published: another image, another location, a scheduled import
+ * that came back, or a deleted tag. Sorted by tag. Tags that were claimed but not yet published are left out.
  */
 export function driftOf(stream: ImageStream, mirror: Mirror, installation: string): readonly Drift[] {
   return Object.entries(observedInStream(stream, mirror, [], installation))
@@ -20,7 +20,7 @@ export function driftOf(stream: ImageStream, mirror: Mirror, installation: strin
     .toSorted((one, other) => (one.tag < other.tag ? -1 : 1));
 }
 
-/** Whether this mirror published anything into the stream, as far as its annotation tells. */
+/** Whether this mirror published any tag into the stream, according to the annotation. */
 export function ownsTags(stream: ImageStream, mirror: Mirror, installation: string): boolean {
   return Object.keys(observedInStream(stream, mirror, [], installation)).length > 0;
 }

@@ -13,7 +13,10 @@ import {
 import { type OwnedTag, readOwnership } from "../../openshift/ownership.ts";
 import type { Observed, ObservedTag } from "../../plan/action.ts";
 
-/** What one stream says about the tags of a mirror: those in `wanted` and those it owns. The tags of others are left out. Pure. */
+/**
+ * The state of a mirror's tags in one stream: the tags in `wanted` and the tags it owns. Tags of others are left out.
+ * Pure.
+ */
 export function observedInStream(
   stream: ImageStream,
   mirror: Mirror,
@@ -58,7 +61,9 @@ function observedTag(
   };
 }
 
-/** Digest and place have to agree: a stream that imports the same digest from a far registry is not in place. */
+/**
+ * Both digest and location must match. A stream that imports the same digest from a remote registry is not in place.
+ */
 function isInPlace(
   stream: ImageStream,
   tag: string,
@@ -95,7 +100,9 @@ function ownerOf(
   return { kind: "unowned", ...(importsFrom === undefined ? {} : { importsFrom }) };
 }
 
-/** Only where we push does a spec tag that imports stand in our way; where the stream imports, it is ours. */
+/**
+ * A spec tag that imports is in the way only when Tagferry pushes. When the stream imports, the spec tag is our own.
+ */
 function takeoverState(
   stream: ImageStream,
   tag: string,

@@ -14,9 +14,9 @@ import type { Copied, Publisher, PublishOptions, TagFailures } from "./target.ts
 /**
  * Publishes the tags of one image stream.
  *
- * With `storage: integrated` the push of the tag is what publishes (the registry updates the stream); with `source` or a
- * repository the cluster imports all changed tags in one request, by the digests that were planned. The stream itself is
- * written only to claim tags, to finish a takeover, and to note what was published.
+ * With `storage: integrated`, pushing the tag publishes it: the registry updates the stream. With `source` or a
+ * repository, the cluster imports all changed tags in one request, by the planned digests. Tagferry writes the stream
+ * itself only to claim tags, to finish a takeover, and to record what was published.
  */
 export function streamPublisher(mirror: Mirror, target: StreamName, context: Context): Publisher {
   const { storage } = mirror;
@@ -64,7 +64,7 @@ export function streamPublisher(mirror: Mirror, target: StreamName, context: Con
         mirror: mirror.name,
         source: `${from.source}:${from.tag}`,
         digest: image.digest,
-        // a spec tag that imports would bring the old image back: it goes when ours is in place
+        // a spec tag that imports would restore the old image, so it is removed when ours is in place
         finishTakeover: takeover && !imports,
       })),
       options,
@@ -134,8 +134,8 @@ export function streamPublisher(mirror: Mirror, target: StreamName, context: Con
 }
 
 /**
- * The integrated registry answers a missing right with 401. Its 403 has one text whatever the cause: a LimitRange, a quota, or
- * a namespace that is gone.
+ * Adds likely causes. The integrated registry answers 401 for a missing right. Its 403 has the same text for a
+ * LimitRange, a quota, and a namespace that no longer exists.
  */
 function explained(failure: Failure, stream: StreamName): Failure {
   const { namespace } = stream;
@@ -152,10 +152,10 @@ function explained(failure: Failure, stream: StreamName): Failure {
   };
 }
 
-/** How many tags of one import are asked for at once at the source. */
+/** How many tags of one import are confirmed at the source at once. */
 const CONFIRM_CONCURRENCY = 16;
 
-/** Asks for each tag whether it still is what was planned. */
+/** Asks the source for each tag whether it still has the planned digest. */
 async function confirmAll(
   changes: readonly Change[],
   confirm: PublishOptions["confirm"],
@@ -174,7 +174,7 @@ async function confirmAll(
   return { confirmed: changes.filter(({ tag }) => !failures.has(tag)), failures };
 }
 
-/** By digest, so that what is imported is what was planned. */
+/** Imports by digest, so that the imported image is the planned one. */
 function importTag(change: Change, mirror: Mirror, context: Context): ImportTag {
   const from = importSource(change, mirror);
   const { tag, image } = change;
@@ -187,7 +187,7 @@ function importTag(change: Change, mirror: Mirror, context: Context): ImportTag 
   };
 }
 
-/** From where the cluster pulls: the repository in between, or the source itself. */
+/** Where the cluster pulls from: the repository that stores the bytes, or the source. */
 function importSource(change: Change, mirror: Mirror): Repository {
   const { storage, name } = mirror;
   if (storage.kind === "repository") return { registry: storage.registry, repository: storage.repository };
@@ -199,7 +199,7 @@ function importSource(change: Change, mirror: Mirror): Repository {
   });
 }
 
-/** The push answered 201: the stream has to show it. */
+/** After the push was answered with 201, the stream must show the image. */
 function pushFailure(
   stream: ImageStream | undefined,
   { tag, image }: Change,
