@@ -1,12 +1,14 @@
-# Tagferry's image: a Debian, one node, the production dependencies, the program. docs/image.md tells how it is built and proved.
+# Tagferry's image: a Debian, one node, the built program. docs/image.md tells how it is built, pinned and proved.
+# A tag moves: `npm run image` finds the digest of today and builds on that. With another builder give it yourself:
+# --build-arg BASE=docker.io/library/debian:bookworm-slim@sha256:… --build-arg BASE_DIGEST=sha256:…
 ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends npm
 WORKDIR /build
 
-# The Node that the lockfile names, with its checksum: the tests run on the same one. It is a development dependency there,
-# so a lockfile of its own is drawn from ours.
+# The Node that the lockfile names, with its checksum: the tests run on the same one. A lockfile of its own is drawn from ours,
+# because npm has to run on it: with an older one it leaves out what a package offers to newer ones only.
 COPY package.json package-lock.json ./
 COPY tools/node-runtime/package.json tools/node-runtime/
 RUN mkdir /node && node -e ' \
@@ -21,35 +23,36 @@ RUN mkdir /node && node -e ' \
 # Both secrets are optional: `npmrc` for a registry of your own, `ca` for its certificate. Neither reaches a layer.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca,target=/run/secrets/ca \
     if [ -f /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi \
-    && npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
-    && cd /node && npm ci --ignore-scripts --no-audit --no-fund
-
-# What nobody runs: types, source maps, and the links to programs of dependencies (one of them is the way to our node).
-RUN find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete \
-    && rm -rf node_modules/@types node_modules/.bin node_modules/.package-lock.json \
-    && mkdir -p /out/usr/local/bin /out/usr/local/share/doc/node /out/etc/tagferry /out/app node_modules/.bin \
+    && (cd /node && npm ci --ignore-scripts --no-audit --no-fund) \
+    && mkdir -p /out/usr/local/bin /out/usr/local/share/doc/node /out/etc/tagferry \
     && cp /node/node_modules/node-linux-*/bin/node /out/usr/local/bin/ \
     && cp /node/node_modules/node-linux-*/LICENSE /out/usr/local/share/doc/node/ \
-    && ln -s /usr/local/bin/node node_modules/.bin/node \
     && ln -s /app/bin/tagferry /out/usr/local/bin/tagferry \
-    && mv node_modules /out/modules
+    && export PATH="/out/usr/local/bin:$PATH" NODE_PATH=/usr/share/nodejs \
+    && npm ci --ignore-scripts --no-audit --no-fund
 
-COPY LICENSE package.json /out/app/
-COPY bin /out/app/bin
-COPY config /out/app/config
-COPY src /out/app/src
+COPY CHANGELOG.md LICENSE README.md ./
+COPY bin bin
+COPY config config
+COPY scripts/build.ts scripts/
+COPY scripts/build scripts/build
+COPY src src
+ARG REVISION=unknown
+# The program, then what V8 compiled of it, which differs from build to build, for a layer of its own. And the way to our node.
+RUN /out/usr/local/bin/node scripts/build.ts --into /out/app --revision "${REVISION}" \
+    && mkdir -p /out/app/node_modules/.bin && ln -s /usr/local/bin/node /out/app/node_modules/.bin/node \
+    && mv /out/app/dist/cache /out/compiled
 # Whatever packages and the umask of the checkout say: root:root and readable. Any UID may run it, none may change it.
 RUN chown -R 0:0 /out && chmod -R u=rwX,go=rX /out
 
 FROM ${BASE}
 COPY --from=build /out/usr/local /usr/local
 COPY --from=build /out/etc/tagferry /etc/tagferry
-COPY --from=build /out/modules /app/node_modules
 COPY --from=build /out/app /app
+COPY --from=build /out/compiled /app/dist/cache
 
-# The root file system may be read-only; /tmp is all that is written. No UID needs an entry in /etc/passwd.
+# The root file system may be read-only, and nothing is written. No UID needs an entry in /etc/passwd.
 ENV HOME=/tmp \
-    NODE_COMPILE_CACHE=/tmp/tagferry-compile-cache \
     TAGFERRY_CONFIG=/etc/tagferry/tagferry.yaml
 WORKDIR /app
 USER 1001:0
@@ -59,6 +62,7 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 \
     CMD ["/app/bin/tagferry", "status", "--live"]
 
 ARG BASE
+ARG BASE_DIGEST=unknown
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Tagferry" \
@@ -67,6 +71,7 @@ LABEL org.opencontainers.image.title="Tagferry" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE}" \
+      org.opencontainers.image.base.digest="${BASE_DIGEST}" \
       io.k8s.display-name="Tagferry" \
       io.openshift.expose-services="8080:http"
 

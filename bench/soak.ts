@@ -16,12 +16,12 @@ import { startCluster } from "../test/support/cluster/cluster.ts";
 import { until } from "../test/support/daemon-scene.ts";
 import { freePort } from "../test/support/free-port.ts";
 import { buildImage, pushTo } from "../test/support/images/images.ts";
+import { openInstallation } from "../test/support/installation.ts";
 import { startRedis } from "../test/support/redis.ts";
 import { startRegistry } from "../test/support/registry/registry.ts";
 import { createRegistryStore } from "../test/support/registry/store.ts";
 import { temporaryDirectory } from "../test/support/temporary.ts";
 
-const BIN = new URL("../bin/tagferry", import.meta.url).pathname;
 const MIRRORS = 20;
 const TAGS = 3;
 const MOVE_MS = 250;
@@ -37,6 +37,8 @@ const { values } = parseArgs({ options: { minutes: { type: "string", default: "1
 const runMs = Number(values.minutes) * 60_000;
 
 await using stack = new AsyncDisposableStack();
+// what is measured is what is installed
+const { bin } = stack.use(await openInstallation());
 const directory = stack.use(await temporaryDirectory());
 const redis = stack.use(await startRedis({ appendOnly: true }));
 const cluster = stack.use(await startCluster({ namespaces: ["web"] }));
@@ -83,7 +85,7 @@ async function start(
   const args = [kind, "-c", file, "--listen", "127.0.0.1:0", "--log-level", "error"];
   const child = spawn(
     "setpriv",
-    ["--pdeathsig", "KILL", BIN, ...args, ...(kind === "serve" ? ["--workers", "0"] : [])],
+    ["--pdeathsig", "KILL", bin, ...args, ...(kind === "serve" ? ["--workers", "0"] : [])],
     {
       stdio: ["ignore", "ignore", "pipe"],
     },

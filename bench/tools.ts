@@ -15,8 +15,6 @@ export type BenchNamespace = {
   readonly namespace: string;
 };
 
-const BIN = new URL("../bin/tagferry", import.meta.url).pathname;
-
 /** A task that both tools know. */
 export type Task = {
   readonly workspace: string;
@@ -28,14 +26,14 @@ export type Task = {
     | { readonly kind: "sync"; readonly repositories: readonly string[] };
 };
 
-/** The command that does the task, with nothing remembered from an earlier run. */
-export async function commandOf(tool: Tool, task: Task): Promise<Command> {
-  return tool === "tagferry" ? tagferryCommand(task) : skopeoCommand(task);
+/** The command that does the task, with nothing remembered from an earlier run. `bin`: the Tagferry that is measured. */
+export async function commandOf(tool: Tool, task: Task, bin: string): Promise<Command> {
+  return tool === "tagferry" ? { program: bin, args: await tagferryArgs(task) } : skopeoCommand(task);
 }
 
 /** Referrers are left out: skopeo does not know them. */
-async function tagferryCommand({ workspace, source, target, what }: Task): Promise<Command> {
-  if ("namespace" in target) return streamsCommand(workspace, source, target, what);
+async function tagferryArgs({ workspace, source, target, what }: Task): Promise<readonly string[]> {
+  if ("namespace" in target) return streamsArgs(workspace, source, target, what);
   const { ca } = await makeCertificates();
   const hosts = [source, ...("host" in target ? [target] : [])];
   const registries = Object.fromEntries(
@@ -53,30 +51,27 @@ async function tagferryCommand({ workspace, source, target, what }: Task): Promi
   const file = join(workspace, "tagferry.yaml");
   const config = { version: 1, registries, mirrors };
   await writeFile(file, JSON.stringify(config)); // JSON is YAML
-  const args =
-    what.kind === "sync"
-      ? ["sync", "-c", file, "--no-progress"]
-      : [
-          "copy",
-          "-c",
-          file,
-          "--no-progress",
-          "--no-referrers",
-          `${source.host}/${what.repository}:${what.tag}`,
-          "host" in target
-            ? `${target.host}/${what.repository}:${what.tag}`
-            : `oci:${target.directory}:${what.tag}`,
-        ];
-  return { program: BIN, args };
+  if (what.kind === "sync") return ["sync", "-c", file, "--no-progress"];
+  return [
+    "copy",
+    "-c",
+    file,
+    "--no-progress",
+    "--no-referrers",
+    `${source.host}/${what.repository}:${what.tag}`,
+    "host" in target
+      ? `${target.host}/${what.repository}:${what.tag}`
+      : `oci:${target.directory}:${what.tag}`,
+  ];
 }
 
 /** Every tag of every repository into the streams of one namespace. */
-async function streamsCommand(
+async function streamsArgs(
   workspace: string,
   source: BenchRegistry,
   { kubeconfigFile, registryHost, ca, namespace }: BenchNamespace,
   what: Task["what"],
-): Promise<Command> {
+): Promise<readonly string[]> {
   const repositories = what.kind === "sync" ? what.repositories : [what.repository];
   const file = join(workspace, "tagferry.yaml");
   const config = {
@@ -91,7 +86,7 @@ async function streamsCommand(
     })),
   };
   await writeFile(file, JSON.stringify(config)); // JSON is YAML
-  return { program: BIN, args: ["sync", "-c", file, "--no-progress"] };
+  return ["sync", "-c", file, "--no-progress"];
 }
 
 export function streamOf(repository: string): string {

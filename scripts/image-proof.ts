@@ -2,7 +2,7 @@
 
 import { deepStrictEqual as same, ok } from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -10,6 +10,7 @@ import { freePort } from "../test/support/free-port.ts";
 import { buildIndex, pushTo, signCosign } from "../test/support/images/images.ts";
 import { startDockerRegistry } from "../test/support/servers.ts";
 import { writeConfig } from "../test/support/tagferry.ts";
+import { type Provenance, sha256Of } from "./build/provenance.ts";
 import { type Container, type ImageConfig, start, UID } from "./image-container.ts";
 
 /** Runs buildah, and gives what it printed on stdout. */
@@ -49,8 +50,6 @@ async function proveConfig(config: ImageConfig, inspected: string): Promise<void
 
 const execute = promisify(execFile);
 
-const LOCK = join(import.meta.dirname, "../package-lock.json");
-
 /** What builds software, and has no place where software only runs. */
 const BUILDERS = ["npm", "npx", "yarn", "gcc", "cc", "g++", "make", "python3", "git", "node-gyp"];
 
@@ -62,13 +61,17 @@ const ODD = "! -uid 0 -o ! -gid 0 -o -perm /6000 -o ! -type l -perm /022 -o ! -t
 async function proveContents(root: string): Promise<void> {
   const inside = (path: string): string => join(root, path);
   same((await readdir(inside("app"))).toSorted(), [
+    "CHANGELOG.md",
     "LICENSE",
+    "README.md",
     "bin",
     "config",
+    "dist",
     "node_modules",
     "package.json",
-    "src",
   ]);
+  // the way to the image's node, and nothing else
+  same(await readdir(inside("app/node_modules"), { recursive: true }), [".bin", ".bin/node"]);
   const programs = await Promise.all(
     ["usr/local/bin", "usr/bin", "usr/sbin"].map((path) => readdir(inside(path))),
   );
@@ -76,21 +79,13 @@ async function proveContents(root: string): Promise<void> {
     programs.flat().filter((name) => BUILDERS.includes(name)),
     [],
   );
-  done(`no ${BUILDERS.join(", ")}; /app holds the program and its dependencies only`);
+  done(`no ${BUILDERS.join(", ")}; /app holds the built program, and no source and no package`);
 
-  const lock = JSON.parse(await readFile(LOCK, "utf8")) as {
-    packages: Record<string, { dev?: boolean }>;
-  };
-  const installed = new Set(await readdir(inside("app/node_modules"), { recursive: true }));
-  const development = Object.entries(lock.packages)
-    .filter(([path, { dev }]) => dev === true && path.startsWith("node_modules/"))
-    .map(([path]) => path.slice("node_modules/".length));
-  ok(development.length > 50);
-  same(
-    development.filter((path) => installed.has(join(path, "package.json"))),
-    [],
-  );
-  done(`none of the ${development.length} development dependencies is in it`);
+  const { subject } = JSON.parse(await readFile(inside("app/dist/provenance.json"), "utf8")) as Provenance;
+  for (const { name, digest } of subject)
+    same(sha256Of(await readFile(inside(`app/${name}`))), digest.sha256, name);
+  ok(subject.some(({ name }) => name.startsWith("dist/cache/")));
+  done(`each of the ${subject.length} files of the build is the one that its provenance names`);
 
   const places = ["app", "usr/local", "etc/tagferry"].map(inside);
   const odd = await execute("find", [...places, "(", ...ODD, ")"]);
@@ -130,11 +125,23 @@ async function proveRuns({
   same(await tagferry("--version"), `${version}\n`);
   ok((await tagferry("--help")).includes("tagferry [options] [command]"));
   done("--version, --help");
+  await proveCompiled(container);
   await proveSync(container, tagferry);
   await proveServe(container);
-  same(await readdir(container.tmp), ["tagferry-compile-cache"]);
-  const { stdout: kept } = await execute("du", ["-sm", container.tmp]);
-  done(`all it left in /tmp is the compile cache: ${Number.parseInt(kept, 10)} MB`);
+  same(await readdir(container.tmp), []);
+  done("it left nothing in /tmp");
+}
+
+const COUNT = join(import.meta.dirname, "../test/support/count-compiled.cjs");
+
+async function proveCompiled(container: Container): Promise<void> {
+  await copyFile(COUNT, join(container.etc, "count.cjs"));
+  const command = ["env", "NODE_OPTIONS=--require=/etc/tagferry/count.cjs", "/app/bin/tagferry", "--version"];
+  const { stderr } = await start(container, command).ended;
+  const [, taken, scripts] = /^(\d+) of (\d+) scripts$/.exec(stderr) ?? [];
+  ok(scripts !== undefined && Number(scripts) > 0 && taken === scripts, stderr);
+  await rm(join(container.etc, "count.cjs"));
+  done(`V8 takes what it compiled at the build for ${taken} of ${scripts} scripts of --version`);
 }
 
 /** Runs it in the image, and gives what it printed on stdout. Fails when it fails. */
@@ -205,19 +212,15 @@ async function measure({
     const { stdout } = await execute("du", ["-sb", join(layout, "blobs")]);
     return Number.parseInt(stdout, 10);
   };
-  const [all, node, modules] = [
-    await unpacked("."),
-    await unpacked("usr/local"),
-    await unpacked("app/node_modules"),
-  ];
-  const ours = (await unpacked("app")) - modules;
+  const [all, node, ours] = [await unpacked("."), await unpacked("usr/local"), await unpacked("app")];
+  const compiled = await unpacked("app/dist/cache");
   const [whole, below] = [await pulled(image), await pulled(base)];
   const rows: readonly (readonly [string, number])[] = [
     ["unpacked, whole", all],
-    ["  base", all - node - modules - ours],
+    ["  base", all - node - ours],
     ["  node", node],
-    ["  dependencies", modules],
     ["  tagferry", ours],
+    ["    of that compiled by V8", compiled],
     ["pulled (gzip), whole", whole],
     ["  base", below],
     ["  what we add", whole - below],

@@ -7,12 +7,15 @@ import { join } from "node:path";
 import { parseArgs, promisify, styleText } from "node:util";
 
 import { temporaryDirectory } from "../test/support/temporary.ts";
+import { formatRevision, revisionOf } from "./build/revision.ts";
 import { type Buildah, prove } from "./image-proof.ts";
+import { defaultBase, pinBase, writeStatements } from "./image-statements.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const HELP = `npm run image -- [options]            needs buildah
   --tag NAME      what the image is called (localhost/tagferry)
-  --base IMAGE    a Debian with apt; else the Dockerfile's
+  --base IMAGE    a Debian with apt; else the Dockerfile's. It is pulled, and pinned by its digest
+  --into DIR      where SBOM and provenance of the image go (release)
   --npmrc FILE    npm's settings for the build, for a registry of your own; never stored in the image
   --ca FILE       authorities (PEM) that npm trusts in the build; never stored in the image
   --prove         build on a fresh debootstrap, in a storage of its own that is removed, and run the image under a UID
@@ -24,6 +27,7 @@ const { values } = parseArgs({
   options: {
     tag: { type: "string", default: "localhost/tagferry" },
     base: { type: "string" },
+    into: { type: "string", default: join(ROOT, "release") },
     npmrc: { type: "string" },
     ca: { type: "string" },
     prove: { type: "boolean", default: false },
@@ -48,27 +52,37 @@ async function show(command: string, args: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`${command} ended with ${code}`);
 }
 
-async function build(flags: readonly string[], base: string | undefined): Promise<void> {
+async function build(flags: readonly string[], from: string): Promise<void> {
   const { version } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as { version: string };
-  const git = async (...args: string[]): Promise<string> =>
-    (await execute("git", ["-C", ROOT, ...args])).stdout.trim();
-  const revision = await git("rev-parse", "HEAD");
-  const changed = (await git("status", "--porcelain")) !== "";
+  const buildah = buildahWith(flags);
+  const base = await pinBase(buildah, from);
+  const revision = await revisionOf(ROOT);
+  const { stdout: commitTime } = await execute("git", ["-C", ROOT, "log", "-1", "--format=%ct"]);
   await show("buildah", [
     ...flags,
     "build",
     // OCI images have no health check
     "--format=docker",
-    // the same checkout gives the same layers
-    `--timestamp=${await git("log", "-1", "--format=%ct")}`,
-    ...(base === undefined ? [] : [`--build-arg=BASE=${base}`]),
+    // the same checkout gives the same layers, but for what V8 compiled
+    `--timestamp=${commitTime.trim()}`,
+    `--build-arg=BASE=${base.name}`,
+    `--build-arg=BASE_DIGEST=${base.digest}`,
     `--build-arg=VERSION=${version}`,
-    `--build-arg=REVISION=${revision}${changed ? "-changed" : ""}`,
+    `--build-arg=REVISION=${formatRevision(revision)}`,
     ...(values.npmrc === undefined ? [] : [`--secret=id=npmrc,src=${values.npmrc}`]),
     ...(values.ca === undefined ? [] : [`--secret=id=ca,src=${values.ca}`]),
     `--tag=${values.tag}`,
     ROOT,
   ]);
+  await writeStatements({
+    root: ROOT,
+    buildah,
+    image: values.tag,
+    base,
+    version,
+    revision,
+    into: values.into,
+  });
 }
 
 /** What Debian's own slim images leave out. */
@@ -109,4 +123,4 @@ async function buildAndProve(): Promise<void> {
 
 if (values.help) console.log(HELP);
 else if (values.prove) await buildAndProve();
-else await build([], values.base);
+else await build([], values.base ?? (await defaultBase(ROOT)));

@@ -22,13 +22,20 @@ for (const stream of [process.stdout, process.stderr])
     throw error;
   });
 
-const { code, endsBySignal } = await runCommandLine(process.argv.slice(2), {
-  env: process.env,
-  directory: process.cwd(),
-  stdout: process.stdout,
-  stderr: process.stderr,
-  signal: stop.signal,
-});
-process.exitCode = signalled && !endsBySignal ? EXIT_OF_SIGNAL[signalled] : code;
-// a daemon has closed what it can; a connection that still tries to reach its Redis keeps nobody
-if (endsBySignal) process.exit();
+/** No top-level await: the built form is CommonJS, where there is none. */
+async function main(): Promise<void> {
+  // stands when a promise is never settled and Node runs out of work, as for a top-level await
+  process.exitCode = 13;
+  const { code, endsBySignal } = await runCommandLine(process.argv.slice(2), {
+    env: process.env,
+    directory: process.cwd(),
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signal: stop.signal,
+  });
+  process.exitCode = signalled && !endsBySignal ? EXIT_OF_SIGNAL[signalled] : code;
+  // a daemon has closed what it can; a connection that still tries to reach its Redis keeps nobody
+  if (endsBySignal) process.exit();
+}
+
+void main();

@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 
-import type { LOG_LEVELS } from "../lib/log.ts";
+import type { LOG_LEVELS } from "../lib/log-level.ts";
 
 /** What a command gets from the operating system's process. Tests pass their own. */
 export type Process = {

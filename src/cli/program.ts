@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 
-import { LOG_LEVELS } from "../lib/log.ts";
+import { LOG_LEVELS } from "../lib/log-level.ts";
 import type { CommonFlags, Process } from "./process.ts";
 import { VERSION } from "./version.ts";
 

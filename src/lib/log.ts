@@ -3,14 +3,12 @@ import type { Writable } from "node:stream";
 import { type Logger, pino } from "pino";
 
 import { CodedError, printable } from "./error.ts";
+import type { LogLevel } from "./log-level.ts";
 import { type LogRecord, prettyLine } from "./pretty.ts";
 import { redact } from "./redact.ts";
 
 /** What the program writes about itself, to stderr. Results go to stdout and are no log. */
 export type Log = Pick<Logger, "debug" | "info" | "warn" | "error" | "child">;
-
-export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export type LogOptions = {
   readonly level: LogLevel;

@@ -146,11 +146,13 @@ function newerFirst(by: "semver" | "pushed" | "name"): (one: ListedTag, other: L
   }
 }
 
-const NATURAL = new Intl.Collator("en", { numeric: true });
+/** Made when tags are compared: that takes 6 ms, as long as one tag does. */
+let natural: Intl.Collator | undefined;
 
 /** `build-10` is newer than `build-9`. */
 function compareNames(one: ListedTag, other: ListedTag): number {
-  return NATURAL.compare(other.tag, one.tag);
+  natural ??= new Intl.Collator("en", { numeric: true });
+  return natural.compare(other.tag, one.tag);
 }
 
 /** Registries write dates in several zones and precisions: they compare as times, never as text. */

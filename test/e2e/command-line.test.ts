@@ -13,10 +13,9 @@ import { buildImage, pushTo } from "../support/images/images.ts";
 import { stall } from "../support/registry/connection-faults.ts";
 import { registryError, status } from "../support/registry/faults.ts";
 import { startRegistry } from "../support/registry/registry.ts";
-import { startServe, tagferry, writeConfig } from "../support/tagferry.ts";
+import { BIN, startServe, tagferry, writeConfig } from "../support/tagferry.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 
-const BIN = new URL("../../bin/tagferry", import.meta.url).pathname;
 const run = promisify(execFile);
 
 type World = AsyncDisposable & {
@@ -152,7 +151,7 @@ test("B12 a Node that is too old is told so by name, with what brings the right 
     env: { PATH: `${directory.join("old")}:${process.env["PATH"]}` },
   }).catch((error: unknown) => error as { readonly code: number; readonly stderr: string });
   expect(failed).toMatchObject({ code: 3 });
-  expect(failed.stderr).toMatch(/NODE_VERSION .*24\.12.*v20\.20\.2.*npm ci/);
+  expect(failed.stderr).toMatch(/NODE_VERSION .*24\.12.*v20\.20\.2[^]*npm ci/);
 });
 
 test("B13 a port that is taken is named", async () => {

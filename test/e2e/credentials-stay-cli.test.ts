@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 
 import { describe, expect, onTestFinished, test } from "vitest";
 
-import { LOG_LEVELS } from "../../src/lib/log.ts";
+import { LOG_LEVELS } from "../../src/lib/log-level.ts";
 import { parseDigest } from "../../src/oci/digest.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { buildImage, pushTo } from "../support/images/images.ts";

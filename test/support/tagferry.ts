@@ -4,7 +4,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 
-const BIN = new URL("../../bin/tagferry", import.meta.url).pathname;
+/** The program: of the checkout, or of the installation that the tests of the built form made. */
+export const BIN = process.env["TAGFERRY_BIN"] ?? new URL("../../bin/tagferry", import.meta.url).pathname;
 
 export type Run = {
   readonly code: number | null;
@@ -25,8 +26,17 @@ function environment(extra: Readonly<Record<string, string>> = {}): Record<strin
 }
 
 /** Runs the program as its users do, to its end. An abort of `signal` is a SIGKILL. */
-export async function tagferry(args: readonly string[], { env, cwd, signal }: RunOptions = {}): Promise<Run> {
-  const child = spawn(BIN, args, {
+export async function tagferry(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+  return runProgram(BIN, args, options);
+}
+
+/** The same for another installation of it. */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  { env, cwd, signal }: RunOptions = {},
+): Promise<Run> {
+  const child = spawn(program, args, {
     env: environment(env),
     ...(cwd === undefined ? {} : { cwd }),
     stdio: ["ignore", "pipe", "pipe"],

@@ -28,6 +28,12 @@ export const COMMAND_CODES = {
     meaning: "Node is older than 24.12.",
     next: "Run `npm ci` in the checkout: it installs the right Node.",
   },
+  PROGRAM_FORM: {
+    class: "usage",
+    meaning:
+      "The form of the program that runs here, or that TAGFERRY_FORM names, is missing or older than its sources.",
+    next: "Run `npm run build` in the checkout, or unset TAGFERRY_FORM.",
+  },
   PROXY_INVALID: {
     class: "usage",
     meaning: "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is not a valid proxy address.",
