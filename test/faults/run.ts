@@ -36,7 +36,7 @@ async function main(): Promise<void> {
       from: { type: "string", default: "0" },
       batch: { type: "string", default: "2" },
       parallel: { type: "string", default: "2" },
-      out: { type: "string", default: join(tmpdir(), "tagferry-faults") },
+      out: { type: "string", default: join(tmpdir(), "faults-ledgers") },
       only: { type: "string" },
       short: { type: "boolean", default: false },
       altered: { type: "boolean", default: false },

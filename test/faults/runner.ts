@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -83,13 +83,16 @@ async function runBatch(options: RunOptions, numbers: readonly number[]): Promis
   const { seed, form } = options;
   const first = numbers[0] ?? 0;
   const mode = options.only ?? modeOf(seed, first);
-  const directory = await mkdtemp(join(tmpdir(), "tagferry-faults-"));
+  const directory = await mkdtemp(join(tmpdir(), "faults-"));
   await using stack = new AsyncDisposableStack();
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const worlds: World[] = [];
   for (const number of numbers) worlds.push(stack.use(await openWorld(seed, number, directory, form)));
   const run = mode === "daemon" ? daemonBatch : syncBatch;
   await run(worlds, { form, random: randomOf(`${seed}/batch/${first}`), directory });
+  // what was seen is worth nothing when somebody tidied up meanwhile
+  if (!existsSync(join(directory, "tagferry.json")))
+    throw new Error(`somebody removed ${directory} during the run`);
   return worlds.map((world) => resultOf(options, world, mode, numbers));
 }
 

@@ -34,16 +34,28 @@ export type Menu = {
 export function chooseRules(random: Random, { side, slow }: Menu): Rule[] {
   const menu = FAULTS.filter(({ sides }) => sides.includes(side));
   const count = random.pick([0, 1, 2, 3, 3, 4, 5]);
-  return random
+  const rules = random
     .sample(menu, count)
     .filter((fault) => fault.slow !== true || random.chance(slow))
     .map((fault) => ruleOf(random, fault));
+  return rules.some(({ fault }) => fault.name.startsWith("Range ")) ? [brokenReads(random), ...rules] : rules;
+}
+
+/** A client asks for the rest of a blob only when it broke off. */
+function brokenReads(random: Random): Rule {
+  const fault = faultNamed("resets in the middle of the answer");
+  return { fault, routes: ["blob-get"], pattern: { kind: "some", from: 1, count: random.int(2, 6) } };
+}
+
+function faultNamed(name: string): Fault {
+  const fault = FAULTS.find((each) => each.name === name);
+  if (fault === undefined) throw new Error(`there is no fault "${name}"`);
+  return fault;
 }
 
 /** A source that answers some questions late: what it says then was true seconds ago, and may be passed by a later check. */
 export function slowReads(): Rule {
-  const fault = FAULTS.find(({ name }) => name === "answers after seconds");
-  if (fault === undefined) throw new Error("no fault answers late");
+  const fault = faultNamed("answers after seconds");
   return { fault, routes: ["manifest-head", "manifest-get", "tags"], pattern: { kind: "half" } };
 }
 
