@@ -137,6 +137,8 @@ async function idleRun(worlds: readonly World[], args: readonly string[]): Promi
   const [mirror] = world?.mirrors ?? [];
   const [tag] = mirror === undefined ? [] : wantedTags(mirror);
   if (world === undefined || mirror === undefined || tag === undefined) return;
+  // a copy rightly brings what the runs before it left behind
+  if (world.violations.length > 0) return;
   const ends = [`${reference(mirror.sourceEnd)}:${tag}`, `${reference(mirror.targetEnd)}:${tag}`];
   await idle([world], "in an idle copy", ["copy", ...ends, ...args.slice(1, 6)]);
 }
