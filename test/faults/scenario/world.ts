@@ -213,6 +213,10 @@ function furnish(world: World, random: Random, mirror: Mirror, tags: readonly st
     source.setTag(random.pick(tags), content.top.digest);
     for (const { digest, bytes } of random.sample(content.blobs, 2)) held.blobs.set(digest, bytes);
   }
+  // a whole image by its digest: what a run left behind that failed right before the tag
+  const own = random.fork("by digest");
+  if (targetEnd.kind === "registry" && own.chance(0.2))
+    bring(source, targetEnd.registry.repository(targetEnd.name), source.tags.get(own.pick(tags)) ?? "");
   publishSource(mirror);
 }
 
