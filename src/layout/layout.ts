@@ -8,9 +8,9 @@ import { isDigest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { openBlobs } from "./blobs.ts";
 import { ifThere, readInside } from "./files.ts";
-import { graphReader } from "./graph.ts";
 import { findDigest, findName } from "./index-file.ts";
 import { openIndexFile } from "./index-writer.ts";
+import { linksReader } from "./links.ts";
 import { WORKSPACE } from "./lock.ts";
 import { type Files, listedTags, readManifest, referrersOf, resolve } from "./reader.ts";
 import { LAYOUT_FILE, LAYOUT_VERSION, type LayoutTurns, NO_TURNS, openWriter } from "./writer.ts";
@@ -37,8 +37,8 @@ export async function openLayout(
   const blobs = openBlobs(directory);
   const name = `oci:${directory}`;
   const files: Files = { directory, name, index, blobs };
-  const graphOf = graphReader((descriptor) => readManifest(files, descriptor.digest, descriptor.mediaType));
-  const writer = openWriter(files, async () => graphOf(await index.read()), turns);
+  const linksOf = linksReader((descriptor) => readManifest(files, descriptor.digest, descriptor.mediaType));
+  const writer = openWriter(files, async () => linksOf(await index.read()), turns);
   return {
     name,
     blobStore: name,
@@ -82,7 +82,7 @@ export async function openLayout(
     async *referrers(digest, { signal } = {}) {
       signal?.throwIfAborted();
       const current = await index.read();
-      yield* referrersOf(digest, current, await graphOf(current));
+      yield* referrersOf(digest, current, await linksOf(current));
     },
     async *listing({ signal } = {}) {
       signal?.throwIfAborted();

@@ -5,9 +5,9 @@ import { type Manifest, parseManifest } from "../oci/manifest.ts";
 import { isTag } from "../oci/reference.ts";
 import type { ListedTag, Referrer } from "../oci/store.ts";
 import type { Blobs } from "./blobs.ts";
-import type { Graph } from "./graph.ts";
 import { findDigest, findName, type LayoutIndex } from "./index-file.ts";
 import type { IndexFile } from "./index-writer.ts";
+import type { ManifestLinks } from "./links.ts";
 
 /** An open layout. */
 export type Files = {
@@ -57,7 +57,7 @@ export function* listedTags(index: LayoutIndex): Generator<ListedTag> {
 }
 
 /** By subject, and by cosign's tags. One that has both is reached by its tag. */
-export function* referrersOf(digest: Digest, index: LayoutIndex, graph: Graph): Generator<Referrer> {
+export function* referrersOf(digest: Digest, index: LayoutIndex, links: ManifestLinks): Generator<Referrer> {
   const found = new Set<Digest>();
   for (const suffix of [".sig", ".att", ".sbom"]) {
     const tag = `${algorithmOf(digest)}-${encodedOf(digest)}${suffix}`;
@@ -66,6 +66,6 @@ export function* referrersOf(digest: Digest, index: LayoutIndex, graph: Graph): 
     found.add(descriptor.digest);
     yield { descriptor, tag };
   }
-  for (const descriptor of graph.referrers.get(digest) ?? [])
+  for (const descriptor of links.referrers.get(digest) ?? [])
     if (!found.has(descriptor.digest)) yield { descriptor };
 }

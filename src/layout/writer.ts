@@ -17,8 +17,8 @@ import type {
   PushManifestOptions,
 } from "../oci/store.ts";
 import { ifThere, makeDirectoryInside, replaceFile } from "./files.ts";
-import type { Graph } from "./graph.ts";
 import { type LayoutIndex, withoutUnnamed, withTag, withUnnamed } from "./index-file.ts";
+import type { ManifestLinks } from "./links.ts";
 import { takeLock, type WriteLock } from "./lock.ts";
 import type { Files } from "./reader.ts";
 
@@ -43,7 +43,7 @@ const LOOK_AGAIN_MS = 50;
 
 export function openWriter(
   files: Files,
-  readGraph: () => Promise<Graph>,
+  readLinks: () => Promise<ManifestLinks>,
   { idleMs, patienceMs }: LayoutTurns,
 ): Writer {
   const { name, index, blobs } = files;
@@ -113,7 +113,7 @@ export function openWriter(
   /** Entries for what nothing leads to, so that other tools find it. */
   async function listLoose(held: WriteLock): Promise<void> {
     if (loose.size === 0) return;
-    const { listed } = await readGraph();
+    const { listed } = await readLinks();
     const roots = [...loose.values()].filter(({ digest }) => !listed.has(digest));
     await change((before) => withUnnamed(before, roots), held);
     loose.clear();

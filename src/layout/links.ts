@@ -5,7 +5,7 @@ import type { Manifest } from "../oci/manifest.ts";
 import type { LayoutIndex } from "./index-file.ts";
 
 /** What the manifests of a layout say about one another. */
-export type Graph = {
+export type ManifestLinks = {
   /** By the digest of the subject, in the order of the index. */
   readonly referrers: ReadonlyMap<Digest, readonly Descriptor[]>;
   /** Manifests that an index lists. */
@@ -17,10 +17,10 @@ type Facts = Pick<Manifest, "children" | "subject"> & { readonly descriptor: Des
 /** Reads the manifest of a descriptor; undefined when it is not there. */
 export type ReadManifest = (descriptor: Descriptor) => Promise<Manifest | undefined>;
 
-/** Reads graphs, and every manifest once: what a digest names never changes. */
-export function graphReader(read: ReadManifest): (index: LayoutIndex) => Promise<Graph> {
+/** Reads the links, and every manifest once: what a digest names never changes. */
+export function linksReader(read: ReadManifest): (index: LayoutIndex) => Promise<ManifestLinks> {
   const known = new Map<Digest, Facts>();
-  let latest: { readonly index: LayoutIndex; readonly graph: Promise<Graph> } | undefined;
+  let latest: { readonly index: LayoutIndex; readonly links: Promise<ManifestLinks> } | undefined;
 
   async function factsOf(descriptor: Descriptor): Promise<Facts | undefined> {
     const facts = known.get(descriptor.digest);
@@ -33,7 +33,7 @@ export function graphReader(read: ReadManifest): (index: LayoutIndex) => Promise
     return found;
   }
 
-  async function walk({ entries }: LayoutIndex): Promise<Graph> {
+  async function walk({ entries }: LayoutIndex): Promise<ManifestLinks> {
     const referrers = new Map<Digest, Descriptor[]>();
     const listed = new Set<Digest>();
     const seen = new Set<Digest>();
@@ -60,13 +60,13 @@ export function graphReader(read: ReadManifest): (index: LayoutIndex) => Promise
   }
 
   return (index) => {
-    if (latest?.index === index) return latest.graph;
-    const graph = walk(index);
-    latest = { index, graph };
-    graph.catch(() => {
+    if (latest?.index === index) return latest.links;
+    const links = walk(index);
+    latest = { index, links };
+    links.catch(() => {
       latest = undefined;
     });
-    return graph;
+    return links;
   };
 }
 
