@@ -2,11 +2,11 @@ import { TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
+import { readImageConfig } from "../oci/image-config.ts";
 import { attestedDigest, type Manifest } from "../oci/manifest.ts";
 import { isIndexType, OCI_CONFIG } from "../oci/media-type.ts";
 import { formatPlatform, matchesPlatform, type Platform } from "../oci/platform.ts";
 import type { ImageSource } from "../oci/store.ts";
-import { verified } from "../oci/verified.ts";
 
 /** What a choice of platforms makes of an index. */
 export type Choice = {
@@ -40,31 +40,18 @@ export function platformsOf({ children }: Manifest): string[] {
 }
 
 const CONFIG_TYPES = new Set([OCI_CONFIG, "application/vnd.docker.container.image.v1+json"]);
-const CONFIG_MAX_BYTES = 4 * 1024 * 1024;
 
 /** The platform of a single image, from its config; undefined for what is no runnable image, or does not say. */
 export async function configPlatform(
-  { config }: Manifest,
+  manifest: Manifest,
   source: ImageSource,
   options: Cancellable = {},
 ): Promise<Platform | undefined> {
-  if (!config || !CONFIG_TYPES.has(config.mediaType) || config.size > CONFIG_MAX_BYTES) return undefined;
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of verified(source.blob(config, options), config))
-    chunks.push(Uint8Array.from(chunk));
-  const { os, architecture, variant } = readFields(Buffer.concat(chunks).toString("utf8"));
+  if (!CONFIG_TYPES.has(manifest.config?.mediaType ?? "")) return undefined;
+  const { os, architecture, variant } = await readImageConfig(manifest, source, options);
   if (typeof os !== "string" || typeof architecture !== "string" || os === "" || architecture === "")
     return undefined;
   return { os, architecture, ...(typeof variant === "string" && variant !== "" ? { variant } : {}) };
-}
-
-function readFields(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const json: unknown = JSON.parse(text);
-    return typeof json === "object" && json !== null ? (json as Record<string, unknown>) : {};
-  } catch {
-    return {}; // a config that is no JSON says nothing, and is copied as it is
-  }
 }
 
 export function platformAbsent(

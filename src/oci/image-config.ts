@@ -1,0 +1,36 @@
+import type { Cancellable } from "../lib/cancel.ts";
+import type { Manifest } from "./manifest.ts";
+import type { ImageSource } from "./store.ts";
+import { verified } from "./verified.ts";
+
+/** Image configs are small. What is larger is no image config, and is not read. */
+const CONFIG_MAX_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The fields of an image's config, verified but not checked for their types. `{}` where the manifest has no config, where it is
+ * larger than 4 MiB, or where it is no JSON object: an artifact's config need not be one.
+ *
+ * @throws {TagferryError} what reading the blob throws, BLOB_SHORT, BLOB_LONG, DIGEST_MISMATCH
+ * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
+ */
+export async function readImageConfig(
+  { config }: Pick<Manifest, "config">,
+  source: Pick<ImageSource, "blob">,
+  options: Cancellable = {},
+): Promise<Readonly<Record<string, unknown>>> {
+  if (!config || config.size > CONFIG_MAX_BYTES) return {};
+  const chunks: Buffer[] = [];
+  for await (const chunk of verified(source.blob(config, options), config)) chunks.push(Buffer.from(chunk));
+  return fieldsIn(Buffer.concat(chunks).toString("utf8"));
+}
+
+function fieldsIn(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const json: unknown = JSON.parse(text);
+    return typeof json === "object" && json !== null && !Array.isArray(json)
+      ? (json as Record<string, unknown>)
+      : {};
+  } catch {
+    return {};
+  }
+}
