@@ -3,6 +3,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { type JsonCodes, parseStrictJson } from "../oci/json.ts";
 import { OCI_INDEX } from "../oci/media-type.ts";
+import { isTag } from "../oci/reference.ts";
 
 /** The annotation that names an entry of index.json. @see https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md */
 export const REF_NAME = "org.opencontainers.image.ref.name";
@@ -21,7 +22,7 @@ export type LayoutIndex = {
 type Entry = {
   /** mediaType, digest, size and artifactType alone. */
   readonly descriptor: Descriptor;
-  /** What ref.name says: mostly a tag. Other tools also write whole references here. */
+  /** What ref.name says: a bare tag, a whole reference (`refName`), or anything else that another tool wrote. */
   readonly name?: string;
   /** No annotations, no platform: nothing is lost with it when something else leads to its manifest. */
   readonly bare: boolean;
@@ -90,6 +91,18 @@ export function formatIndex({ fields, entries }: LayoutIndex): string {
   return `{${texts.join(",")}}`;
 }
 
+/** The name of a tag in index.json: the bare tag, or the whole reference for a tag of a repository (`registry/repository`). */
+export function refName(tag: string, repository: string | undefined): string {
+  return repository === undefined ? tag : `${repository}:${tag}`;
+}
+
+/** The tag that a name is for, among the bare ones or in a repository; undefined: it is none of these. Undoes `refName`. */
+export function tagInName(name: string, repository: string | undefined): string | undefined {
+  const prefix = repository === undefined ? "" : `${repository}:`;
+  const tag = name.slice(prefix.length);
+  return name.startsWith(prefix) && isTag(tag) ? tag : undefined;
+}
+
 /**
  * What a name points at; undefined when nothing has it.
  *
@@ -110,15 +123,15 @@ export function findDigest({ entries }: LayoutIndex, digest: Digest): Descriptor
   return entries.find(({ descriptor }) => descriptor.digest === digest)?.descriptor;
 }
 
-/** `tag` names this image and no other. The entry keeps its place when the tag moves. */
-export function withTag(index: LayoutIndex, tag: string, descriptor: Descriptor): LayoutIndex {
-  const same = index.entries.filter(({ name }) => name === tag);
+/** `name` (from `refName`) names this image and no other. The entry keeps its place when the tag moves. */
+export function withName(index: LayoutIndex, name: string, descriptor: Descriptor): LayoutIndex {
+  const same = index.entries.filter((entry) => entry.name === name);
   if (same.length === 1 && same[0]?.descriptor.digest === descriptor.digest) return index;
-  const entry = tagged(tag, descriptor);
+  const entry = named(name, descriptor);
   const [first] = same;
   const entries = index.entries.flatMap((other) => {
     if (other === first) return [entry];
-    const replaced = other.name === tag || (other.bare && other.descriptor.digest === descriptor.digest);
+    const replaced = other.name === name || (other.bare && other.descriptor.digest === descriptor.digest);
     return replaced ? [] : [other];
   });
   return { ...index, entries: first ? entries : [...entries, entry] };
@@ -136,10 +149,10 @@ export function withoutUnnamed(index: LayoutIndex, digests: ReadonlySet<Digest>)
   return entries.length === index.entries.length ? index : { ...index, entries };
 }
 
-function tagged(tag: string, descriptor: Descriptor): Entry {
+function named(name: string, descriptor: Descriptor): Entry {
   const essence = essenceOf(descriptor);
-  const text = JSON.stringify({ ...essence, annotations: { [REF_NAME]: tag } });
-  return { descriptor: essence, name: tag, bare: false, text };
+  const text = JSON.stringify({ ...essence, annotations: { [REF_NAME]: name } });
+  return { descriptor: essence, name, bare: false, text };
 }
 
 function unnamed(descriptor: Descriptor): Entry {

@@ -3,20 +3,31 @@ import { join } from "node:path";
 
 import { onDisk } from "../errors/disk.ts";
 import { TagferryError } from "../errors/error.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
-import { isDigest } from "../oci/digest.ts";
-import type { ImageSource, ImageTarget } from "../oci/store.ts";
+import { formatRepository, parseRepository } from "../oci/reference.ts";
 import { openBlobs } from "./blobs.ts";
 import { ifThere, readInside } from "./files.ts";
-import { findDigest, findName } from "./index-file.ts";
 import { openIndexFile } from "./index-writer.ts";
 import { linksReader } from "./links.ts";
 import { WORKSPACE } from "./lock.ts";
-import { type Files, listedTags, readManifest, referrersOf, resolve } from "./reader.ts";
+import { type Files, readManifest } from "./reader.ts";
+import { type LayoutView, openView } from "./view.ts";
 import { LAYOUT_FILE, LAYOUT_VERSION, type LayoutTurns, NO_TURNS, openWriter } from "./writer.ts";
 
-/** An OCI image layout in a directory. One process writes it at a time; any number read it. */
-export type Layout = ImageSource & ImageTarget & AsyncDisposable;
+/**
+ * An OCI image layout in a directory. One process writes it at a time; any number read it.
+ *
+ * The layout itself has the entries that are named by a bare tag (`1.27`).
+ */
+export type Layout = LayoutView &
+  AsyncDisposable & {
+    /**
+     * The entries that are named by a whole reference into one repository (`docker.io/library/nginx:1.27`). Blobs and manifests
+     * are shared: by its digest, everything in the layout is found. Valid until the layout is disposed.
+     *
+     * @throws {TagferryError} as `parseRepository`
+     */
+    repository(name: string): LayoutView;
+  };
 
 /**
  * Opens a layout. With `create`, a directory that is empty or not there becomes one with the first write.
@@ -39,56 +50,11 @@ export async function openLayout(
   const files: Files = { directory, name, index, blobs };
   const linksOf = linksReader((descriptor) => readManifest(files, descriptor.digest, descriptor.mediaType));
   const writer = openWriter(files, async () => linksOf(await index.read()), turns);
+  const store = { files, linksOf, writer };
   return {
-    name,
-    blobStore: name,
-    capabilities: {
-      sparseIndex: true,
-      childrenVisible: true,
-      referrers: "all",
-      indexNeedsPlatforms: false,
-      // blobs may be missing from a layout
-      manifestImpliesContent: false,
-    },
-    async resolve(reference, { signal } = {}) {
-      signal?.throwIfAborted();
-      return resolve(files, reference);
-    },
-    async resolveTags(tags, { signal } = {}) {
-      const found = new Map<string, Descriptor>();
-      for (const tag of tags) {
-        signal?.throwIfAborted();
-        const descriptor = await resolve(files, tag);
-        if (descriptor) found.set(tag, descriptor);
-      }
-      return found;
-    },
-    async manifest(reference, { signal } = {}) {
-      signal?.throwIfAborted();
-      const named = isDigest(reference)
-        ? { digest: reference, mediaType: findDigest(await index.read(), reference)?.mediaType }
-        : findName(await index.read(), reference);
-      const manifest = named && (await readManifest(files, named.digest, named.mediaType));
-      if (manifest) return manifest;
-      throw new TagferryError("MANIFEST_UNKNOWN", `${name} has no ${reference}`, {
-        where: `${name}:${reference}`,
-      });
-    },
-    blob: ({ digest }, options) => blobs.read(digest, options),
-    async hasBlob(descriptor, { bytes = false, signal } = {}) {
-      signal?.throwIfAborted();
-      return bytes ? blobs.isWhole(descriptor, { signal }) : blobs.has(descriptor);
-    },
-    async *referrers(digest, { signal } = {}) {
-      signal?.throwIfAborted();
-      const current = await index.read();
-      yield* referrersOf(digest, current, await linksOf(current));
-    },
-    async *listing({ signal } = {}) {
-      signal?.throwIfAborted();
-      yield* listedTags(await index.read());
-    },
-    ...writer,
+    ...openView(store, undefined),
+    repository: (text) => openView(store, formatRepository(parseRepository(text))),
+    [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
   };
 }
 

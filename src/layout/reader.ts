@@ -2,10 +2,9 @@ import { isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { algorithmOf, type Digest, encodedOf, isDigest } from "../oci/digest.ts";
 import { type Manifest, parseManifest } from "../oci/manifest.ts";
-import { isTag } from "../oci/reference.ts";
 import type { ListedTag, Referrer } from "../oci/store.ts";
 import type { Blobs } from "./blobs.ts";
-import { findDigest, findName, type LayoutIndex } from "./index-file.ts";
+import { findDigest, findName, type LayoutIndex, refName, tagInName } from "./index-file.ts";
 import type { IndexFile } from "./index-writer.ts";
 import type { ManifestLinks } from "./links.ts";
 
@@ -18,9 +17,15 @@ export type Files = {
 };
 
 /** A tag whose manifest is not there (or is cut off) counts as absent, so that a target gets it again. */
-export async function resolve(files: Files, reference: string): Promise<Descriptor | undefined> {
+export async function resolve(
+  files: Files,
+  reference: string,
+  repository: string | undefined,
+): Promise<Descriptor | undefined> {
   const index = await files.index.read();
-  const descriptor = isDigest(reference) ? findDigest(index, reference) : findName(index, reference);
+  const descriptor = isDigest(reference)
+    ? findDigest(index, reference)
+    : findName(index, refName(reference, repository));
   if (descriptor) return (await files.blobs.has(descriptor)) ? descriptor : undefined;
   if (!isDigest(reference)) return undefined;
   try {
@@ -44,24 +49,29 @@ export async function readManifest(
   return bytes && parseManifest(bytes, { contentType: mediaType, expected: digest, subject });
 }
 
-export function* listedTags(index: LayoutIndex): Generator<ListedTag> {
-  const names = new Map(index.entries.map(({ name = "", descriptor }) => [name, descriptor]));
-  for (const [tag, image] of names) {
-    // other tools also write whole references as names; those are reached by digest
-    if (!isTag(tag)) continue;
-    const twice = index.entries.some(
-      (entry) => entry.name === tag && entry.descriptor.digest !== image.digest,
-    );
-    yield { tag, ...(twice ? {} : { image }) };
+export function* listedTags({ entries }: LayoutIndex, repository: string | undefined): Generator<ListedTag> {
+  const byName = Map.groupBy(entries, ({ name = "" }) => name);
+  for (const [name, [first, ...others]] of byName) {
+    const tag = tagInName(name, repository);
+    if (tag === undefined || first === undefined) continue;
+    const { descriptor: image } = first;
+    const isOne = others.every(({ descriptor }) => descriptor.digest === image.digest);
+    yield { tag, ...(isOne ? { image } : {}) };
   }
 }
 
+type Searched = {
+  readonly index: LayoutIndex;
+  readonly links: ManifestLinks;
+  readonly repository: string | undefined;
+};
+
 /** By subject, and by cosign's tags. One that has both is reached by its tag. */
-export function* referrersOf(digest: Digest, index: LayoutIndex, links: ManifestLinks): Generator<Referrer> {
+export function* referrersOf(digest: Digest, { index, links, repository }: Searched): Generator<Referrer> {
   const found = new Set<Digest>();
   for (const suffix of [".sig", ".att", ".sbom"]) {
     const tag = `${algorithmOf(digest)}-${encodedOf(digest)}${suffix}`;
-    const descriptor = findName(index, tag);
+    const descriptor = findName(index, refName(tag, repository));
     if (!descriptor) continue;
     found.add(descriptor.digest);
     yield { descriptor, tag };

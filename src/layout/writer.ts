@@ -17,7 +17,7 @@ import type {
   PushManifestOptions,
 } from "../oci/store.ts";
 import { ifThere, makeDirectoryInside, replaceFile } from "./files.ts";
-import { type LayoutIndex, withoutUnnamed, withTag, withUnnamed } from "./index-file.ts";
+import { type LayoutIndex, refName, withName, withoutUnnamed, withUnnamed } from "./index-file.ts";
 import type { ManifestLinks } from "./links.ts";
 import { takeLock, type WriteLock } from "./lock.ts";
 import type { Files } from "./reader.ts";
@@ -26,7 +26,11 @@ import type { Files } from "./reader.ts";
 export const LAYOUT_FILE = "oci-layout";
 export const LAYOUT_VERSION = "1.0.0";
 
-export type Writer = Pick<ImageTarget, "pushBlob" | "pushManifest" | "forget"> & AsyncDisposable;
+export type Writer = Pick<ImageTarget, "pushBlob" | "forget"> &
+  AsyncDisposable & { pushManifest(manifest: Manifest, options?: WriteManifestOptions): Promise<void> };
+
+/** `repository`: the tag is one of this repository (`registry/repository`), not a bare one. */
+type WriteManifestOptions = PushManifestOptions & { readonly repository?: string | undefined };
 
 /** How several processes write one layout in turns. */
 export type LayoutTurns = {
@@ -137,7 +141,10 @@ export function openWriter(
     return { how: "pushed", bytes: size };
   }
 
-  async function placeManifest(manifest: Manifest, { tag, signal }: PushManifestOptions): Promise<void> {
+  async function placeManifest(
+    manifest: Manifest,
+    { tag, repository, signal }: WriteManifestOptions,
+  ): Promise<void> {
     signal?.throwIfAborted();
     if (tag !== undefined) parseTag(tag);
     refuseWrong(manifest, name);
@@ -147,7 +154,8 @@ export function openWriter(
     const below = new Set(children.map(({ digest }) => digest));
     for (const digest of below) loose.delete(digest);
     if (tag !== undefined) {
-      await change((before) => withoutUnnamed(withTag(before, tag, descriptor), below), await locked());
+      const named = refName(tag, repository);
+      await change((before) => withoutUnnamed(withName(before, named, descriptor), below), await locked());
       loose.delete(descriptor.digest);
     } else if (subject)
       await change((before) => withUnnamed(withoutUnnamed(before, below), [descriptor]), await locked());

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 
 import { describe, expect, test } from "vitest";
 
-import { type LayoutIndex, parseIndex, withTag } from "../../src/layout/index-file.ts";
+import { type LayoutIndex, parseIndex, withName } from "../../src/layout/index-file.ts";
 import { openIndexFile, type Writing } from "../../src/layout/index-writer.ts";
 import { digestOf } from "../../src/oci/digest.ts";
 import { OCI_MANIFEST } from "../../src/oci/media-type.ts";
@@ -33,7 +33,7 @@ async function tagsOn(directory: TemporaryDirectory): Promise<(string | undefine
 const tagging =
   (tag: string) =>
   (index: LayoutIndex): LayoutIndex =>
-    withTag(index, tag, image);
+    withName(index, tag, image);
 
 describe("changes of index.json", () => {
   test("that come together are written together: 500 tags cost two writes", async () => {
