@@ -25,7 +25,7 @@ import { nextPage } from "../src/registry/http/link-header.ts";
 import { pageText } from "../src/registry/http/page-text.ts";
 import { parseRetryAfter } from "../src/registry/http/retry-after.ts";
 import { DISTRIBUTION_LISTING } from "../src/registry/listing/distribution.ts";
-import { isPrivateHost } from "../src/registry/transport/private-address.ts";
+import { classOfHost } from "../src/registry/transport/private-address.ts";
 import { findHeadEnd, parseResponseHead } from "../src/registry/transport/response-head.ts";
 import { bearerOf } from "../src/web/access/caller.ts";
 import { readHook } from "../src/web/webhooks/payload.ts";
@@ -104,7 +104,7 @@ const PARSERS: readonly Parser[] = [
     maxLength: HEADER,
     prefixes: ["", "https://", "/v2/"],
   },
-  { what: "a host name", read: isPrivateHost, maxLength: HEADER, prefixes: ["", "["] },
+  { what: "a host name", read: classOfHost, maxLength: HEADER, prefixes: ["", "["] },
   {
     what: "the body of a refusal",
     read: refusal,

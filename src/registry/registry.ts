@@ -20,6 +20,7 @@ import { profileOf, refineProfile, type RegistryKind } from "./profile.ts";
 import type { RepositoryClient } from "./repository-client.ts";
 import { openRepository, type RegistryRepository, type Shared } from "./repository.ts";
 import type { ProxyRules } from "./transport/proxy.ts";
+import type { Resolve } from "./transport/redirect-guard.ts";
 import { openTransport, type Transport } from "./transport/transport.ts";
 
 export type RegistryOptions = {
@@ -43,6 +44,8 @@ export type RegistryOptions = {
   readonly breaker?: Breaker | undefined;
   /** Read large bodies through sockets of our own; true unless told otherwise. */
   readonly largeReads?: boolean | undefined;
+  /** Asked for the addresses of names instead of the system, about redirects only. */
+  readonly resolve?: Resolve | undefined;
   /** Told of every answer, and of every request that got none. */
   readonly onRequest?: ((request: RequestFacts) => void) | undefined;
 };

@@ -60,7 +60,7 @@ export const REGISTRY_CODES = {
   REDIRECT_REFUSED: {
     class: "source",
     meaning:
-      "Tagferry does not follow this redirect: no Location, a loop, from https to http, another scheme, or a private address.",
+      "Tagferry does not follow this redirect: no Location, a loop, from https to http, another scheme, or an address inside (private, this machine, link-local, metadata services) where the registry itself is not.",
     next: "Check the chain of addresses in the message: the registry or a proxy is misconfigured.",
   },
   LINK_FOREIGN: {

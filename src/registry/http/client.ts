@@ -13,7 +13,7 @@ import { parseChallenges } from "../auth/challenge.ts";
 import type { Scope } from "../auth/scope.ts";
 import type { Headers } from "../profile.ts";
 import type { DirectAnswer } from "../transport/exchange.ts";
-import { leadsInside, type Transport } from "../transport/transport.ts";
+import type { Transport } from "../transport/transport.ts";
 import type { Breaker } from "./breaker.ts";
 import { errorOfResponse, errorOfTransport, type Subject } from "./error.ts";
 import { nextHop } from "./redirect.ts";
@@ -149,12 +149,11 @@ export function openRequester(options: RequesterOptions): Requester {
       const readOnly = ask.method === "GET" || ask.method === "HEAD";
       if (!redirected || !readOnly || ask.manualRedirect === true) return answer;
       await answer[Symbol.asyncDispose]();
-      const registryIsPrivate = (): Promise<boolean> => leadsInside(registryUrl.hostname);
       chain.push(
         await nextHop(chain, answer.headers["location"], {
           registryUrl,
           max: REDIRECTS_MAX,
-          registryIsPrivate,
+          mayRedirectTo: transport.mayRedirectTo,
         }),
       );
     }

@@ -174,7 +174,8 @@ export function errorOfTransport(
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT")
     return fail("STALLED", "nothing came for too long");
   if (code === SEND_STALLED) return fail("STALLED", "it takes nothing of what is sent");
-  if (code === "ERR_REDIRECT_PRIVATE") return fail("REDIRECT_REFUSED", "it was sent to a private address");
+  if (code === "ERR_REDIRECT_PRIVATE")
+    return fail("REDIRECT_REFUSED", "a redirect leads to an address where it must not lead");
   if (["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA", "ENODATA"].includes(code))
     return fail("REGISTRY_DNS", "the host name does not resolve");
   if (

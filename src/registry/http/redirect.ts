@@ -1,11 +1,18 @@
 import { TagferryError } from "../../errors/error.ts";
-import { isPrivateHost } from "../transport/private-address.ts";
+import { type AddressClass, classOfHost } from "../transport/private-address.ts";
 
 export type HopOptions = {
   readonly registryUrl: URL;
   readonly max: number;
-  /** Asked only when a redirect leads to a private address. */
-  readonly registryIsPrivate: () => Promise<boolean>;
+  /** Whether the registry may send us to an address of this class. */
+  readonly mayRedirectTo: (to: AddressClass) => Promise<boolean>;
+};
+
+const PLACES: Readonly<Record<AddressClass, string>> = {
+  public: "it leads to a public address",
+  private: "it leads to a private address",
+  loopback: "it leads to this machine",
+  link: "it leads to a link-local address or a metadata service",
 };
 
 /**
@@ -17,7 +24,7 @@ export type HopOptions = {
 export async function nextHop(
   chain: readonly URL[],
   location: string | string[] | undefined,
-  { registryUrl, max, registryIsPrivate }: HopOptions,
+  { registryUrl, max, mayRedirectTo }: HopOptions,
 ): Promise<URL> {
   const from = chain.at(-1);
   const text = Array.isArray(location) ? location[0] : location;
@@ -26,7 +33,7 @@ export async function nextHop(
     new TagferryError("REDIRECT_REFUSED", `${registryUrl.host} redirects where we do not follow: ${why}`, {
       where: registryUrl.host,
       found: [...chain, ...(to ? [to] : [])].map(shown).join(" → "),
-      allowed: `at most ${max} redirects, encrypted when the registry is, to public hosts when it is public`,
+      allowed: `at most ${max} redirects, encrypted when the registry is, to public hosts, and elsewhere only when the registry is there, too`,
     });
   if (text === undefined || text === "") throw refuse("there is no Location");
   if (!to) throw refuse("the Location is no address");
@@ -35,8 +42,8 @@ export async function nextHop(
   if (from?.protocol === "https:" && to.protocol === "http:") throw refuse("it is not encrypted");
   if (chain.some((hop) => hop.href === to.href)) throw refuse("it is a loop");
   if (chain.length > max) throw refuse("there are too many of them");
-  if (to.origin !== registryUrl.origin && isPrivateHost(to.hostname) && !(await registryIsPrivate()))
-    throw refuse("it leads to a private address");
+  const place = classOfHost(to.hostname);
+  if (to.origin !== registryUrl.origin && !(await mayRedirectTo(place))) throw refuse(PLACES[place]);
   return to;
 }
 

@@ -1,43 +1,100 @@
 import { BlockList, isIP } from "node:net";
 
-/** Addresses no public registry sends anybody to: this machine, the link, metadata services, private networks. */
-const PRIVATE = blockList([
-  ["0.0.0.0", 8], // unspecified
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10], // shared, with Alibaba's metadata service
+/**
+ * Where an address leads. `link`: the link itself and the metadata services of clouds, which hand out credentials.
+ * `private`: everything else that is not on the internet.
+ */
+export type AddressClass = "public" | "private" | "loopback" | "link";
+
+type Range = readonly [address: string, prefix: number];
+
+const LOOPBACK = blockList([
+  ["0.0.0.0", 8], // unspecified: this machine
   ["127.0.0.0", 8],
-  ["169.254.0.0", 16], // link-local, with the metadata services
+  ["::", 128],
+  ["::1", 128],
+]);
+
+const LINK = blockList([
+  ["169.254.0.0", 16], // with most metadata services
+  ["fe80::", 10],
+  ["100.100.100.200", 32], // Alibaba
+  ["192.0.0.192", 32], // Oracle
+  ["168.63.129.16", 32], // Azure
+  ["fd00:ec2::254", 128], // AWS
+  ["fd20:ce::254", 128], // Google
+]);
+
+const PRIVATE = blockList([
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10], // shared
   ["172.16.0.0", 12],
   ["192.0.0.0", 24],
   ["192.168.0.0", 16],
   ["198.18.0.0", 15],
   ["224.0.0.0", 3], // multicast and reserved
-  ["::", 128],
-  ["::1", 128],
-  ["64:ff9b::", 96], // NAT64: an IPv4 address in disguise
-  ["2002::", 16], // 6to4: the same
   ["fc00::", 7],
-  ["fe80::", 10],
   ["fec0::", 10],
   ["ff00::", 8],
 ]);
 
-function blockList(ranges: readonly (readonly [string, number])[]): BlockList {
+const NAT64 = blockList([
+  ["64:ff9b::", 96],
+  ["64:ff9b:1::", 48],
+]);
+const SIX_TO_FOUR = blockList([["2002::", 16]]);
+/** `::ffff:a.b.c.d` and the older `::a.b.c.d`. */
+const MAPPED = blockList([
+  ["::ffff:0:0", 96],
+  ["::", 96],
+]);
+
+/** Names by which clouds reach their metadata services. */
+const METADATA_NAMES = new Set([
+  "metadata",
+  "metadata.google.internal",
+  "metadata.goog",
+  "instance-data",
+  "instance-data.ec2.internal",
+]);
+
+function blockList(ranges: readonly Range[]): BlockList {
   const list = new BlockList();
   for (const [address, prefix] of ranges)
     list.addSubnet(address, prefix, isIP(address) === 6 ? "ipv6" : "ipv4");
   return list;
 }
 
-export function isPrivateAddress(address: string): boolean {
-  const mapped = /^::ffff:(?:(\d+\.\d+\.\d+\.\d+)|([0-9a-f]{1,4}):([0-9a-f]{1,4}))$/i.exec(address);
-  if (mapped) return isPrivateAddress(mapped[1] ?? dotted(mapped[2] ?? "0", mapped[3] ?? "0"));
-  return PRIVATE.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+export function classOfAddress(address: string): AddressClass {
+  const [bare = ""] = address.split("%", 1); // without its zone
+  const family = isIP(bare) === 6 ? "ipv6" : "ipv4";
+  if (LOOPBACK.check(bare, family)) return "loopback";
+  if (LINK.check(bare, family)) return "link";
+  if (PRIVATE.check(bare, family)) return "private";
+  return family === "ipv6" ? classOfDisguised(bare) : "public";
 }
 
-function dotted(high: string, low: string): string {
-  const [one, two] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
-  return [one >> 8, one & 255, two >> 8, two & 255].join(".");
+/** An IPv6 address that carries an IPv4 address is of the class of that one; through a gateway never `public`. */
+function classOfDisguised(address: string): AddressClass {
+  if (MAPPED.check(address, "ipv6")) return classOfAddress(dotted(groupsOf(address).slice(6)));
+  const isNat64 = NAT64.check(address, "ipv6");
+  if (!isNat64 && !SIX_TO_FOUR.check(address, "ipv6")) return "public";
+  const groups = groupsOf(address);
+  const inner = classOfAddress(dotted(isNat64 ? groups.slice(6) : groups.slice(1, 3)));
+  return inner === "public" ? "private" : inner;
+}
+
+/** The eight groups of an IPv6 address; a URL writes it in its shortest form, without dots. */
+function groupsOf(address: string): readonly number[] {
+  const text = URL.parse(`http://[${address}]/`)?.hostname.slice(1, -1) ?? "";
+  const [before = [], after = []] = text
+    .split("::", 2)
+    .map((part) => (part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16))));
+  return [...before, ...Array<number>(Math.max(0, 8 - before.length - after.length)).fill(0), ...after];
+}
+
+function dotted([high = 0, low = 0]: readonly number[]): string {
+  return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
 /** The host of a URL as an address, when it is one: `[::1]` without its brackets. */
@@ -46,11 +103,12 @@ export function literalAddress(hostname: string): string | undefined {
   return isIP(bare) === 0 ? undefined : bare;
 }
 
-/** A host that is private by its looks: an address of a private range, or a name that means this machine. */
-export function isPrivateHost(hostname: string): boolean {
+/** The class of a host by its looks: of an address, or of a name with a fixed meaning. Other names look public. */
+export function classOfHost(hostname: string): AddressClass {
   const address = literalAddress(hostname);
-  if (address !== undefined) return isPrivateAddress(address);
+  if (address !== undefined) return classOfAddress(address);
   const name = hostname.toLowerCase();
   const bare = name.endsWith(".") ? name.slice(0, -1) : name;
-  return bare === "localhost" || bare.endsWith(".localhost");
+  if (METADATA_NAMES.has(bare)) return "link";
+  return bare === "localhost" || bare.endsWith(".localhost") ? "loopback" : "public";
 }

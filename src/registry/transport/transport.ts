@@ -1,13 +1,8 @@
-import type { LookupAddress, LookupOptions } from "node:dns";
-import { lookup } from "node:dns/promises";
-import { isIP, type LookupFunction } from "node:net";
-import { callbackify } from "node:util";
-
 import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from "undici";
 
 import { type Direct, openDirect } from "./large-reads.ts";
-import { isPrivateAddress, isPrivateHost } from "./private-address.ts";
 import type { ProxyRules } from "./proxy.ts";
+import { openRedirectGuard, type RedirectGuard, type Resolve } from "./redirect-guard.ts";
 import { endingStalledSends } from "./stalled-sends.ts";
 import { openTrust, type TrustedOptions, type TrustOptions } from "./tls.ts";
 
@@ -21,6 +16,8 @@ export type TransportOptions = TrustOptions & {
   readonly idleTimeoutMs: number;
   /** Whether large bodies are read through sockets of our own. */
   readonly largeReads: boolean;
+  /** Asked for the addresses of names instead of the system, about redirects only. */
+  readonly resolve?: Resolve | undefined;
 };
 
 /** Connections, kept alive and shared: to the registry itself, and (without its certificate and laxities) to other origins. */
@@ -28,6 +25,8 @@ export type Transport = AsyncDisposable & {
   dispatcherFor(url: URL): Dispatcher;
   /** For large bodies; undefined where a proxy stands between, or where `largeReads` is off. */
   directTo(url: URL): Direct | undefined;
+  /** Whether the registry may send us to an address of this class. */
+  readonly mayRedirectTo: RedirectGuard["allows"];
 };
 
 export function openTransport(options: TransportOptions): Transport {
@@ -42,8 +41,9 @@ export function openTransport(options: TransportOptions): Transport {
   };
   const connect = { timeout: connectTimeoutMs, autoSelectFamily: true };
   const trust = openTrust(options);
-  const guard = { lookup: guardedLookup(registryUrl) };
-  const tlsOf = (isOwn: boolean): TrustedOptions => (isOwn ? trust.own() : { ...trust.foreign(), ...guard });
+  const guard = openRedirectGuard(registryUrl, options.resolve);
+  const tlsOf = (isOwn: boolean): TrustedOptions =>
+    isOwn ? trust.own() : { ...trust.foreign(), lookup: guard.lookup };
   const timeouts = { connectTimeoutMs, firstByteTimeoutMs, idleTimeoutMs };
   const direct = {
     own: openDirect({ ...timeouts, tls: () => tlsOf(true) }),
@@ -78,6 +78,7 @@ export function openTransport(options: TransportOptions): Transport {
       if (!options.largeReads || proxy(url)) return undefined;
       return url.origin === registryUrl.origin ? direct.own : direct.foreign;
     },
+    mayRedirectTo: guard.allows,
     async [Symbol.asyncDispose]() {
       direct.own[Symbol.dispose]();
       direct.foreign[Symbol.dispose]();
@@ -89,41 +90,4 @@ export function openTransport(options: TransportOptions): Transport {
 function withStallTimeout({ connect, ...others }: Pool.Options, timeoutMs: number): Pool.Options {
   if (typeof connect !== "function") return { ...others, ...(connect ? { connect } : {}) };
   return { ...others, connect: endingStalledSends(connect, timeoutMs) };
-}
-
-/**
- * A name lookup for hosts a public registry sent us to: none may lead into a private network. It judges the address that
- * is then connected to, so a name that resolves differently the second time gains nothing.
- */
-function guardedLookup(registryUrl: URL): LookupFunction {
-  let isPrivateRegistry: Promise<boolean> | undefined;
-  const guarded = async (hostname: string, options: LookupOptions): Promise<LookupAddress[]> => {
-    const addresses = await lookup(hostname, { ...options, all: true });
-    const bad = addresses.find(({ address }) => isPrivateAddress(address));
-    if (!bad || (await (isPrivateRegistry ??= leadsInside(registryUrl.hostname)))) return addresses;
-    const refused: NodeJS.ErrnoException = new Error(
-      `${hostname} leads to the private address ${bad.address}`,
-    );
-    refused.code = "ERR_REDIRECT_PRIVATE";
-    throw refused;
-  };
-  const asCallback = callbackify(guarded);
-  return (hostname, options, callback) =>
-    asCallback(hostname, options, (error: NodeJS.ErrnoException | null, addresses) => {
-      const [first] = error ? [] : addresses;
-      if (error || options.all === true || !first) callback(error, error ? [] : addresses);
-      else callback(null, first.address, first.family);
-    });
-}
-
-/** Whether the registry itself is in a private network: then so may be its storage and its token server. */
-export async function leadsInside(hostname: string): Promise<boolean> {
-  if (isPrivateHost(hostname)) return true;
-  if (isIP(hostname) !== 0) return false;
-  try {
-    const addresses = await lookup(hostname, { all: true });
-    return addresses.some(({ address }) => isPrivateAddress(address));
-  } catch {
-    return false; // behind a proxy names need not resolve here
-  }
 }

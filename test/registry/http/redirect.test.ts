@@ -1,15 +1,26 @@
 import { expect, test } from "vitest";
 
 import { nextHop } from "../../../src/registry/http/redirect.ts";
-import { isPrivateAddress, isPrivateHost } from "../../../src/registry/transport/private-address.ts";
+import {
+  type AddressClass,
+  classOfAddress,
+  classOfHost,
+} from "../../../src/registry/transport/private-address.ts";
 
 const REGISTRY = new URL("https://registry.example/");
 const FROM = new URL("https://registry.example/v2/team/app/blobs/sha256:0?sig=first");
 
-const hop = (location: string | undefined, { inside = false, chain = [FROM] } = {}): Promise<string> =>
-  nextHop(chain, location, { registryUrl: REGISTRY, max: 10, registryIsPrivate: async () => inside }).then(
-    ({ href }) => href,
-  );
+type Hop = { readonly allowed?: readonly AddressClass[]; readonly chain?: readonly URL[] };
+
+const hop = (
+  location: string | undefined,
+  { allowed = ["public"], chain = [FROM] }: Hop = {},
+): Promise<string> =>
+  nextHop(chain, location, {
+    registryUrl: REGISTRY,
+    max: 10,
+    mayRedirectTo: async (to) => allowed.includes(to),
+  }).then(({ href }) => href);
 
 test.for([
   ["https://cdn.example/x?X-Signature=1", "https://cdn.example/x?X-Signature=1"],
@@ -20,7 +31,9 @@ test.for([
 });
 
 test("follows a private registry to its private storage", async () => {
-  expect(await hop("https://10.0.0.7:9000/bucket", { inside: true })).toBe("https://10.0.0.7:9000/bucket");
+  expect(await hop("https://10.0.0.7:9000/bucket", { allowed: ["private"] })).toBe(
+    "https://10.0.0.7:9000/bucket",
+  );
 });
 
 test.for([
@@ -41,6 +54,7 @@ test.for([
   "https://localhost./x",
   "https://a.localhost/x",
   "https://169.254.169.254/latest/meta-data",
+  "https://metadata.google.internal/computeMetadata/v1/",
   "https://100.100.100.200/",
   "https://[::1]/x",
   "https://[::ffff:169.254.169.254]/x",
@@ -71,16 +85,30 @@ test("gives up after ten", async () => {
   expect(await hop("/next", { chain: chain.slice(1) })).toBe("https://registry.example/next");
 });
 
-test.for(["8.8.8.8", "104.18.0.1", "2606:4700::1111", "172.32.0.1", "100.128.0.1"])(
-  "knows %s to be public",
-  (address) => {
-    expect(isPrivateAddress(address)).toBe(false);
-  },
-);
+test.for<readonly [AddressClass, readonly string[]]>([
+  ["public", ["8.8.8.8", "104.18.0.1", "2606:4700::1111", "172.32.0.1", "100.128.0.1", "::ffff:808:808"]],
+  [
+    "private",
+    ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1", "::ffff:10.0.0.1", "ff02::1"],
+  ],
+  ["private", ["64:ff9b::808:808", "2002:808:808::1", "64:ff9b::a00:1"]],
+  ["loopback", ["127.0.0.1", "127.9.9.9", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1", "::7f00:1"]],
+  ["loopback", ["64:ff9b::7f00:1", "2002:7f00:1::", "::ffff:7f00:1"]],
+  ["link", ["169.254.169.254", "fe80::1", "fe80::1%eth0", "fd00:ec2::254", "100.100.100.200"]],
+  ["link", ["168.63.129.16", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1"]],
+])("takes for %s: %j", ([place, addresses]) => {
+  expect(addresses.map(classOfAddress)).toEqual(addresses.map(() => place));
+});
 
-test.for(["example.com", "localhost.example.com", "notlocalhost"])(
-  "knows %s not to be this machine by its name",
-  (host) => {
-    expect(isPrivateHost(host)).toBe(false);
-  },
-);
+test.for<readonly [string, AddressClass]>([
+  ["example.com", "public"],
+  ["localhost.example.com", "public"],
+  ["notlocalhost", "public"],
+  ["LOCALHOST.", "loopback"],
+  ["a.localhost", "loopback"],
+  ["metadata.google.internal", "link"],
+  ["Metadata.Google.Internal.", "link"],
+  ["[fe80::1]", "link"],
+])("takes %s by its name for %s", ([host, place]) => {
+  expect(classOfHost(host)).toBe(place);
+});
