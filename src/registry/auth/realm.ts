@@ -1,15 +1,16 @@
 import { TagferryError } from "../../errors/error.ts";
 
 /**
- * Public registries whose token server has another host. Short on purpose: `tokenRealms` is for all others. As their
- * challenges named them.
+ * Public registries whose token server has another host. Short on purpose: `tokenRealms` is for all others. Each
+ * pair says where it is known from; one that no source confirms does not belong here.
  */
 const KNOWN_REALMS: readonly (readonly [registry: string, realm: string])[] = [
-  ["registry-1.docker.io", "auth.docker.io"],
-  ["registry.gitlab.com", "gitlab.com"],
+  ["registry-1.docker.io", "auth.docker.io"], // seen in its challenges
+  ["registry.gitlab.com", "gitlab.com"], // seen in its challenges
+  // Not in its challenges as seen (nvcr.io/proxy_auth), but NVIDIA's own tools ask there.
   ["nvcr.io", "authn.nvidia.com"],
+  // Red Hat's instructions for the registry's API ask there; newer challenges name the registry itself.
   ["registry.redhat.io", "sso.redhat.com"],
-  ["registry.connect.redhat.com", "sso.redhat.com"],
 ];
 
 export type RealmPolicy = {
