@@ -12,7 +12,7 @@ const LONGEST_MS = 100 * 365 * 86_400_000;
 export function parseDuration(text: string): number | undefined {
   if (!/^(?:\d{1,12}(?:ms|[smhdw]))+$/.test(text)) return undefined;
   let totalMs = 0;
-  for (const [, count, unit] of text.matchAll(/(\d+)(ms|[smhdw])/g))
+  for (const [, count, unit] of text.matchAll(/(\d{1,12})(ms|[smhdw])/g))
     totalMs += Number(count) * (UNITS_MS[unit ?? ""] ?? Number.NaN);
   return totalMs <= LONGEST_MS ? totalMs : undefined;
 }

@@ -70,7 +70,8 @@ export function parseRegistry(text: string): string {
   }
   if (!text.startsWith("[") && text.split(":").length > 2)
     throw bad("an IPv6 address needs brackets", `[${text}]`);
-  if (/:(?:$|[^\]]*[^\d\].:][^\]]*$)/.test(text) || text.endsWith(":"))
+  const colon = text.indexOf(":", text.lastIndexOf("]") + 1);
+  if (colon !== -1 && (text.endsWith(":") || /[^\d.:]/.test(text.slice(colon))))
     throw new TagferryError("CONFIG_PORT", `"${text}" has no port after its colon`, {
       found: text,
       allowed: "1 to 65535",

@@ -116,11 +116,17 @@ function sameHost(pattern: string, host: string): boolean {
 }
 
 function fits(glob: string, label: string): boolean {
-  const pattern = glob
-    .split("*")
-    .map((part) => RegExp.escape(part))
-    .join("[^.]*");
-  return new RegExp(`^${pattern}$`).test(label);
+  const [first = "", ...others] = glob.split("*");
+  const last = others.pop();
+  if (last === undefined) return glob === label;
+  if (!label.startsWith(first)) return false;
+  let at = first.length;
+  for (const part of others) {
+    const found = label.indexOf(part, at);
+    if (found === -1) return false;
+    at = found + part.length;
+  }
+  return label.endsWith(last) && label.length - last.length >= at;
 }
 
 function credentialOf(entry: Json, key: string, where: string): Credential | undefined {

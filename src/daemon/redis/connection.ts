@@ -131,7 +131,7 @@ function addressOf({ url: text, ca }: RedisSettings): RedisOptions {
 
 function passwordOf({ password }: RedisSettings): RedisOptions {
   if (password?.kind !== "file") return {};
-  return { password: readFileSync(password.path, "utf8").replace(/[\r\n]+$/, "") };
+  return { password: readFileSync(password.path, "utf8").replace(/(?<![\r\n])[\r\n]+$/, "") };
 }
 
 /** What a command throws when Redis is not there, as ours. */
