@@ -170,6 +170,7 @@ async function judgeReferrers({ worlds, file, living }: Batch): Promise<void> {
   const ended = await startCommand(
     ["sync", "-c", file, "-o", "json", "--no-progress", ...living],
     DEADLINES.cleanRun,
+    { cache: "empty" },
   ).ended;
   for (const world of worlds)
     for (const mirror of world.mirrors)

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 
 /** The product as its users meet it: a process, its exit code, what it prints. Nothing of its source is read here. */
@@ -20,16 +21,31 @@ export type Started = {
   kill(): void;
 };
 
+/** `empty`: what earlier runs remembered is lost. That may cost requests, and nothing else. */
+type CommandOptions = { readonly cache?: "kept" | "empty" };
+
+let emptyCaches = 0;
+
 /** Nothing of the machine's own credentials or proxies reaches the process; it ends when this one does. */
-function start(args: readonly string[]): ChildProcess {
+function start(args: readonly string[], { cache = "kept" }: CommandOptions = {}): ChildProcess {
+  const home = dirname(args[args.indexOf("-c") + 1] ?? "/nonexistent/file");
   return spawn("setpriv", ["--pdeathsig", "KILL", BIN, ...args], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", NO_COLOR: "1" },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HOME: home,
+      NO_COLOR: "1",
+      ...(cache === "empty" ? { XDG_CACHE_HOME: join(home, `cache-${(emptyCaches += 1)}`) } : {}),
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
 }
 
-export function startCommand(args: readonly string[], deadlineMs: number): Started {
-  const child = start(args);
+export function startCommand(
+  args: readonly string[],
+  deadlineMs: number,
+  options: CommandOptions = {},
+): Started {
+  const child = start(args, options);
   let end: Ended["end"] = "exit";
   const running = (): boolean => child.exitCode === null && child.signalCode === null;
   const stop = (why: "killed" | "late"): void => {
