@@ -33,6 +33,8 @@ export type Graph = {
   /** Sizes of all blobs that its images name, each once, without foreign layers. */
   readonly blobs: ReadonlyMap<Digest, number>;
   readonly foreign: ReadonlyMap<Digest, Descriptor>;
+  /** Images that were not read, because the target has an index that lists them. They can have referrers too. */
+  readonly unread: ReadonlySet<Digest>;
 };
 
 export type WalkOptions = {
@@ -64,7 +66,7 @@ type Position = {
  *
  * What the target has already is left out where its presence proves its content: the target must not answer for others
  * (`manifestImpliesContent`), and for an index it must refuse one whose children are missing (not `sparseIndex`). An index
- * is asked for by one HEAD; an image only under an index that is there but may be sparse. All other images are asked
+ * is asked for by one HEAD and read all the same, for the referrers of what it lists; an image only under an index that is there but may be sparse. All other images are asked
  * for when their config turns out to be in place (see `place.ts`): new images cost no question.
  *
  * @throws {TagferryError} MANIFEST_UNKNOWN, SOURCE_BROKEN, INDEX_LOOP, INDEX_PLATFORM, MANIFEST_FANOUT, PLATFORM_ABSENT,
@@ -78,6 +80,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
   const nodes = new Map<Digest, Node>();
   const blobs = new Map<Digest, number>();
   const foreign = new Map<Digest, Descriptor>();
+  const unread = new Set<Digest>();
   const platformsFound: string[] = [];
 
   const has = (manifest: Digest): Promise<boolean> =>
@@ -124,9 +127,9 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
     const attestation = descriptor !== undefined && attestedDigest(descriptor) !== undefined;
     const listed = descriptor !== undefined && position.path.length > 0;
     const isIndex = listed && isIndexType(descriptor.mediaType);
-    const asked = listed && (isIndex ? !sparseIndex : position.ask) ? await has(child.digest) : undefined;
-    if (listed && asked)
-      return { descriptor, kind: isIndex ? "index" : "image", children: [], whole: true, attestation };
+    // an index is always read: what it lists can have referrers of its own
+    const asked = listed && !isIndex && position.ask ? await has(child.digest) : undefined;
+    if (listed && asked) return { descriptor, kind: "image", children: [], whole: true, attestation };
     const manifest = await read(child.digest, position.path.at(-1));
     if (manifest.kind === "image") {
       noteBlobs(manifest);
@@ -152,7 +155,8 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
     const present = there ?? (await has(manifest.descriptor.digest));
     cache.set(manifest);
     const node = { descriptor: manifest.descriptor, kind: "index", attestation, platforms } as const;
-    if (present && !sparseIndex) return { ...node, children: [], whole: true };
+    if (present && !sparseIndex)
+      return { ...node, children: await lookForSubjects([...chosen, ...open], manifest, path), whole: true };
     const below = { path: [...path, manifest.descriptor.digest], ask: present };
     const children = await group.all([
       ...chosen.map(async (child) => visit(child, { ...below, platforms: undefined })),
@@ -162,6 +166,20 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
     if (platforms && copied.length === 0) return undefined;
     if (copied.length < manifest.children.length && !sparseIndex) throw cannotChoose(manifest, options);
     return { ...node, children: [...new Set(copied)], whole: false };
+  }
+
+  /** Beneath an index that the target has, images are only noted, and nested indexes are read. */
+  async function lookForSubjects(
+    listed: readonly Descriptor[],
+    { descriptor }: Manifest,
+    path: readonly Digest[],
+  ): Promise<readonly Node[]> {
+    const indexes = listed.filter(({ mediaType }) => isIndexType(mediaType));
+    for (const child of listed)
+      if (!isIndexType(child.mediaType) && attestedDigest(child) === undefined) unread.add(child.digest);
+    const below = { path: [...path, descriptor.digest], ask: true, platforms: undefined };
+    const found = await group.all(indexes.map(async (child) => visit(child, below)));
+    return [...new Set(found.filter((child) => child !== undefined))];
   }
 
   function noteBlobs(manifest: Manifest): void {
@@ -179,7 +197,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
   const root = await visit({ digest }, { path: [], platforms, ask: false });
   if (platforms && root?.kind === "image") await requirePlatform(root, platforms, options);
   if (!root) throw platformAbsent(`${source.name}@${digest}`, platforms ?? [], platformsFound);
-  return { root, nodes, blobs, foreign };
+  return { root, nodes, blobs, foreign, unread };
 }
 
 /** @throws {TagferryError} INDEX_PLATFORM */

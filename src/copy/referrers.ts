@@ -88,11 +88,9 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
     }
   }
 
-  const subjects = [...image.nodes.values()].filter(({ attestation }) => !attestation);
-  const referrers = await of(
-    subjects.map(({ descriptor }) => descriptor.digest),
-    1,
-  );
+  const read = [...image.nodes.values()].filter(({ attestation }) => !attestation);
+  const subjects = new Set([...read.map(({ descriptor }) => descriptor.digest), ...image.unread]);
+  const referrers = await of([...subjects], 1);
   return { referrers, notCarried };
 }
 

@@ -83,6 +83,18 @@ test("carries what refers to a child of an index, and to the index", async () =>
   expect(asked).toHaveLength(1 + 5 + 3); // the index, its images, the referrers; not the attestations
 });
 
+test("carries what refers to a child of an index, also where the target has the index by its digest", async () => {
+  const plain = buildIndexOf([{ image: buildIndex({ layers: 1 }) }]);
+  const [nested = raise()] = plain.children;
+  const [child = raise()] = nested.children;
+  const children = nested.children.map((one) => (one === child ? signCosign(one) : one));
+  const { source, target } = stores({ ...plain, children: [{ ...nested, children }] });
+  await copied(plain.manifest.digest, source, target, { referrers: false });
+  const { summary } = await copied(plain.manifest.digest, source, target, { tag: "v1", referrers: true });
+  expect(summary.referrers).toBe(1);
+  expect(target.tags.has(cosignTag(child.manifest.digest))).toBe(true);
+});
+
 test("carries what refers to a chosen platform alone", async () => {
   const plain = buildIndex({ layers: 1 });
   const whole: BuiltImage = { ...plain, children: plain.children.map((one) => signCosign(one)) };
