@@ -112,11 +112,12 @@ function addCopy(program: Command, process: Process, finish: Finish): void {
       "copy only these platforms; the index stays unchanged (where the target allows it)",
     )
     .option("--no-referrers", "do not copy signatures, SBOMs and attestations")
+    .option("--max-image-size <size>", "refuse a larger image, such as 500MiB", "500GiB")
     .action(
       async (
         source: string,
         target: string,
-        flags: CommonFlags & { platform?: string[]; referrers: boolean },
+        flags: CommonFlags & { platform?: string[]; referrers: boolean; maxImageSize: string },
       ) => {
         const { copyCommand } = await import("./commands/copy.ts");
         finish(await copyCommand({ source, target }, flags, process));

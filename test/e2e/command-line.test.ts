@@ -7,9 +7,11 @@ import { promisify } from "node:util";
 
 import { describe, expect, test } from "vitest";
 
+import { openLayout } from "../../src/layout/layout.ts";
 import { until } from "../support/daemon-scene.ts";
 import { freePort } from "../support/free-port.ts";
 import { buildImage, pushTo } from "../support/images/images.ts";
+import { pushBuilt } from "../support/port.ts";
 import { stall } from "../support/registry/connection-faults.ts";
 import { registryError, status } from "../support/registry/faults.ts";
 import { startRegistry } from "../support/registry/registry.ts";
@@ -222,4 +224,24 @@ test("status tells what a daemon knows, and that there is none", async () => {
   const away = await tagferry(["status", "--url", url]);
   expect(away.stderr).toContain("DAEMON_AWAY");
   expect(away.code).toBe(2);
+});
+
+test("copy refuses an image larger than --max-image-size, and a size that is none", async () => {
+  await using directory = await temporaryDirectory();
+  const [source, target] = [directory.join("source"), directory.join("target")];
+  {
+    await using layout = await openLayout(source, { create: true });
+    await pushBuilt(layout, buildImage({ layers: [20_000] }), "1");
+  }
+  const copy = async (size: string): Promise<{ code: number | null; stderr: string }> =>
+    tagferry(["copy", `oci:${source}:1`, `oci:${target}:1`, "--max-image-size", size]);
+  const refused = await copy("10KiB");
+  expect(refused.code).not.toBe(0);
+  expect(refused.stderr).toContain("IMAGE_TOO_LARGE");
+  const wrong = await copy("ten");
+  expect({ code: wrong.code, says: wrong.stderr }).toEqual({
+    code: 3,
+    says: expect.stringContaining("USAGE"),
+  });
+  expect((await copy("1MiB")).code).toBe(0);
 });

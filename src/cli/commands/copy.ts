@@ -1,3 +1,4 @@
+import { parseSize } from "../../config/size.ts";
 import { copyImage } from "../../copy/copy.ts";
 import { TagferryError } from "../../errors/error.ts";
 import { parsePlatform } from "../../oci/platform.ts";
@@ -11,7 +12,11 @@ import { print } from "../terminal/output.ts";
 import { showCopyProgress } from "../terminal/show-progress.ts";
 import { formatBytes } from "../terminal/units.ts";
 
-type CopyFlags = CommonFlags & { readonly platform?: readonly string[]; readonly referrers: boolean };
+type CopyFlags = CommonFlags & {
+  readonly platform?: readonly string[];
+  readonly referrers: boolean;
+  readonly maxImageSize: string;
+};
 type Arguments = { readonly source: string; readonly target: string };
 
 /** Copies one image, with its signatures and other referrers. */
@@ -23,6 +28,7 @@ export async function copyCommand(texts: Arguments, flags: CopyFlags, process: P
       allowed: "a tag, or no tag: then the tag of the source is used",
     });
   const platforms = flags.platform?.map(parsePlatform);
+  const maxBytes = parseMaxImageSize(flags.maxImageSize);
   const config = await readConfigIfAny(flags, process);
   await using context = contextOf(config, flags, process);
   const { signal } = process;
@@ -41,6 +47,7 @@ export async function copyCommand(texts: Arguments, flags: CopyFlags, process: P
       ...(tag === undefined ? {} : { tag }),
       ...(platforms ? { platforms } : {}),
       referrers: flags.referrers,
+      maxBytes,
       lease: context.lease,
       signal,
     });
@@ -65,6 +72,16 @@ export async function copyCommand(texts: Arguments, flags: CopyFlags, process: P
     process,
   );
   return EXIT.done;
+}
+
+/** @throws {TagferryError} USAGE */
+function parseMaxImageSize(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  throw new TagferryError("USAGE", `--max-image-size ${text} is not the size of an image`, {
+    found: text,
+    allowed: "a number and a unit: 500MiB, 100GiB, 2TiB",
+  });
 }
 
 function formatImage({ location }: ImageArgument, reference: string): string {
