@@ -27,12 +27,15 @@ export async function startRelay(
       return;
     }
     const onward = ask({ hostname, port, method, path: url, headers, agent: false });
+    const isCut = cut?.method === method && cut.nth === nth;
+    // the client sees the break when the registry is done with what it got, so that what the registry says next is decided
+    onward.on("close", () => isCut && message.destroy());
     onward.on("error", () => message.destroy());
     onward.on("response", (answer) => {
+      if (isCut) return void answer.resume();
       response.writeHead(answer.statusCode ?? 0, answer.headers);
       answer.pipe(response);
     });
-    const isCut = cut?.method === method && cut.nth === nth;
     let leftBytes = isCut ? cut.throughBytes : Infinity;
     onward.flushHeaders();
     if (leftBytes === 0) {
@@ -42,8 +45,8 @@ export async function startRelay(
     message.on("data", (chunk: Buffer) => {
       const passed = chunk.subarray(0, leftBytes);
       leftBytes -= passed.length;
-      // what is on its way arrives, and then no more
-      onward.write(passed, () => leftBytes === 0 && onward.destroy());
+      // what is on its way arrives, and then the end of the connection: the registry notices, and closes its side
+      onward.write(passed, () => leftBytes === 0 && onward.socket?.end());
       if (leftBytes === 0) message.pause();
     });
     message.on("end", () => onward.end());
