@@ -1,9 +1,11 @@
 import type { Digest } from "../oci/digest.ts";
 
-/** Which repositories of a registry are known to hold a blob: learnt from what this process pushed, mounted or found. */
+/**
+ * The repositories of a registry that are known to have a blob, because this process pushed, mounted or found it there.
+ */
 export type BlobLocations = {
   has(digest: Digest, repository: string): boolean;
-  /** A repository to mount from, other than `repository`. */
+  /** A repository other than `repository` to mount from. */
   elsewhere(digest: Digest, repository: string): string | undefined;
   learn(digest: Digest, repository: string): void;
   forget(digest: Digest, repository?: string): void;
@@ -12,7 +14,7 @@ export type BlobLocations = {
 const DIGESTS_KEPT = 20_000;
 const REPOSITORIES_KEPT = 64;
 
-/** Bounded: what was not asked for longest is forgotten, which costs a request and nothing else. */
+/** The size is limited. The least recently used entry is removed first, which costs at most one request. */
 export function openBlobLocations(): BlobLocations {
   const known = new Map<Digest, Set<string>>();
 

@@ -2,25 +2,29 @@ import type { TargetCapabilities } from "../oci/store.ts";
 
 export type RegistryKind = "auto" | "harbor" | "dockerhub" | "quay" | "distribution" | "openshift";
 
-/** How a kind of registry differs. What is observed overrules it for the life of the process; it is a prior, no law. */
+/** How a kind of registry differs. These are starting values: what the process observes overrules them. */
 export type RegistryProfile = {
   readonly kind: RegistryKind;
-  /** `n` of a tag listing; undefined: never sent (OpenShift's registry loses tags when it pages). */
+  /** `n` of a tag listing; undefined: never sent, because OpenShift's registry loses tags when it pages. */
   readonly tagsPageSize: number | undefined;
-  /** A POST that mounts from the repository itself answers truthfully whether the blob is there. */
+  /** A POST that mounts from the same repository reliably shows whether the blob is there. */
   readonly selfMount: boolean;
-  /** `whole`: POST then PUT. `patch`: POST, PATCH of everything, PUT. `chunked`: PATCHes of `chunkBytes`. */
+  /**
+   * `whole`: POST, then PUT. `patch`: POST, one PATCH with everything, PUT. `chunked`: several PATCHes of `chunkBytes`.
+   */
   readonly upload: "whole" | "patch" | "chunked";
   readonly chunkBytes: number;
-  /** Has a referrers API; `probe`: asked once. */
+  /** Whether it has a referrers API. `probe`: tested with one request. */
   readonly referrersApi: "probe" | "never";
-  /** Tags that hold signatures are found in the listing, or by asking for each (where a listing is huge). */
+  /** Whether to find signature tags in the listing, or with one request per tag (where listings are huge). */
   readonly cosignTags: "listing" | "ask";
-  /** A HEAD that says 404 is believed from the start; elsewhere only after a HEAD has found something. */
+  /**
+   * A HEAD that answers 404 is trusted from the start. Otherwise it is trusted only after a HEAD has found something.
+   */
   readonly truthfulHead: boolean;
-  /** A pushed tag is read back by HEAD; OpenShift's stream shows it anyway. */
+  /** Whether a pushed tag is read back by HEAD. Not needed for OpenShift, where the stream shows the tag. */
   readonly readBack: boolean;
-  /** A 401 Basic after a Bearer was sent means that the token expired (Harbor). */
+  /** A 401 with Basic after a Bearer token was sent means that the token expired (Harbor). */
   readonly expiredBearerLooksBasic: boolean;
   readonly capabilities: TargetCapabilities;
 };
@@ -49,10 +53,10 @@ const GENERIC: RegistryProfile = {
 
 const PROFILES: Readonly<Record<RegistryKind, RegistryProfile>> = {
   auto: GENERIC,
-  // Nexus, too, calls itself registry/2.0: its HEAD has to prove itself
+  // Nexus also sends registry/2.0, so HEAD is not trusted from the start
   distribution: { ...GENERIC, kind: "distribution", selfMount: true },
   harbor: { ...GENERIC, kind: "harbor", selfMount: true, truthfulHead: true },
-  // one body with every tag, tens of thousands of them; no referrers API
+  // one body with all tags, often tens of thousands; no referrers API
   dockerhub: { ...GENERIC, kind: "dockerhub", referrersApi: "never", cosignTags: "ask", truthfulHead: true },
   quay: { ...GENERIC, kind: "quay", tagsPageSize: 100, truthfulHead: true },
   openshift: {
@@ -73,7 +77,7 @@ const PROFILES: Readonly<Record<RegistryKind, RegistryProfile>> = {
   },
 };
 
-/** Hosts whose answer to a mount from the same repository nobody here has seen. */
+/** Hosts for which no answer to a mount from the same repository has been observed. */
 const UNSEEN =
   /(?:^|\.)(?:docker\.io|ghcr\.io|quay\.io|gcr\.io|pkg\.dev|azurecr\.io|amazonaws\.com|gitlab\.com|jfrog\.io)$/;
 
@@ -84,10 +88,10 @@ export function profileOf(kind: RegistryKind, hostname: string): RegistryProfile
   return GENERIC;
 }
 
-/** What the first answers of a registry tell about its kind. */
+/** Determines the kind of a registry from its first answers. */
 export function refineProfile(profile: RegistryProfile, hostname: string, headers: Headers): RegistryProfile {
   if (profile.kind !== "auto" || UNSEEN.test(hostname)) return profile;
-  if (headers["x-registry-supports-signatures"] !== undefined) return profile; // an OpenShift registry as a source
+  if (headers["x-registry-supports-signatures"] !== undefined) return profile; // an OpenShift registry used as a source
   return headers["docker-distribution-api-version"] === "registry/2.0" ? PROFILES.distribution : profile;
 }
 

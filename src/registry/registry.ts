@@ -24,15 +24,15 @@ import type { Resolve } from "./transport/redirect-guard.ts";
 import { openTransport, type Transport } from "./transport/transport.ts";
 
 export type RegistryOptions = {
-  /** Normalised host[:port]. */
+  /** Normalized host[:port]. */
   readonly registry: string;
   readonly kind: RegistryKind;
-  /** PEM, trusted besides the system's authorities. */
+  /** PEM. Trusted in addition to the system's CAs. */
   readonly ca?: string | undefined;
   readonly clientCertificate?: { readonly certificate: string; readonly key: string } | undefined;
   readonly insecure: boolean;
   readonly plainHttp: boolean;
-  /** Hosts besides the registry's own that may make tokens from its credentials. */
+  /** Additional hosts that may receive this registry's credentials to make tokens. */
   readonly tokenRealms: readonly string[];
   readonly credentials: CredentialStore;
   readonly rateLimit: RateLimit;
@@ -40,13 +40,13 @@ export type RegistryOptions = {
   readonly log: Log;
   readonly retry?: Partial<RetryPolicy>;
   readonly timeouts?: Partial<RegistryTimeouts> | undefined;
-  /** Shared by all who ask this host; without, its own. */
+  /** Shared by all clients of this host. Default: a new one. */
   readonly breaker?: Breaker | undefined;
-  /** Read large bodies through sockets of our own; true unless told otherwise. */
+  /** Read large bodies through our own sockets. Default: true. */
   readonly largeReads?: boolean | undefined;
-  /** Asked for the addresses of names instead of the system, about redirects only. */
+  /** Resolves the host names of redirects instead of the system. */
   readonly resolve?: Resolve | undefined;
-  /** Told of every answer, and of every request that got none. */
+  /** Called for every answer, and for every request without an answer. */
   readonly onRequest?: ((request: RequestFacts) => void) | undefined;
 };
 
@@ -54,11 +54,11 @@ export type RegistryTimeouts = BlobTimeouts & {
   readonly connectMs: number;
   /** From the end of a request to the first byte of its answer. */
   readonly firstByteMs: number;
-  /** All of a request about metadata. */
+  /** The limit for a whole metadata request. */
   readonly requestMs: number;
-  /** Silence within a body. */
+  /** The longest silence within a body. */
   readonly idleMs: number;
-  /** How long a request or a blob is tried again without progress. */
+  /** How long a request or a blob is retried without progress. */
   readonly retriesMs: number;
   readonly freshTokenPauseMs: number;
 };
@@ -79,7 +79,7 @@ export type Registry = AsyncDisposable & {
   readonly host: string;
   repository(name: string): RegistryRepository;
   /**
-   * Whether this is a registry that takes our credentials.
+   * Checks that this is a registry and that it accepts our credentials.
    *
    * @throws {TagferryError} REGISTRY_NOT_V2, AUTH_*, REGISTRY_*
    */
@@ -89,7 +89,9 @@ export type Registry = AsyncDisposable & {
 const USER_AGENT = "tagferry/0.1";
 const TOKEN_MAX_BYTES = 64 * 1024;
 
-/** A registry and what its repositories share: connections, tokens, what is known of its blobs and its ways. */
+/**
+ * Opens a registry. Its repositories share connections, tokens, and what is known about its blobs and its behaviour.
+ */
 export function openRegistry(options: RegistryOptions): Registry {
   const { registry, kind, log } = options;
   const timeouts = timeoutsOf(options);
@@ -198,17 +200,17 @@ export function openRegistry(options: RegistryOptions): Registry {
 
 function timeoutsOf({ timeouts = {} }: RegistryOptions): RegistryTimeouts {
   const all = { ...TIMEOUTS, ...timeouts };
-  // who waits longer for a first byte waits longer for all of it
+  // a longer wait for the first byte also extends the whole request
   return { ...all, requestMs: timeouts.requestMs ?? Math.max(all.requestMs, 2 * all.firstByteMs) };
 }
 
-/** Docker Hub's registry has another name than its images. */
+/** Docker Hub's registry has another host name than its images. */
 function urlOf(registry: string, { plainHttp }: Pick<RegistryOptions, "plainHttp">): URL {
   const host = registry === DOCKER_HUB ? "registry-1.docker.io" : registry;
   return new URL(`${plainHttp ? "http" : "https"}://${host}/`);
 }
 
-/** Token requests follow no redirect: a realm that was judged must not lead to one that was not. */
+/** Token requests follow no redirects, because a checked realm must not lead to an unchecked one. */
 function tokenTransport(transport: Transport, timeoutMs: number): TokenTransport {
   return async ({ method, url, headers, body }, { signal } = {}) => {
     const where = `${url.origin}${url.pathname}`;
@@ -248,16 +250,16 @@ function tokenTransport(transport: Transport, timeoutMs: number): TokenTransport
 }
 
 /**
- * An address below `base`, and never elsewhere: a tag or a digest that came from outside must not name another repository.
+ * A URL below `base`. It cannot leave `base`, so a tag or digest from outside cannot name another repository.
  *
  * @throws {TagferryError} INTERNAL
  */
 export function below(base: URL, path: string): URL {
-  // a digest's colon must not be read as a scheme
+  // prevents reading a digest's colon as a scheme
   const url = URL.parse(`./${path}`, base.href);
   const name = url?.pathname.slice(base.pathname.length) ?? "";
   const isBelow = url?.origin === base.origin && url.pathname.startsWith(base.pathname);
-  // what a server (or a proxy before it) decodes once more may climb
+  // a server or proxy may decode these once more and leave the path
   if (url && isBelow && url.hash === "" && !/%2e|%2f|%5c|%25/i.test(name) && !name.includes("//")) return url;
   throw new TagferryError("INTERNAL", `${base.host}: a request would leave ${base.pathname}`, {
     where: `${base.host}${base.pathname}`,

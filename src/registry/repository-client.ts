@@ -5,7 +5,7 @@ import type { Scope } from "./auth/scope.ts";
 import type { Requester } from "./http/client.ts";
 import type { RegistryProfile } from "./profile.ts";
 
-/** One repository as its requests see it. */
+/** One repository, as its requests use it. */
 export type RepositoryClient = {
   /** `registry/repository`, for messages. */
   readonly name: string;
@@ -15,16 +15,16 @@ export type RepositoryClient = {
   readonly pull: readonly Scope[];
   readonly push: readonly Scope[];
   readonly retry: Partial<RetryPolicy>;
-  /** How long a piece of work is tried again without progress. */
+  /** How long an operation is retried without progress. */
   readonly retriesMs: number;
   /** From the end of a request to the first byte of its answer. */
   readonly firstByteMs: number;
-  /** What is known of the registry's HEAD, by all of its repositories. */
+  /** What is known about the registry's HEAD. All its repositories share it. */
   readonly heads: HeadMemory;
-  /** As it is known by now. */
+  /** The current profile. It can change with the answers of the registry. */
   profile(): RegistryProfile;
-  /** `path` below /v2/REPOSITORY/, with its query. */
+  /** A URL below /v2/REPOSITORY/; `path` may contain a query. */
   url(path: string): URL;
-  /** The repository that a name of this registry means. */
+  /** The repository path for an image name of this registry. */
   repositoryOf(name: string): string | undefined;
 };

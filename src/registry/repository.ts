@@ -15,7 +15,7 @@ import type { RepositoryClient } from "./repository-client.ts";
 
 /** What the repositories of one registry share. */
 export type Shared = {
-  /** The registry's normalised host. */
+  /** The registry's normalized host. */
   readonly registry: string;
   readonly knowledge: BlobLocations;
   readonly uploads: UploadMemory;
@@ -25,7 +25,7 @@ export type Shared = {
 
 export type RegistryRepository = ImageSource & ImageTarget;
 
-/** One repository of a registry, to read from and to write to. One method, one endpoint of the specification. */
+/** Opens one repository to read and write. Each method uses one endpoint of the specification. */
 export function openRepository(endpoint: RepositoryClient, shared: Shared): RegistryRepository {
   const digestTags = openDigestTags();
   const upload = { endpoint, knowledge: shared.knowledge, memory: shared.uploads };

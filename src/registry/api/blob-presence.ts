@@ -4,17 +4,18 @@ import type { Answer } from "../http/client.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import { header } from "./manifests.ts";
 
-/** What a repository has under a blob's digest. `other`: something of another length. */
+/** What a repository has under a blob's digest. `other`: content with another length. */
 export type BlobPresence = "present" | "absent" | "other";
 
 /**
- * Whether a blob is there with the length that its descriptor has.
+ * Whether a blob with the length of its descriptor is there.
  *
- * HEAD answers that with its Content-Length. Where it has none (a proxy compresses, a redirect to object storage, no HEAD
- * at all), one byte is asked for: Content-Range then has the length.
+ * HEAD answers this with Content-Length. When this header is missing (a compressing proxy, a redirect to object
+ * storage, no HEAD at all), one byte is requested: the answer's Content-Range contains the length.
  *
  * @throws {TagferryError} AUTH_*, DENIED, REGISTRY_*
- * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
+ * @see
+ *   https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry
  */
 export async function findBlob(
   descriptor: Descriptor,
@@ -30,7 +31,7 @@ export async function findBlob(
       scopes: endpoint.push,
       subject: { action: "resolve", what: "blob", where: `${endpoint.name}@${digest}` },
       expect: [200, 301, 302, 303, 307, 308, 404, 405],
-      // an address in object storage may be signed for GET only
+      // a signed URL of object storage may allow only GET
       manualRedirect: true,
     },
     options,
@@ -42,7 +43,9 @@ export async function findBlob(
   return findByRange(descriptor, endpoint, options);
 }
 
-/** undefined: not sent, of an encoded body, or the 0 that some proxies send to every HEAD. */
+/**
+ * undefined when the header is missing, when the body is encoded, and for the 0 that some proxies send for every HEAD.
+ */
 function lengthOfBody(answer: Answer): number | undefined {
   const encoding = header(answer, "content-encoding") ?? "identity";
   const length = Number(header(answer, "content-length"));

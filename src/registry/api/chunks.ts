@@ -1,13 +1,16 @@
 import type { Content } from "../../oci/store.ts";
 
-/** A part of a blob with its length, to be read once and to its end. */
+/** A part of a blob and its length. It must be read once and completely. */
 export type Chunk = { readonly content: AsyncIterable<Uint8Array>; readonly bytes: number };
 
 export function lengthOf(chunk: Chunk | undefined): number {
   return chunk?.bytes ?? 0;
 }
 
-/** Cuts content of `size` bytes into parts of `chunkBytes` without holding any: each is read before the next is asked for. */
+/**
+ * Cuts content of `size` bytes into parts of `chunkBytes` without buffering. Read each part completely before you
+ * request the next.
+ */
 export async function* chunksOf(
   content: Content,
   size: number,
@@ -33,7 +36,7 @@ export async function* chunksOf(
     };
     offset += bytes;
   }
-  // the last part ends with the last byte: what is left is the end itself, which may be a failure
+  // After the last byte, read the end of the content: it may be an error.
   await nextOf(reading);
 }
 

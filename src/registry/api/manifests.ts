@@ -7,7 +7,7 @@ import { MANIFEST_ACCEPT } from "../../oci/media-type.ts";
 import type { Answer } from "../http/client.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 
-/** What a HEAD answers. `unusable`: this registry has to be asked by GET, because its HEAD is missing or has no digest. */
+/** The result of a HEAD. `unusable`: HEAD is missing or has no digest, so GET must be used with this registry. */
 type Head =
   | { readonly kind: "found"; readonly descriptor: Descriptor }
   | { readonly kind: "absent" }
@@ -15,7 +15,10 @@ type Head =
 
 const UNUSABLE_FOR_MS = 60 * 60_000;
 
-/** What a tag or digest names. One HEAD; a GET follows only while it is unknown whether this registry's HEAD is truthful. */
+/**
+ * The descriptor behind a tag or digest. Sends one HEAD, and a GET only until it is known whether this registry's HEAD
+ * is reliable.
+ */
 export async function resolveManifest(
   reference: string,
   endpoint: RepositoryClient,
@@ -33,11 +36,11 @@ export async function resolveManifest(
     return descriptor;
   } catch (error) {
     if (isTagferryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) {
-      // both say 404, which does not show whether HEAD always says so
+      // when both answer 404, it is still unknown whether HEAD works
       if (head?.kind === "unusable") giveUpHead(endpoint);
       return undefined;
     }
-    // a login portal or a catch-all answers 200 to HEAD without a digest, and a page to GET
+    // A login portal or a catch-all page answers HEAD with 200 and no digest, and GET with a page.
     if (
       head?.kind === "unusable" &&
       head.status === 200 &&
@@ -56,18 +59,18 @@ export async function resolveManifest(
   }
 }
 
-/** Whether HEAD was found to be unusable here within the last hour. */
+/** Whether HEAD was found unusable within the last hour. */
 export function isUseless({ heads }: RepositoryClient): boolean {
   return performance.now() < heads.unusableUntilMs;
 }
 
-/** Whether a 404 to HEAD is believed. */
+/** Whether a HEAD that answers 404 is trusted. */
 export function isBelieved(endpoint: RepositoryClient): boolean {
   return endpoint.heads.isTruthful || endpoint.profile().truthfulHead;
 }
 
 export function giveUpHead(endpoint: RepositoryClient): void {
-  // within the hour a GET shows nothing new about HEAD; afterwards HEAD is tried again
+  // Within the hour, a GET shows nothing new about HEAD. After the hour, HEAD is tried again.
   if (!isUseless(endpoint)) endpoint.heads.unusableUntilMs = performance.now() + UNUSABLE_FOR_MS;
 }
 
@@ -102,7 +105,7 @@ export async function headManifest(
   };
 }
 
-/** A manifest, parsed and checked. Asked for by digest, its bytes have that digest. */
+/** Reads a manifest, then parses and checks it. If it was requested by digest, its bytes match this digest. */
 export async function getManifest(
   reference: string,
   endpoint: RepositoryClient,
@@ -113,7 +116,7 @@ export async function getManifest(
 
 export type FetchedManifest = { readonly manifest: Manifest; readonly etag: string | undefined };
 
-/** As `getManifest`, with the ETag for a later `If-Match`. */
+/** Like `getManifest`, with the ETag for a later `If-Match`. */
 export async function fetchManifest(
   reference: string,
   endpoint: RepositoryClient,

@@ -6,7 +6,7 @@ import type { RepositoryClient } from "../repository-client.ts";
 import { type BlobTimeouts, readBlob } from "./read-blob.ts";
 import { hasBlob } from "./upload-session.ts";
 
-/** Whether a blob is in the repository with its length; with `bytes`, whether its bytes are right too. */
+/** Whether a blob with the right length is in the repository. With `bytes`, its content is read and checked too. */
 export async function hasWholeBlob(
   descriptor: Descriptor,
   endpoint: RepositoryClient,

@@ -8,13 +8,13 @@ import { begin, cancel, hasBlob, type UploadContext } from "./upload-session.ts"
 
 /** How often a blob is sent from its start. */
 const SENDINGS_MAX = 3;
-/** Less may have gone no further than into a buffer of this machine. */
+/** Progress counts from this size on: fewer bytes may still be in a buffer of this machine. */
 const PROGRESS_BYTES = 32 * 1024 * 1024;
-/** nginx takes no more than this unless told otherwise. */
+/** The default body limit of nginx. */
 const SMALLEST_CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Puts a blob into a repository. In this order: it is known to be there, it is mounted, it is found there, it is uploaded.
+ * Brings a blob into a repository. It tries, in this order: the blob is known to be there, a mount, a HEAD, an upload.
  *
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
  */
@@ -62,12 +62,12 @@ export async function pushBlob(
 }
 
 /**
- * Whether a new session from the start may succeed: the session was lost, the connection broke, the registry was busy, the
- * body was too large for one request, or the blob is not there after an answer that was no 201.
+ * Whether a new session from the start may succeed: the session was lost, the connection broke, the registry was busy,
+ * the body was too large for one request, or the answer was not 201 and the blob is not there.
  */
 function maySendAgain(error: unknown, { endpoint, memory }: UploadContext): boolean {
   if (isTagferryError(error, "TARGET_TOO_LARGE")) {
-    // first the registry's own chunks, then what the most modest proxy takes
+    // first the registry's own chunk size, then the smallest default limit of a proxy
     const before = memory.chunkBytes ?? Infinity;
     memory.chunkBytes = before === Infinity ? endpoint.profile().chunkBytes : SMALLEST_CHUNK_BYTES;
     return memory.chunkBytes < before;

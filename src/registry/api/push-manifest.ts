@@ -16,26 +16,30 @@ import {
 
 /** Harbor and OpenShift do work in their databases before they answer. */
 const PUT_TIMEOUT_MS = 120_000;
-/** How often a manifest is sent when the answer was not 201 and the manifest is not there. */
+/** How often a manifest is sent when the answer is not 201 and the manifest is not there. */
 const SENDINGS_MAX = 3;
 const READ_BACK_PAUSES_MS = [0, 250, 1000];
 
 export type PutOptions = Cancellable & {
   readonly tag?: string | undefined;
-  /** Only over the state of the tag that has this ETag. Few registries look at it. */
+  /** Write only if the tag still has this ETag. Few registries support it. */
   readonly ifMatch?: string | undefined;
-  /** The caller checks by itself that the tag was written. */
+  /** The caller checks that the tag was written. */
   readonly readsBack?: boolean;
 };
 
-/** What the answer to a PUT shows. `isStored`: it was 201, the only status that promises it. */
+/**
+ * What the answer to a PUT shows. `isStored`: the status was 201. Only this status promises that the manifest is
+ * stored.
+ */
 type PutAnswer = { readonly status: number; readonly isStored: boolean; readonly subjectListed: boolean };
 
 /**
- * Writes a manifest's bytes, and returns whether the registry lists it with its subject.
+ * Writes a manifest's bytes. Returns whether the registry lists it with its subject.
  *
- * Only 201 says that a manifest was stored. After any other success (200, 202, 204: a proxy's page, a catch-all) it is read
- * back by its reference, and sent again when it is not there. A tag is read back after a 201 too.
+ * Only 201 means that a manifest was stored. After another success status (200, 202, 204: a proxy's page, a catch-all
+ * page) the manifest is read back by its reference, and sent again if it is not there. A tag is read back after a 201
+ * too.
  *
  * @throws {TagferryError} TARGET_UNPROVEN, TARGET_READBACK, TARGET_NOT_A_REGISTRY, TARGET_*, MANIFEST_TOO_LARGE
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
@@ -108,7 +112,7 @@ async function putOnce(
   return { status: answer.status, isStored: answer.status === 201, subjectListed };
 }
 
-/** An immutable tag that holds what we wanted to write is as good as written. */
+/** An immutable tag that already has the wanted digest counts as written. */
 async function immutableButOurs(
   error: unknown,
   { descriptor }: Manifest,
@@ -125,7 +129,7 @@ async function immutableButOurs(
 
 type ReadBackOptions = Cancellable & { readonly isStored: boolean };
 
-/** The digest that is found under `reference` after the PUT; undefined: none, also after a moment. */
+/** The digest under `reference` after the PUT. undefined: nothing is there, even after some pauses. */
 async function readBack(
   reference: string,
   { descriptor, bytes }: Manifest,
@@ -138,23 +142,23 @@ async function readBack(
       const head = isUseless(endpoint) ? undefined : await headManifest(reference, endpoint, { signal });
       if (head?.kind === "found" && head.descriptor.digest !== descriptor.digest)
         return head.descriptor.digest;
-      // a length is not always sent; where it is, it has to be right
+      // the length may be missing (-1); if it was sent, it must be right
       if (head?.kind === "found" && [-1, bytes.length].includes(head.descriptor.size))
         return descriptor.digest;
-      // nothing yet may be a registry that needs a moment, or one whose HEAD is of no use
+      // nothing found: the registry may need time, or its HEAD may not work
       const mayLie = head?.kind !== "absent" || !isBelieved(endpoint);
       const found = mayLie ? await digestByGet(reference, endpoint, { signal }) : undefined;
       if (found !== undefined) return found;
     }
     return undefined;
   } catch (error) {
-    // Harbor writes the tag and then refuses to hand it out, by a policy of the project
+    // Harbor stores the tag, but a project policy may forbid reading it
     if (isStored && isTagferryError(error, "SOURCE_POLICY")) return descriptor.digest;
     throw error;
   }
 }
 
-/** The digest of what GET answers. When GET finds what HEAD did not, HEAD is not asked any more. */
+/** The digest that GET returns. If GET finds what HEAD did not find, HEAD is not used any more. */
 async function digestByGet(
   reference: string,
   endpoint: RepositoryClient,

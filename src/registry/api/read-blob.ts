@@ -11,23 +11,24 @@ import type { RepositoryClient } from "../repository-client.ts";
 import { header, refuseEncoding } from "./manifests.ts";
 
 export type BlobTimeouts = {
-  /** A body that gives less than `floorBytesPerSecond` over this long is stalled, however steadily it drips. */
+  /** A body that delivers less than `floorBytesPerSecond` during this time is stalled, even if bytes still arrive. */
   readonly floorWindowMs: number;
   readonly floorBytesPerSecond: number;
-  /** Before a broken body is taken up again; doubles while nothing comes. */
+  /** The pause before a broken body is resumed. It doubles while no bytes arrive. */
   readonly resumePauseMs: number;
 };
 
-/** How often a body may break without a byte of progress. */
+/** How often a body may break without any progress. */
 const FRUITLESS_MAX = 4;
-/** From here on a connection of its own costs less than it saves. */
+/** From this size on, a separate connection saves more than it costs. */
 const LARGE_BYTES = 4 * 1024 * 1024;
 
 /**
- * A blob's bytes from a registry, taken up where they broke off.
+ * Reads a blob's bytes from a registry, and resumes after a break.
  *
- * Each continuation is asked of the registry itself, never of a signed address, which may have expired. A registry that
- * ignores the range sends everything, and what was seen is passed over; one that answers a wrong range is asked for all.
+ * Each continuation is requested from the registry itself, not from a signed URL, which may have expired. If a registry
+ * ignores the range and sends everything, the bytes already read are skipped. If it answers with a wrong range, the
+ * whole blob is requested.
  *
  * @throws {TagferryError} BLOB_UNKNOWN, BLOB_SHORT, CONTENT_ENCODING, RANGE, STALLED, REGISTRY_*
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-14
@@ -54,7 +55,7 @@ export async function* readBlob(
       })) {
         givenBytes += chunk.length;
         yield chunk;
-        if (givenBytes > size) return; // longer than it may be: `verified` says so, and no more is read
+        if (givenBytes > size) return; // the body is too long: stop reading, `verified` throws the error
       }
       if (givenBytes >= size) return;
       throw new TagferryError(
@@ -133,13 +134,13 @@ function checkRange(
     });
 }
 
-/** Ends a body that drips: undici's own timeout sees only silence. */
+/** Aborts a body that is too slow. The timeout of undici notices only silence. */
 async function* aboveFloor(
   body: AsyncIterable<Buffer>,
   { floorWindowMs, floorBytesPerSecond }: BlobTimeouts,
   where: string,
 ): AsyncGenerator<Buffer, void, void> {
-  // only the time spent waiting for the source counts: a slow target is not the source's fault
+  // counts only the time spent waiting for the source, because the target may be slow too
   let waitedMs = 0;
   let windowBytes = 0;
   let askedMs = performance.now();

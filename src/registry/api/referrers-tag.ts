@@ -13,7 +13,7 @@ export function fallbackTag(digest: Digest): string {
   return `${algorithmOf(digest)}-${encodedOf(digest).slice(0, 64)}`;
 }
 
-/** Writers of one subject's fallback index wait for each other. */
+/** One queue for each subject: writers of its fallback index run one after the other. */
 export function subjectQueue(): (subject: string) => Limit {
   const lines = new Map<string, Limit>();
   return (subject) => {
@@ -23,17 +23,18 @@ export function subjectQueue(): (subject: string) => Limit {
   };
 }
 
-/** How often an index is written before it is given up: each time somebody else wrote over it. */
+/** How often an index is written before giving up, when others overwrite it each time. */
 const WRITES_MAX = 8;
 const LOOK_AGAIN_MAX_MS = 2_000;
 
 /**
- * Lists a manifest with its subject where the registry does not do it: reads the index under the fallback tag, adds the
- * entry when it is missing, writes it back, and looks whether it is there.
+ * Lists a manifest with its subject when the registry does not do it. Reads the index under the fallback tag, adds the
+ * entry if it is missing, writes the index back, and checks that the entry is there.
  *
- * Other processes write the same index. `If-Match` keeps us from writing over what we have not read, where a registry looks
- * at it; no widely used one does. So the index is read again once those who read it before we wrote have written: they
- * need about as long as we did. What they wrote over is added again.
+ * Other processes write the same index. `If-Match` prevents overwriting unread changes only where the registry supports
+ * it, and no widely used registry does. So the index is read again after a pause of about the time that our own read
+ * and write took: by then, others who had read the old index have written theirs. If they overwrote our entry, it is
+ * added again.
  */
 export async function registerWithSubject(
   manifest: Manifest,
@@ -50,7 +51,7 @@ export async function registerWithSubject(
     if (entries.some((entry) => (entry as { digest?: unknown }).digest === manifest.descriptor.digest))
       return;
     if (writes >= WRITES_MAX) throw overwritten(manifest, tag, endpoint);
-    // refused although nobody wrote since: this registry does not know its own ETags
+    // refused although nobody wrote: this registry does not handle its own ETags correctly
     const etag = current?.etag === refusedEtag ? undefined : strong(current?.etag);
     const written = await writeFallback([...entries, entryOf(manifest)], tag, endpoint, {
       ifMatch: etag,
@@ -63,12 +64,12 @@ export async function registerWithSubject(
   }
 }
 
-/** A weak one (a proxy that compresses makes it so) never fits `If-Match`. @see RFC 9110 §13.1.1 */
+/** A weak ETag (a compressing proxy makes it weak) never matches `If-Match`. @see RFC 9110 §13.1.1 */
 function strong(etag: string | undefined): string | undefined {
   return etag !== undefined && /^"[^"]*"$/.test(etag) ? etag : undefined;
 }
 
-/** @returns false when somebody else was faster */
+/** @returns false when another client wrote first */
 async function writeFallback(
   entries: readonly unknown[],
   tag: string,
@@ -120,7 +121,7 @@ async function currentFallback(
   }
 }
 
-/** As they stand, with all that other tools wrote into them. */
+/** The unparsed entries, with all fields that other tools wrote. */
 function rawEntries({ bytes, kind }: Manifest): unknown[] {
   if (kind !== "index") return [];
   const { manifests } = JSON.parse(Buffer.from(bytes).toString("utf8")) as {

@@ -13,15 +13,16 @@ import { fallbackTag } from "./referrers-tag.ts";
 import { listTags } from "./tags.ts";
 
 const PAGE_MAX_BYTES = 8 * 1024 * 1024;
-/** How often a question is asked whose answer is no index. */
+/** How often a request is repeated when the answer is not an index. */
 const QUESTIONS_MAX = 3;
 const UNSUPPORTED_FOR_MS = 60 * 60_000;
 const LISTING_GOOD_FOR_MS = 60_000;
 const COSIGN_SUFFIXES = [".sig", ".att", ".sbom"] as const;
 
 /**
- * Whether a repository has the referrers API, as far as it was asked. `absentUntilMs` is a time of `performance.now()`; `reason`
- * says what showed it. `isPresent`: it answered once, so that a 404 is a failure and no sign of absence.
+ * Whether a repository has the referrers API, as far as known. Until `absentUntilMs` (`performance.now()`) the API
+ * counts as absent; `reason` says why. `isPresent`: the API answered before, so a 404 is a failure and does not mean
+ * absence.
  */
 export type ReferrersMemory = { absentUntilMs: number; reason: string | undefined; isPresent: boolean };
 
@@ -29,16 +30,16 @@ export function openReferrersMemory(): ReferrersMemory {
   return { absentUntilMs: 0, reason: undefined, isPresent: false };
 }
 
-/** The tags of one repository that name digests: cosign's, and the fallback of the referrers API. */
+/** The tags of one repository that contain digests: cosign's tags, and the fallback tags of the referrers API. */
 export type DigestTags = {
-  /** Whether a tag is in the listing; true where there is no listing to look into. */
+  /** Whether the listing contains a tag; true when no listing can be read. */
   mayHave(tag: string, endpoint: RepositoryClient, options?: Cancellable): Promise<boolean>;
-  /** A tag was written: if it names a digest, the listing is read again. */
+  /** Call this after a tag was written. If it contains a digest, the listing is read again. */
   written(tag: string): void;
 };
 
 const DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64}/;
-/** From here on reading the listing costs more than asking for each tag. */
+/** For longer listings, separate requests for each tag cost less. */
 const LISTING_MAX_TAGS = 5_000;
 
 type Reading = { readonly tags: Promise<ReadonlySet<string> | undefined>; readAtMs: number };
@@ -46,7 +47,7 @@ type Reading = { readonly tags: Promise<ReadonlySet<string> | undefined>; readAt
 export function openDigestTags(): DigestTags {
   let kept: Reading | undefined;
 
-  /** Shared by all callers that wait for it: none of them can abort it for the others. */
+  /** All waiting callers share this read, so no caller can abort it for the others. */
   function read(endpoint: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
     const reading: Reading = {
       readAtMs: Infinity,
@@ -80,14 +81,16 @@ export type ReferrersContext = {
 };
 
 /**
- * What refers to a manifest: by the referrers API, else by the fallback tag; and cosign's signatures, attestations and SBOMs,
- * which are tags.
+ * Yields the referrers of a manifest: from the referrers API, otherwise from the fallback tag; and cosign's signatures,
+ * attestations and SBOMs, which are tags.
  *
- * Costs one request where the API exists, none where a listing of the repository shows no such tag. The listing is read once
- * for all images of a repository; where listings are huge (Docker Hub), the four possible tags are asked for instead. An
- * empty answer of the API does not rule out a fallback tag: Harbor's pull-through projects answer so for everything.
+ * This costs one request where the API exists, and none where the listing of the repository has no such tag. The
+ * listing is read once for all images of a repository. Where listings are huge (Docker Hub), the four possible tags are
+ * requested instead. An empty answer of the API does not exclude a fallback tag: Harbor's pull-through projects always
+ * answer with an empty list.
  *
- * @throws {TagferryError} REFERRERS_INVALID when the answer is no index (garbage, a page, 400), also after it was asked again
+ * @throws {TagferryError} REFERRERS_INVALID when the answer is not an index (garbage, a page, 400), even after repeated
+ *   requests
  */
 export async function* readReferrers(
   digest: Digest,
@@ -114,7 +117,7 @@ export async function* readReferrers(
   }
 }
 
-/** undefined: this repository has no such API. Every other answer that is no index is thrown. */
+/** undefined: this repository does not have the API. Every other answer that is not an index is thrown as an error. */
 async function fromApi(
   digest: Digest,
   { endpoint, memory }: ReferrersContext,
@@ -128,7 +131,7 @@ async function fromApi(
   while (url) {
     const page: ApiPage | undefined = await apiPage(url, endpoint, { signal });
     if (!page) {
-      // a registry that has the API never answers 404; a proxy in front of it may, for a moment
+      // a registry that has the API never answers 404, but a proxy in front of it may do so for a moment
       if (memory.isPresent || (await apiPage(url, endpoint, { signal })))
         throw invalid(endpoint, "404 from a registry that has a referrers API");
       memory.absentUntilMs = performance.now() + UNSUPPORTED_FOR_MS;
@@ -150,7 +153,7 @@ function invalid({ name }: RepositoryClient, found: string, cause?: unknown): Ta
   });
 }
 
-/** What `parseManifest` throws at what is no manifest: a page, garbage, half a document. */
+/** Converts the errors that `parseManifest` throws for a page, garbage or half a document. */
 function asInvalid(error: unknown, endpoint: RepositoryClient): unknown {
   return isTagferryError(error) &&
     error.code !== "MANIFEST_UNKNOWN" &&
@@ -161,7 +164,7 @@ function asInvalid(error: unknown, endpoint: RepositoryClient): unknown {
 
 type ApiPage = { readonly index: Manifest; readonly link: string | string[] | undefined };
 
-/** One page; undefined: 404. */
+/** Reads one page; undefined: 404. */
 async function apiPage(
   url: URL,
   endpoint: RepositoryClient,
@@ -209,7 +212,7 @@ async function fromFallback(
   }
 }
 
-/** Whether a tag is in the listing; true where there is no listing to look into. */
+/** Whether the listing contains a tag; true when no listing can be read. */
 async function mayExist(
   tag: string,
   { endpoint, digestTags }: ReferrersContext,
@@ -219,7 +222,7 @@ async function mayExist(
   return digestTags.mayHave(tag, endpoint, options);
 }
 
-/** undefined: the listing is refused, or so long that asking for each tag costs less. */
+/** undefined: the listing is refused, or so long that separate requests for each tag cost less. */
 async function readDigestTags(endpoint: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
   const tags = new Set<string>();
   let listed = 0;

@@ -7,16 +7,16 @@ import { headManifest, isUseless, resolveManifest } from "./manifests.ts";
 import { listTags } from "./tags.ts";
 
 const CONCURRENCY = 16;
-/** From so many tags on a listing costs less than asking for each. */
+/** From this number of tags on, a listing costs less than one request per tag. */
 const LISTED_MIN = 3;
-/** A listing that is longer than this for each tag that is asked about is left. */
+/** Reading the listing stops when it has more than this many entries per requested tag. */
 const LISTED_PER_TAG = 100;
 
 /**
- * What these tags point at; those that are not there are missing in the answer.
+ * The descriptors of these tags. Tags that do not exist are missing in the result.
  *
- * One HEAD each. Where the first one is not there, most of them may not be, as when a repository is filled for the first
- * time: then one listing tells which are worth asking for.
+ * Sends one HEAD per tag. If the first tag does not exist, most of the others may not exist either, for example when a
+ * repository is filled for the first time. Then one listing shows which tags are worth a request.
  */
 export async function surveyTags(
   tags: readonly string[],
@@ -39,7 +39,7 @@ export async function surveyTags(
   return found;
 }
 
-/** Which of these tags are listed; undefined where no listing is to be had, or a very long one. */
+/** The requested tags that are listed; undefined when the listing cannot be read or is very long. */
 async function listedAmong(
   tags: readonly string[],
   endpoint: RepositoryClient,
@@ -54,6 +54,6 @@ async function listedAmong(
     return listed;
   } catch (error) {
     signal?.throwIfAborted();
-    return isTagferryError(error, "NAME_UNKNOWN") ? listed : undefined; // asking for each tells what is the matter
+    return isTagferryError(error, "NAME_UNKNOWN") ? listed : undefined; // the request for each tag will show the error
   }
 }

@@ -4,7 +4,7 @@ import { DISTRIBUTION_LISTING } from "../listing/distribution.ts";
 import { readListing } from "../listing/tag-listing.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 
-/** Every tag of a repository, once each, as the distribution API lists them. */
+/** Every tag of a repository, each once, from the distribution API. */
 export function listTags(
   client: RepositoryClient,
   options: Cancellable = {},

@@ -15,13 +15,13 @@ import {
   uploadSubject,
 } from "./upload-session.ts";
 
-/** Registries on object storage put a large blob together before they answer: at this speed, at least. */
+/** Registries on object storage assemble a large blob before they answer, at least at this speed. */
 const CLOSING_BYTES_PER_MS = 2 * 1024;
 const CLOSING_MAX_MS = 15 * 60_000;
-/** How often one upload is taken up where it broke, and how often with nothing more to show for it. */
+/** How often one upload is resumed: in total (RESUMES_MAX), and without progress (FRUITLESS_MAX). */
 const RESUMES_MAX = 10;
 const FRUITLESS_MAX = 1;
-/** How much of the source is read again, at most, when an upload is taken up. */
+/** The maximum of source bytes that are read again when an upload is resumed. */
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
 
 type Sending = {
@@ -33,9 +33,10 @@ type Sending = {
 };
 
 /**
- * Sends a blob into an upload and closes it: in one request, or in parts, which are taken up where they broke.
+ * Sends a blob into an upload session and closes the session: in one request, or in parts that are resumed after a
+ * break.
  *
- * @throws {TagferryError} what `open` throws, what `verified` throws, TARGET_*, UPLOAD, OUTCOME_UNKNOWN, REGISTRY_*
+ * @throws {TagferryError} the errors of `open` and of `verified`, TARGET_*, UPLOAD, OUTCOME_UNKNOWN, REGISTRY_*
  */
 export async function send(
   session: UploadSession,
@@ -49,7 +50,7 @@ export async function send(
   return chunkBytes === undefined ? sendWhole(sending) : sendInParts(sending, chunkBytes);
 }
 
-/** How large the parts are; Infinity: one part, in a request of its own; undefined: the closing request carries it all. */
+/** The size of the parts. Infinity: one part in its own request. undefined: the closing request contains everything. */
 function chunkBytesFor(
   { chunkMinBytes, chunkMaxBytes }: UploadSession,
   { size }: Descriptor,
@@ -78,7 +79,10 @@ async function sendWhole({ session, descriptor, open, endpoint, options }: Sendi
   }
 }
 
-/** The request that makes the blob exist. Only 201 says that it does; the caller looks for the blob after any other answer. */
+/**
+ * Sends the request that creates the blob. Only 201 means success. After any other answer, the caller checks whether
+ * the blob is there.
+ */
 async function close(
   url: URL,
   body: Chunk | undefined,
@@ -124,7 +128,10 @@ function lost(endpoint: RepositoryClient, cause: unknown): TagferryError {
   });
 }
 
-/** Asks how far the upload came when it broke, and goes on from there: the source is read again from a checkpoint. */
+/**
+ * After a break, asks the registry how many bytes it has, and continues from there. The source is read again from a
+ * checkpoint.
+ */
 async function sendInParts(sending: Sending, chunkBytes: number): Promise<void> {
   const { session, endpoint, options } = sending;
   const checkpoints: Checkpoint[] = [];
@@ -148,7 +155,7 @@ async function sendInParts(sending: Sending, chunkBytes: number): Promise<void> 
   }
 }
 
-/** The connection broke, the token expired, the registry was busy: the upload may be there still. */
+/** The connection broke, the token expired or the registry was busy. The upload session may still exist. */
 function isPassing(error: unknown): boolean {
   return isTagferryError(
     error,
@@ -165,11 +172,11 @@ type Sent =
   | {
       readonly kind: "broken";
       readonly error: unknown;
-      /** Otherwise the source broke, and asking the target tells nothing. */
+      /** true: the target broke. false: the source broke, and a request to the target shows nothing. */
       readonly byTarget: boolean;
-      /** The last that was acknowledged. */
+      /** The last state that the registry confirmed. */
       readonly standing: Standing;
-      /** What was given to the connection, from the blob's first byte. */
+      /** Bytes passed to the connection, counted from the start of the blob. */
       readonly sentBytes: number;
     };
 
@@ -192,7 +199,7 @@ async function sendFrom(
   try {
     const isResumed = from.bytes > 0;
     for await (const chunk of chunksOf(content, descriptor.size - from.bytes, chunkBytes)) {
-      // all at once needs no range, and some refuse one
+      // a complete upload needs no range, and some registries refuse one
       const isRanged = isResumed || Number.isFinite(chunkBytes);
       standing = await sendChunk(chunk, standing, isRanged, endpoint, options);
     }
@@ -235,7 +242,7 @@ async function sendChunk(
   return { location: uploadLocation(answer.headers["location"], location, endpoint.name), bytes: end };
 }
 
-/** Content without its first bytes, which are read all the same: they are proven with the others. */
+/** Skips the first bytes of the content. They are read all the same, because the digest covers them. */
 async function* without(
   firstBytes: number,
   content: AsyncIterable<Uint8Array>,
@@ -255,8 +262,8 @@ type Observed = AsyncGenerator<Uint8Array, void, void> & {
 };
 
 /**
- * Counts bytes, copies small chunks (their memory may be used again), and keeps what went wrong within the content: it
- * ends the request with an error of the transport, and what the content said is what happened.
+ * Counts bytes, copies small chunks (their memory may be reused), and records an error of the content itself. Such an
+ * error ends the request with a transport error, but the error of the content is the real cause.
  */
 function observed(content: AsyncGenerator<Uint8Array, void, void>, { onBytes }: PushBlobOptions): Observed {
   let failure: unknown;
@@ -264,7 +271,7 @@ function observed(content: AsyncGenerator<Uint8Array, void, void>, { onBytes }: 
   const reading = (async function* () {
     try {
       for await (const chunk of content) {
-        // before: a chunk that the connection holds when it breaks may have arrived
+        // counted before the yield: the registry may receive a chunk even if the connection breaks
         givenBytes += chunk.length;
         onBytes?.(chunk.length);
         yield chunk.length < 64 * 1024 ? Buffer.from(chunk) : chunk;

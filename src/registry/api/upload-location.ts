@@ -2,10 +2,11 @@ import { TagferryError } from "../../errors/error.ts";
 import type { Digest } from "../../oci/digest.ts";
 
 /**
- * Where an upload goes on: `Location`, used as it is.
+ * The URL at which an upload continues: the `Location` header, unchanged.
  *
- * Resolved against the request's URL. http from a registry that speaks https is a proxy's mistake and is read as https
- * (Harbor behind a proxy); any other origin is refused: it would be given the layer and our credentials (CVE-2026-50151).
+ * A relative URL is resolved against the request's URL. http from a registry that uses https is a misconfigured proxy,
+ * and is read as https (Harbor behind a proxy). Any other origin is refused, because it would receive the layer and our
+ * credentials (CVE-2026-50151).
  *
  * @throws {TagferryError} UPLOAD_LOCATION
  */
@@ -29,7 +30,7 @@ export function uploadLocation(location: string | string[] | undefined, requestU
   return url;
 }
 
-/** Adds the digest to an upload's address without touching its query: a state in there may be signed byte by byte. */
+/** Adds the digest to an upload URL without changing its query, because the query may be signed. */
 export function withDigest(location: URL, digest: Digest): URL {
   const { href } = location;
   return new URL(`${href}${href.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`);

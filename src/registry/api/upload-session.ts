@@ -12,8 +12,8 @@ import { uploadLocation } from "./upload-location.ts";
 const CANCEL_TIMEOUT_MS = 5_000;
 
 /**
- * What uploads to one registry have shown. `chunkBytes`: the largest body of one request; undefined: no limit is known.
- * `refusedMounts`: how often in a row a mount from one repository into another was refused.
+ * What is known from earlier uploads to a registry. `chunkBytes`: the largest body of one request; undefined: no limit
+ * is known. `refusedMounts`: how many mounts in a row were refused, per pair of repositories.
  */
 export type UploadMemory = { chunkBytes: number | undefined; readonly refusedMounts: Map<string, number> };
 
@@ -21,19 +21,19 @@ export function openUploadMemory(): UploadMemory {
   return { chunkBytes: undefined, refusedMounts: new Map() };
 }
 
-/** After so many refusals in a row no mount between these two repositories is tried any more. */
+/** After this many refusals in a row, no more mounts are tried between these two repositories. */
 const REFUSALS_MAX = 3;
 
 export type UploadContext = {
   readonly endpoint: RepositoryClient;
   readonly knowledge: BlobLocations;
-  /** What uploads to one registry have shown. */
+  /** What is known from earlier uploads to this registry. */
   readonly memory: UploadMemory;
 };
 
 type Begun = { readonly kind: "placed"; readonly how: "mounted" | "present" } | UploadSession;
 
-/** An open upload, with the bounds that the registry sets for its chunks. */
+/** An open upload session, with the registry's limits for its chunks. */
 export type UploadSession = {
   readonly kind: "session";
   readonly location: URL;
@@ -42,10 +42,10 @@ export type UploadSession = {
 };
 
 /**
- * Finds the blob, mounts it, or opens an upload for it.
+ * Finds the blob, mounts it, or opens an upload session for it.
  *
- * A blob that is there counts only with the length of its descriptor: one that was cut off is uploaded again. `again`: upload
- * it whatever is there.
+ * An existing blob counts only if it has the length of its descriptor; a truncated blob is uploaded again. `again`:
+ * upload in any case.
  */
 export async function begin(
   descriptor: Descriptor,
@@ -69,7 +69,9 @@ export async function begin(
   return mounted ?? beginWith("", "present", undefined, endpoint, { signal });
 }
 
-/** Mounts from a repository that is known to have the blob; undefined: there is none, or its mounts are always refused. */
+/**
+ * Mounts from a repository that is known to have the blob. undefined: there is none, or its mounts are always refused.
+ */
 async function tryMount(
   { digest }: Descriptor,
   { endpoint, knowledge, memory: { refusedMounts } }: UploadContext,
@@ -86,7 +88,10 @@ async function tryMount(
   return begun;
 }
 
-/** Asks for a mount and an upload in one request: 201 mounted it, 202 opened a session. A mount that is refused is left out. */
+/**
+ * Requests a mount and an upload session at once: 201 means mounted, 202 means a new session. A refused mount is not
+ * tried again.
+ */
 async function beginWith(
   query: string,
   how: "mounted" | "present",
@@ -155,15 +160,15 @@ export const uploadSubject = ({ name }: RepositoryClient) =>
   ({ action: "push", what: "upload", where: name }) as const;
 
 /**
- * Whether the repository itself has the blob, with its length. Asked after an answer that does not say so (a gateway's 504,
- * a 200), and when an image is proved.
+ * Whether the repository has the blob with the right length. Used after an answer that does not say so (504 of a
+ * gateway, 200), and to prove an image.
  */
 export async function hasBlob(
   descriptor: Descriptor,
   endpoint: RepositoryClient,
   options: Cancellable,
 ): Promise<boolean> {
-  // behind pull-through HEAD also answers for other registries; the mount does not
+  // behind pull-through, HEAD also finds blobs of other registries; a mount does not
   if (endpoint.profile().selfMount && !endpoint.profile().capabilities.manifestImpliesContent) {
     const begun = await beginWith(selfMount(descriptor, endpoint), "present", undefined, endpoint, options);
     if (begun.kind === "session") {
@@ -178,15 +183,16 @@ function selfMount({ digest }: Descriptor, { repository }: RepositoryClient): st
   return `?mount=${digest}&from=${encodeURIComponent(repository)}`;
 }
 
-/** How far an upload has come: its current address, and how many bytes the registry has. */
+/** The state of an upload: its current URL, and how many bytes the registry has. */
 export type Standing = { readonly location: URL; readonly bytes: number };
 
 /**
- * Asks how far an upload that broke has come; undefined when the registry does not know it any more, does not tell, or
- * tells what cannot be: less than it acknowledged (ECR stays at the first part), more than was sent.
+ * Asks for the state of a broken upload. undefined when the registry does not know the upload any more, gives no state,
+ * or gives an impossible one: fewer bytes than it confirmed before (ECR stays at the first part), or more than were
+ * sent.
  *
- * `Range` names the last byte. `0-0` is read as nothing: distribution says so of an empty upload. Quay writes the unit,
- * the number of bytes instead of the last one's, and no Location.
+ * `Range` names the last byte. `0-0` is read as no bytes, because distribution says so for an empty upload. Quay adds
+ * the unit, gives the number of bytes instead of the last byte, and sends no Location.
  *
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks
  */
@@ -218,11 +224,11 @@ export async function standingOf(
     };
   } catch {
     signal?.throwIfAborted();
-    return undefined; // the caller reports what broke the upload
+    return undefined; // the caller reports the error that broke the upload
   }
 }
 
-/** Best effort: most registries clean up by themselves, many refuse. */
+/** Best effort: most registries remove old sessions themselves, and many refuse this request. */
 export async function cancel(location: URL, endpoint: RepositoryClient): Promise<void> {
   try {
     await using _ = await endpoint.requester.askOnce(

@@ -14,21 +14,27 @@ export type AuthenticatorOptions = {
   readonly credentials: CredentialStore;
   readonly tokenRealms: readonly string[];
   readonly send: TokenTransport;
-  /** Wait before a fresh token that was refused is replaced (its clock may run ahead). */
+  /**
+   * The pause before a refused new token is replaced. The token server's clock may be ahead, so the token is not valid
+   * yet.
+   */
   readonly freshTokenPauseMs: number;
 };
 
-/** Who we are towards one registry: knows its challenge, and keeps a token per credential and scope. */
+/** Logs in to one registry. Remembers its challenge, and one token per credential and scope. */
 export type Authenticator = {
-  /** The Authorization header for these scopes, without a request where we know how; undefined: try without. */
+  /**
+   * The Authorization header for these scopes, without a request when the challenge is known; undefined: send the
+   * request without it.
+   */
   header(scopes: readonly Scope[], options?: Cancellable): Promise<string | undefined>;
   /**
-   * After a 401: the header to try once more with. `sent` is what was refused; `attempt` counts from 1.
+   * The header for the next attempt after a 401. `sent`: the header that was refused. `attempt` counts from 1.
    *
    * @throws {TagferryError} AUTH_DENIED, AUTH_NO_CHALLENGE, AUTH_CHALLENGE, AUTH_REALM, AUTH_TOKEN
    */
   challenged(refused: Refused, options?: Cancellable): Promise<string>;
-  /** What the last challenge was, for `tagferry auth`. */
+  /** The scheme of the last challenge, for `tagferry auth`. */
   readonly scheme: () => string | undefined;
 };
 
@@ -43,7 +49,7 @@ export type Refused = {
 const RENEW_BEFORE_MS = 30_000;
 const REFUSED_FOR_MS = 5 * 60_000;
 const TOKENS_KEPT = 10_000;
-/** How many scopes of one challenge are looked at. */
+/** How many scopes of one challenge are used. */
 const SCOPES_MAX = 8;
 
 export function openAuthenticator({
@@ -56,7 +62,9 @@ export function openAuthenticator({
 }: AuthenticatorOptions): Authenticator {
   let remembered: Challenge | undefined;
   const tokens = new Map<string, Promise<Token>>();
-  /** Credentials a token server refused: not tried again for a while, accounts get locked. */
+  /**
+   * Credentials that a token server refused. They are not tried again for a while, so that the account is not locked.
+   */
   const refusedUntil = new Map<string, number>();
 
   const whoFor = async (
@@ -80,13 +88,13 @@ export function openAuthenticator({
     refuseAgain(refusedUntil.get(who), registry, found);
     const merged = mergeScopes(scopes);
     const key = JSON.stringify([who, realm.href, service, merged.toSorted()]);
-    // who asks at the same time shares one request; whoever comes after a renewal takes the renewed one
+    // Simultaneous callers share one request. Callers after a renewal use the new token.
     for (let kept = tokens.get(key); kept; kept = tokens.get(key) === kept ? undefined : tokens.get(key)) {
       const token = await unlessAborted(kept, signal);
       const header = `Bearer ${token.text}`;
       if (header !== stale && performance.now() < token.expiresAtMs - RENEW_BEFORE_MS) return header;
     }
-    // it belongs to all who wait for it: none of them can abort it for the others
+    // All waiting callers share this request, so no caller can abort it for the others.
     const next = fetchToken(
       { realm, service, scopes: merged, credential: found?.credential, registry },
       send,
@@ -94,7 +102,7 @@ export function openAuthenticator({
     remember(key, next);
     next.catch((error: unknown) => {
       if (tokens.get(key) === next) tokens.delete(key);
-      // 401 is about who we are; 403 may be about this one repository (GHCR)
+      // 401 means wrong credentials; 403 may be about this repository only (GHCR)
       if (found && isTagferryError(error, "AUTH_DENIED") && error.details["status"] === 401)
         refusedUntil.set(who, performance.now() + REFUSED_FOR_MS);
     });
@@ -130,7 +138,7 @@ export function openAuthenticator({
       const failing = offered.find(({ parameters }) => parameters["error"] !== undefined)?.parameters[
         "error"
       ];
-      // OpenShift's registry says so after it knew us: RBAC, and asking again changes nothing
+      // OpenShift's registry says this when it knows the user but RBAC denies access: a retry does not help
       if (failing === "access denied" && sent !== undefined)
         throw denied("access denied", {
           next: "Grant system:image-pusher (or registry-editor) in the namespace to the account that is used.",
@@ -139,13 +147,13 @@ export function openAuthenticator({
       const chosen = chooseChallenge(offered);
       const wanted = chosen ? extraScopes(chosen, scopes) : [];
       const insufficient = failing === "insufficient_scope";
-      // a token that was made for this request and lacks the right: another one will lack it too
+      // the token was made for this request and lacks the right: another token will lack it too
       if (attempt > 2 || (insufficient && attempt > 1 && wanted.length === 0))
         throw denied(
           found ? "the credentials were refused" : "it wants credentials and there are none",
           failing === undefined ? {} : { found: failing },
         );
-      // an expired Bearer looks like a switch to Basic (Harbor): first renew what we know
+      // Harbor answers an expired Bearer token with a Basic challenge: first renew the known token
       const challenge =
         remembered?.scheme === "bearer" &&
         sent?.startsWith("Bearer ") &&
@@ -173,7 +181,9 @@ function repositoryOf(registry: string, scopes: readonly Scope[]): Repository {
   return { registry, repository: first?.repository ?? "" };
 }
 
-/** A registry that shows what it was sent (a debugging page, a gateway's error) has it in no log or report of ours. */
+/**
+ * Keeps the credential out of logs and reports, in case a registry sends it back (a debugging page, a gateway's error).
+ */
 function hideCredential(credential: Credential): void {
   if (credential.kind !== "basic") return hideSecret(credential.token);
   hideSecret(credential.password);
@@ -184,7 +194,7 @@ function basic({ username, password }: { readonly username: string; readonly pas
   return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 }
 
-/** In memory only: tells two credentials apart. */
+/** Tells two credentials apart. Kept in memory only. */
 function identityOf(found: FoundCredential | undefined): string {
   return found ? JSON.stringify(found.credential) : "";
 }
@@ -219,7 +229,10 @@ function challengeError(
   });
 }
 
-/** What the registry wants beyond what we asked for (a mount from another repository). `*` and catalogues are not ours to ask. */
+/**
+ * Scopes that the registry requires in addition (for a mount from another repository). `*` and catalogs are not
+ * requested.
+ */
 function extraScopes({ parameters }: Challenge, scopes: readonly Scope[]): readonly Scope[] {
   const ours = new Set(mergeScopes(scopes));
   const offered = (parameters["scope"] ?? "").split(/\s+/, SCOPES_MAX);

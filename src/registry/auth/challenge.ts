@@ -1,4 +1,4 @@
-/** One way a registry offers to log in: `Bearer realm="…",service="…",scope="…"`. */
+/** One way to log in that a registry offers: `Bearer realm="…",service="…",scope="…"`. */
 export type Challenge = {
   /** Lower case: `bearer`, `basic`, … */
   readonly scheme: string;
@@ -7,12 +7,12 @@ export type Challenge = {
 };
 
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]/;
-// Values in the wild hold more than a token may: NVIDIA's scope stands unquoted with slashes and colons.
+// Some registries send values that are no RFC 9110 token: NVIDIA's scope is unquoted and contains slashes and colons.
 const BARE_VALUE = /[^\s,"]/;
 
 /**
- * Reads WWW-Authenticate: several headers, several challenges in one of them (Codeberg), quoted values with escapes, commas
- * and equals signs inside, unquoted values (OpenShift, NVIDIA), spaces around `=` and `,`. What makes no sense is passed over.
+ * Reads WWW-Authenticate: several headers, several challenges in one header (Codeberg), quoted values with escapes,
+ * commas and equals signs, unquoted values (OpenShift, NVIDIA), spaces around `=` and `,`. Invalid parts are skipped.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
  */
@@ -21,7 +21,7 @@ export function parseChallenges(headers: string | readonly string[] | undefined)
   return texts.flatMap((text) => readChallenges(text));
 }
 
-/** The best of what is offered: Bearer, then Basic. A Bearer without realm is only a report of an error. */
+/** Chooses one challenge: Bearer first, then Basic. A Bearer challenge without a realm only reports an error. */
 export function chooseChallenge(challenges: readonly Challenge[]): Challenge | undefined {
   return (
     challenges.find(({ scheme, parameters }) => scheme === "bearer" && parameters["realm"] !== undefined) ??
@@ -38,7 +38,7 @@ function readChallenges(text: string): Challenge[] {
     skip(reading, /[\s,]/);
     const word = take(reading, TOKEN);
     if (word === "") {
-      reading.at += 1; // no word begins here: pass over it
+      reading.at += 1; // no word starts here: skip the character
       continue;
     }
     skip(reading, /\s/);

@@ -1,7 +1,10 @@
-/** What a request does to a repository. The first of several is the one that is needed most: some servers look at no other. */
+/**
+ * What a request does with a repository. If there are several scopes, the most important one is first, because some
+ * servers read only the first.
+ */
 export type Scope = { readonly repository: string; readonly actions: readonly ("pull" | "push")[] };
 
-/** Scopes as token servers read them, one per repository, actions united and sorted, order kept. */
+/** Scopes in the format of token servers: one per repository, with merged and sorted actions, in the given order. */
 export function mergeScopes(scopes: readonly Scope[]): readonly string[] {
   const actions = new Map<string, Set<string>>();
   for (const scope of scopes) {

@@ -7,7 +7,7 @@ import { snippet } from "../../oci/json.ts";
 import { parseRetryAfter } from "../http/retry-after.ts";
 import type { Headers } from "../profile.ts";
 
-/** Sends one request to a token server: no redirects, the body at most 64 KiB. */
+/** Sends one request to a token server. Follows no redirects, and reads at most 64 KiB of the body. */
 export type TokenTransport = (
   request: {
     readonly method: "GET" | "POST";
@@ -20,7 +20,7 @@ export type TokenTransport = (
 
 export type Token = {
   readonly text: string;
-  /** By `performance.now()`: a changed clock of the machine does not matter. */ readonly expiresAtMs: number;
+  /** By `performance.now()`, so that changes of the machine's clock have no effect. */ readonly expiresAtMs: number;
 };
 
 export type TokenRequest = {
@@ -34,9 +34,9 @@ export type TokenRequest = {
 const CLIENT_ID = "tagferry";
 
 /**
- * Gets a token: GET with Basic (or without), POST with a refresh token for identity tokens.
+ * Gets a token: GET with Basic or anonymous; POST with a refresh token for identity tokens.
  *
- * @throws {TagferryError} AUTH_DENIED when the server refuses us, AUTH_TOKEN when it does not answer with a token
+ * @throws {TagferryError} AUTH_DENIED when the server refuses, AUTH_TOKEN when the answer contains no token
  * @see https://github.com/distribution/distribution/blob/main/docs/content/spec/auth/token.md
  */
 export async function fetchToken(
@@ -96,13 +96,13 @@ function readToken(body: string, startedMs: number, fail: (what: string) => Tagf
   const text = [token, accessToken].find(
     (value): value is string => typeof value === "string" && value !== "",
   );
-  // what cannot stand in a header is no token
+  // a token must be valid in a header
   if (text === undefined || !/^[\x21-\x7e]+$/.test(text)) throw fail("answered without a token");
   hideSecret(text);
   return { text, expiresAtMs: startedMs + lifetimeSeconds(expiresIn) * 1000 };
 }
 
-/** 60 seconds when it is missing or shorter, a day when it is absurd. */
+/** 60 seconds when the value is missing or shorter; one day when it is too large. */
 function lifetimeSeconds(expiresIn: unknown): number {
   const seconds = Number(expiresIn);
   return Number.isFinite(seconds) ? Math.min(86_400, Math.max(60, seconds)) : 60;

@@ -2,33 +2,33 @@ import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 
 /**
- * Stops asking a host that does not answer. After several requests in a row that got no answer, over some time, it opens:
- * the next request fails at once. One request at a time asks again; an answer of any kind closes it.
+ * Stops requests to a host that does not answer. It opens after several requests in a row without an answer over some
+ * time. Then requests fail at once. After a pause, one request at a time tests the host; any answer closes the breaker.
  */
 export type Breaker = {
   /** @throws {TagferryError} REGISTRY_UNRESPONSIVE, with `retryAt` */
   check(): void;
-  /** Begins a request. @throws {TagferryError} REGISTRY_UNRESPONSIVE, with `retryAt` */
+  /** Starts a request. @throws {TagferryError} REGISTRY_UNRESPONSIVE, with `retryAt` */
   begin(): Attempt;
-  /** Why nothing is asked; undefined: it answers, as far as is known. */
+  /** Why no requests are sent; undefined: the host answers, as far as known. */
   state(): Unresponsive | undefined;
 };
 
-/** A request under way. Disposing it without a word (it was cancelled) tells nothing of the host. */
+/** A request in progress. Disposing it without a result (the request was cancelled) changes nothing. */
 export type Attempt = Disposable & {
   answered(): void;
-  /** No answer at all: no connection, or silence. */
+  /** There was no answer: no connection, or silence. */
   unanswered(): void;
 };
 
 export type Unresponsive = { readonly since: Date; readonly retryAt: Date };
 
 export type BreakerPolicy = {
-  /** Requests in a row without an answer… */
+  /** The number of requests in a row without an answer… */
   readonly failures: number;
-  /** …and for so long, before it opens: a restart takes less. */
+  /** …and the minimum time without an answer, before it opens. A restart of the host takes less. */
   readonly silentMs: number;
-  /** From opening to the first request that asks again; doubles each time that it is not answered. */
+  /** The pause before the first test request. It doubles with each test that gets no answer. */
   readonly restMs: number;
   readonly restMaxMs: number;
 };

@@ -18,32 +18,35 @@ import type { Breaker } from "./breaker.ts";
 import { errorOfResponse, errorOfTransport, type Subject } from "./error.ts";
 import { nextHop } from "./redirect.ts";
 
-/** One request to a registry: to its own origin, with our credentials; redirects of GET and HEAD are followed without them. */
+/**
+ * One request to a registry. It goes to the registry's own origin, with credentials. Redirects of GET and HEAD are
+ * followed without credentials.
+ */
 export type Ask = {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Bytes can be sent again; content cannot, and its request is sent once. */
+  /** Bytes can be sent again. A stream cannot, so its request is sent only once. */
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
   readonly scopes: readonly Scope[];
   readonly subject: Subject;
-  /** Statuses that are answers. All others are errors. */
+  /** Statuses that are valid answers. All others are errors. */
   readonly expect: readonly number[];
   readonly timeoutMs?: number;
-  /** Do not follow redirects: hand them out. */
+  /** Return redirects to the caller instead of following them. */
   readonly manualRedirect?: boolean;
-  /** The body will be large: worth a connection that is read in large pieces. */
+  /** The body will be large, so a connection that reads large pieces is worth its cost. */
   readonly isLarge?: boolean;
 };
 
 export type Answer = AsyncDisposable & {
   readonly status: number;
   readonly headers: Headers;
-  /** Where the answer came from in the end. */
+  /** The final URL of the answer, after redirects. */
   readonly url: URL;
-  /** A chunk is valid until the next is asked for. */
+  /** A chunk is valid only until the next one is requested. */
   readonly body: AsyncIterable<Buffer>;
-  /** All of the body. @throws {TagferryError} HTTP_PROTOCOL when it is longer than `maxBytes` */
+  /** Reads the whole body. @throws {TagferryError} HTTP_PROTOCOL when it is longer than `maxBytes` */
   bytes(maxBytes: number): Promise<Buffer>;
 };
 
@@ -56,7 +59,7 @@ export type RequesterOptions = {
   readonly breaker: Breaker;
   readonly log: Log;
   readonly retry: Partial<RetryPolicy>;
-  /** How long one request is tried again, unless the work it is a part of has a budget of its own. */
+  /** How long one request is retried, unless its caller has its own retry budget. */
   readonly retriesMs: number;
   readonly timeoutMs: number;
   readonly userAgent: string;
@@ -64,19 +67,19 @@ export type RequesterOptions = {
   readonly onRequest: ((request: RequestFacts) => void) | undefined;
 };
 
-/** One request, as it is counted. */
+/** Facts about one request, for metrics. */
 export type RequestFacts = {
   readonly registry: string;
   /** undefined: the connection failed. */
   readonly status: number | undefined;
-  /** What the registry says is left of its limit on pulls. */
+  /** How many pulls are left, according to the registry. */
   readonly pullsLeft?: number;
 };
 
-/** Sends requests, with rateLimit, credentials, redirects and retries. The caller disposes of the answer. */
+/** Sends requests, with rate limit, credentials, redirects and retries. The caller must dispose of the answer. */
 export type Requester = {
   ask(ask: Ask, options?: Cancellable): Promise<Answer>;
-  /** As `ask`, once: no retry of what failed on the way. */
+  /** Like `ask`, but without retries. */
   askOnce(ask: Ask, options?: Cancellable): Promise<Answer>;
 };
 
@@ -88,8 +91,8 @@ export function openRequester(options: RequesterOptions): Requester {
   const rateLimited = openRateLimited(options);
 
   async function askOnce(ask: Ask, { signal }: Cancellable = {}): Promise<Answer> {
-    options.breaker.check(); // without a wait for its turn
-    // a streamed body that sends has a line of its own: a copy within one registry would else wait for itself
+    options.breaker.check(); // fails before it waits in the queue
+    // Streamed uploads have their own queue. Otherwise a copy within one registry would wait for itself.
     const line = isContent(ask.body) ? uploadQueueOf(registry) : registry;
     const slot = await rateLimit.request(line, { signal });
     try {
@@ -102,7 +105,7 @@ export function openRequester(options: RequesterOptions): Requester {
     }
   }
 
-  /** Sends with what we know, and up to three times more as the registry's 401s ask. */
+  /** Sends with the known credentials, and up to three more times when the registry answers with 401. */
   async function authorized(ask: Ask, signal: AbortSignal | undefined): Promise<Answer> {
     const { scopes, subject } = ask;
     let sent = await authenticator.header(scopes, { signal });
@@ -110,7 +113,7 @@ export function openRequester(options: RequesterOptions): Requester {
     for (let attempt = 1; ; attempt += 1) {
       const answer = await followed(ask, sent, signal);
       if (answer.url.origin !== registryUrl.origin) {
-        // a signed address that is no longer good: the registry signs another one, once
+        // the signed URL has expired: the registry signs a new one, once
         if (![400, 401, 403].includes(answer.status) || redirectedAgain) return judged(answer, ask);
         redirectedAgain = true;
         await drain(answer);
@@ -119,7 +122,7 @@ export function openRequester(options: RequesterOptions): Requester {
       if (answer.status !== 401 && !(attempt === 1 && lacksScope(answer)))
         return judged(answer, ask).catch((error: unknown) => rateLimited.heard(error));
       const wwwAuthenticate = answer.headers["www-authenticate"];
-      // the session of an upload survives, the content does not: its caller opens it again
+      // The upload session still exists, but the stream is consumed: the caller must open it again.
       const body = await drain(answer);
       sent = await authenticator.challenged(
         { wwwAuthenticate, scopes, sent, attempt, where: subject.where },
@@ -177,7 +180,7 @@ export function openRequester(options: RequesterOptions): Requester {
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
     const { method, body, headers = {}, subject } = ask;
-    // how long content takes to send says nothing; how long the answer takes after it does
+    // The time to send a stream does not count; the time until the answer after it does.
     using attempt = url.origin === registryUrl.origin ? options.breaker.begin() : undefined;
     const endless = ask.timeoutMs === Infinity || isContent(body);
     const deadline = endless ? signal : within(ask.timeoutMs ?? options.timeoutMs, { signal });
@@ -200,7 +203,7 @@ export function openRequester(options: RequesterOptions): Requester {
         method,
         headers: sent,
         body: bodyOf(body),
-        // undici closes the connection after a HEAD unless told not to
+        // by default undici closes the connection after a HEAD
         ...(method === "HEAD" ? { reset: false } : {}),
         ...(ask.timeoutMs === undefined || ask.timeoutMs === Infinity
           ? {}
@@ -213,7 +216,7 @@ export function openRequester(options: RequesterOptions): Requester {
     } catch (error) {
       options.onRequest?.({ registry, status: undefined });
       const failure = errorOfTransport(error, { where: subject.where, signal });
-      // content may have failed at its source, and comes after a request that was answered
+      // A failed stream does not count: its source may have failed, and an earlier request was answered.
       if (!isContent(body) && isSilence(failure)) attempt?.unanswered();
       if (url.origin === registryUrl.origin) rateLimited.heard(failure);
       throw failure;
@@ -240,12 +243,12 @@ function isSilence(error: unknown): boolean {
 }
 
 type RateLimited = {
-  /** Throws the error on, and when it says that we ask too much, pauses the registry for all who ask it. */
+  /** Throws the error again. If it is RATE_LIMITED, the registry is paused for all callers. */
   heard(error: unknown): never;
   answered(): void;
 };
 
-/** How long a registry is left alone: as long as it says, else longer each time that it goes on complaining. */
+/** How long a registry is paused: as long as it says, otherwise longer with each RATE_LIMITED answer. */
 function openRateLimited({ registry, rateLimit, retry: policy }: RequesterOptions): RateLimited {
   const { baseMs, capMs } = { ...DEFAULT_RETRY, ...policy };
   let complaints = 0;
@@ -255,7 +258,7 @@ function openRateLimited({ registry, rateLimit, retry: policy }: RequesterOption
       if (!isTagferryError(error, "RATE_LIMITED")) throw error;
       const { retryAt } = error.details;
       const isTold = typeof retryAt === "string";
-      // what was under way when it first complained tells nothing new
+      // requests that were already in progress at the first such answer do not count
       if (!isTold && Date.now() < untilMs) throw error;
       untilMs = isTold ? Date.parse(retryAt) : Date.now() + Math.min(capMs, baseMs * 2 ** complaints);
       complaints += 1;
@@ -277,13 +280,13 @@ function bodyOf(body: Ask["body"]): Uint8Array | Readable | null {
   return body instanceof Uint8Array ? body : asReadable(body);
 }
 
-/** undici sends any async iterable as it comes, without the buffers of a stream; only its types want a Readable. */
+/** undici sends any async iterable directly, without stream buffers. Only its types require a Readable. */
 function asReadable(content: AsyncIterable<Uint8Array>): Readable {
   const iterable: unknown = content;
   return iterable as Readable;
 }
 
-/** Some say 403 where the token only lacks a scope, and name it. */
+/** Some registries answer 403 when the token only lacks a scope, and name this scope. */
 function lacksScope({ status, headers }: Answer): boolean {
   return (
     status === 403 &&
@@ -303,7 +306,7 @@ async function refusal(answer: Answer, { subject }: Ask): Promise<TagferryError>
   return errorOfResponse({ status, headers, body: await drain(answer) }, subject);
 }
 
-/** What a body says, as far as it matters, and the connection back in its pool. */
+/** Reads the relevant part of a body, and returns the connection to its pool. */
 async function drain(answer: Answer): Promise<string> {
   try {
     const chunks: Buffer[] = [];
@@ -315,7 +318,7 @@ async function drain(answer: Answer): Promise<string> {
     }
     return Buffer.concat(chunks).subarray(0, ERROR_BODY_BYTES).toString("utf8");
   } catch {
-    return ""; // the status says enough
+    return ""; // the status is enough
   }
 }
 
@@ -332,7 +335,7 @@ function fromClient({ statusCode: status, headers, body }: Dispatcher.ResponseDa
     headers,
     body,
     async close() {
-      body.on("error", () => {}); // what breaks now no longer matters
+      body.on("error", () => {}); // later errors of the body are ignored
       if (body.destroyed || body.readableEnded) return;
       await body.dump({ limit: ERROR_BODY_BYTES }).catch(() => {});
     },
@@ -369,7 +372,7 @@ function answerOf(response: Response, url: URL, subject: Subject, signal: AbortS
   };
 }
 
-/** Gives the slot back when the answer is disposed of. */
+/** Releases the slot when the answer is disposed of. */
 function release(answer: Answer, slot: Disposable): Answer {
   let held = true;
   return {

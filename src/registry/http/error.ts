@@ -7,27 +7,27 @@ import { SEND_STALLED } from "../transport/stalled-sends.ts";
 import { pageText } from "./page-text.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 
-/** What was asked for: it decides what a 404 or a 403 means. */
+/** What was requested. It decides what a 404 or a 403 means. */
 export type Subject = {
   readonly action: "ping" | "list" | "resolve" | "pull" | "push";
   readonly what: "registry" | "tags" | "manifest" | "blob" | "upload" | "referrers";
-  /** For the message: `registry/repository:tag`. */
+  /** For messages: `registry/repository:tag`. */
   readonly where: string;
 };
 
 export type Refusal = {
   readonly status: number;
   readonly headers: Headers;
-  /** At most 64 KiB of it. */
+  /** The first 64 KiB at most. */
   readonly body: string;
 };
 
-/** What is looked at of a page that came instead of an answer. */
+/** How much of an HTML page is read when it comes instead of an answer. */
 const PAGE_MAX_LENGTH = 16 * 1024;
 
 type SpecError = { readonly code: string; readonly message: string };
 
-/** A response we did not want, as the error it means. @see distribution-spec §error-codes */
+/** Converts an unexpected response to an error. @see distribution-spec §error-codes */
 export function errorOfResponse(refusal: Refusal, subject: Subject): TagferryError {
   const errors = specErrors(refusal.body);
   const code = codeOf(refusal, errors, subject);
@@ -49,7 +49,10 @@ export function errorOfResponse(refusal: Refusal, subject: Subject): TagferryErr
   );
 }
 
-/** Where a Retry-After means something: slow down, or (503 in a rollout, a gateway's 5xx) not now. */
+/**
+ * Statuses for which Retry-After is useful: too many requests, and temporary failures (503 during a rollout, a
+ * gateway's 5xx).
+ */
 function mayComeBack(code: ErrorCode): boolean {
   return code === "RATE_LIMITED" || code === "REGISTRY_UNAVAILABLE";
 }
@@ -113,7 +116,7 @@ function notFound({ action, what }: Subject, has: (...codes: string[]) => boolea
   return what === "blob" ? "BLOB_UNKNOWN" : "MANIFEST_UNKNOWN";
 }
 
-/** The spec's form, and what is met in the wild: `{"message"}`, `{"detail"}`, `{"details"}`. */
+/** The format of the specification, and others that registries use: `{"message"}`, `{"detail"}`, `{"details"}`. */
 function specErrors(body: string): readonly SpecError[] {
   let json: unknown;
   try {
@@ -154,7 +157,7 @@ function plainMessage(body: string): string | undefined {
   }
 }
 
-/** Failures of the connection, by their codes. Node, undici and OpenSSL each have their own. */
+/** Converts a failed connection to an error, by its code. Node, undici and OpenSSL each have their own codes. */
 export function errorOfTransport(
   error: unknown,
   { where, signal }: { readonly where: string; readonly signal?: AbortSignal | undefined },
@@ -202,7 +205,7 @@ export function errorOfTransport(
   return error;
 }
 
-/** Docker's abuse limiter answers 429 with header lines that end in LF only, which no HTTP parser takes. */
+/** Docker's abuse limiter answers 429 with header lines that end with LF only. No HTTP parser accepts them. */
 function protocolError(
   inner: unknown,
   fail: (kind: ErrorCode, what: string, details?: Details) => TagferryError,

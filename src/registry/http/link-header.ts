@@ -1,9 +1,9 @@
 import { TagferryError } from "../../errors/error.ts";
 
 /**
- * The next page of a listing, from `Link: <…>; rel="next"`, resolved against the request's own URL.
+ * The next page of a listing, from `Link: <…>; rel="next"`, resolved against the request's URL.
  *
- * @throws {TagferryError} LINK_FOREIGN when it is on another host (credentials would follow)
+ * @throws {TagferryError} LINK_FOREIGN when it is on another host, which would receive our credentials
  */
 export function nextPage(link: string | string[] | undefined, url: URL): URL | undefined {
   const target = linkTarget(Array.isArray(link) ? link.join(", ") : link);
@@ -15,13 +15,13 @@ export function nextPage(link: string | string[] | undefined, url: URL): URL | u
       found: next ? next.origin : "no address",
       allowed: url.origin,
     });
-  // Nexus and Artifactory name the path they have behind their proxy: only the position in the listing is theirs to tell
+  // Nexus and Artifactory send the path that they have behind their proxy. Only the position in the listing is used.
   if (next.pathname !== url.pathname && next.pathname.endsWith(url.pathname)) next.pathname = url.pathname;
   return next;
 }
 
 /**
- * The target of the first link with `rel=next`. Read by index: each character is looked at once.
+ * The target of the first link with `rel=next`. Reads each character once, by index.
  *
  * @see https://www.rfc-editor.org/rfc/rfc8288#section-3
  */

@@ -1,6 +1,6 @@
 /**
- * The words of a web page, for a message: without tags, scripts and styles. Looks at each character a bounded number of
- * times, whatever the page holds; a tag that is never closed ends the text.
+ * The text of a web page, for a message, without tags, scripts and styles. The work is linear in the length of the
+ * page, whatever it contains. A tag that is never closed ends the text.
  */
 export function pageText(page: string): string {
   const lower = page.toLowerCase();
@@ -16,7 +16,10 @@ export function pageText(page: string): string {
   return words.join(" ");
 }
 
-/** Where the closing tag of a script or a style begins; the tag itself where it is another one, or is never closed. */
+/**
+ * The position of the closing tag of a script or style. For another tag, or without a closing tag, the position of the
+ * tag itself.
+ */
 function hiddenUntil(lower: string, tag: number): number {
   const name = ["script", "style"].find((one) => lower.startsWith(one, tag + 1));
   if (name === undefined) return tag;

@@ -3,20 +3,20 @@ import { createHash } from "node:crypto";
 import { TagferryError } from "../../errors/error.ts";
 import { nextPage } from "./link-header.ts";
 
-/** The way from page to page of one answer that comes in pages: it ends, whatever the registry links to. */
+/** Follows the pages of one answer, and guarantees an end, whatever the registry links to. */
 export type PageTrail = {
   /**
-   * The page after `url`, which had so many items; undefined after the last.
+   * The URL of the page after `url`, which had `items` items; undefined after the last page.
    *
-   * @throws {TagferryError} LINK_FOREIGN, and TAGS_LIMIT: the same page again, too many pages, too many empty ones in a row, a
-   * longer address than any server takes, too much time
+   * @throws {TagferryError} LINK_FOREIGN; TAGS_LIMIT for a repeated page, too many pages, too many empty pages in a
+   *   row, a URL longer than any server accepts, or too much time
    */
   next(link: string | string[] | undefined, url: URL, items: number): URL | undefined;
 };
 
 export type TrailLimits = {
   readonly pages: number;
-  /** In a row: Artifactory and Nexus filter after they have cut the pages. */
+  /** Empty pages in a row. Artifactory and Nexus filter after they split the pages, so some pages are empty. */
   readonly emptyPages: number;
   readonly linkLength: number;
   readonly totalMs: number;
@@ -27,7 +27,7 @@ const LIMITS: TrailLimits = { pages: 20_000, emptyPages: 100, linkLength: 8_192,
 export function openPageTrail(limits: Partial<TrailLimits> = {}): PageTrail {
   const { pages, emptyPages, linkLength, totalMs } = { ...LIMITS, ...limits };
   const startedMs = performance.now();
-  /** A hash each: addresses may be long. */
+  /** Stores a hash of each URL, because URLs may be long. */
   const seen = new Set<string>();
   let count = 0;
   let empty = 0;

@@ -3,16 +3,17 @@ import { DEFAULT_RETRY } from "../../errors/retry.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
 import type { Headers } from "../profile.ts";
 
-/** Longer than any way to write a time. */
+/** No valid time is longer than this. */
 const HEADER_MAX_LENGTH = 64;
 const TEXT_MARK = "retry-after: ";
 
-/** A wait beyond this is garbage. */
+/** A longer wait is invalid. */
 const LONGEST_MS = 24 * 60 * 60 * 1000;
 
 /**
- * When a registry wants to be asked again: Retry-After in seconds or as a date, Docker Hub's X-Retry-After (an epoch), GHCR's
- * text (`retry-after: 880.092µs`, a Go duration). A time that is past means now; garbage means nothing.
+ * When a registry wants the next request: Retry-After in seconds or as a date, Docker Hub's X-Retry-After (a Unix
+ * time), GHCR's text (`retry-after: 880.092µs`, a Go duration). A time in the past means now. Invalid values are
+ * ignored.
  */
 export function parseRetryAfter(headers: Headers, text: string, now = new Date()): Date | undefined {
   return (
@@ -23,10 +24,10 @@ export function parseRetryAfter(headers: Headers, text: string, now = new Date()
 }
 
 /**
- * Waits until the time that a refusal names, when it names one. For what goes on in another way than by sending the same
- * request again, which `retry` looks after.
+ * Waits until the time that an error names, if it names one. For callers that continue with another request; `retry`
+ * handles the same request.
  *
- * @returns false, at once, when that is longer than anybody has patience
+ * @returns false, at once, when the wait would be longer than the patience of the retry policy
  */
 export async function waitAsTold(error: unknown, { signal }: Cancellable = {}): Promise<boolean> {
   const { retryAt } = isTagferryError(error) ? error.details : {};

@@ -4,7 +4,7 @@ import { isTag } from "../../oci/reference.ts";
 import type { TagListing } from "./tag-listing.ts";
 
 /**
- * The listing that every registry has: names only.
+ * The tag listing of the distribution specification: names only.
  *
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
  */
@@ -33,7 +33,7 @@ const CODES = {
   encoding: "TAGS_INVALID",
 } as const;
 
-/** `null` is an empty repository (docker-registry, Nexus); no `tags` at all is no listing. */
+/** `null` means an empty repository (docker-registry, Nexus). An answer without `tags` is not a listing. */
 function namesIn(bytes: Uint8Array, name: string): readonly unknown[] {
   const subject = `the tag listing of ${name}`;
   const json = parseStrictJson(bytes, { subject, codes: CODES });

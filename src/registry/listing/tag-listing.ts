@@ -6,30 +6,33 @@ import type { ListedTag } from "../../oci/store.ts";
 import { openPageTrail } from "../http/page-trail.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 
-/** One way to list the tags of a repository, page by page. A kind of registry with an API of its own is one file. */
+/** A way to list the tags of a repository, page by page. Each registry API for listings has one file. */
 export type TagListing = {
-  /** Anywhere at the origin of the registry: not only below /v2/REPOSITORY/. */
+  /** Any URL at the origin of the registry, not only below /v2/REPOSITORY/. */
   firstPage(client: RepositoryClient): URL;
-  /** @throws {TagferryError} TAGS_INVALID when this is no listing: half a listing would look like tags that are gone */
+  /**
+   * @throws {TagferryError} TAGS_INVALID when this is not a listing, because tags missing from half a listing would
+   *   look deleted
+   */
   readPage(bytes: Uint8Array, name: string): ListedPage;
 };
 
 export type ListedPage = {
   readonly tags: readonly ListedTag[];
-  /** Names that no tag can have: left out, and said in the log. */
+  /** Names that are not valid tags. They are left out and logged. */
   readonly invalid: readonly string[];
 };
 
 const PAGE_MAX_BYTES = 32 * 1024 * 1024;
 const TAGS_MAX = 1_000_000;
-/** Docker Hub answers with every tag in one body, and takes its time. */
+/** Docker Hub sends all tags in one body, and needs time for it. */
 const PAGE_TIMEOUT_MS = 120_000;
 
 /**
- * Every tag of a repository, once each.
+ * Every tag of a repository, each once.
  *
- * @throws {TagferryError} TAGS_INVALID, TAGS_LIMIT (too many tags, pages, empty pages or minutes), LINK_FOREIGN, NAME_UNKNOWN,
- * REGISTRY_*
+ * @throws {TagferryError} TAGS_INVALID, TAGS_LIMIT (too many tags, pages or empty pages, or too much time),
+ *   LINK_FOREIGN, NAME_UNKNOWN, REGISTRY_*
  */
 export async function* readListing(
   listing: TagListing,
@@ -70,7 +73,7 @@ function tooMany({ name }: RepositoryClient): TagferryError {
 
 type FetchedPage = ListedPage & { readonly link: string | string[] | undefined };
 
-/** A body that breaks off (Docker Hub's large ones do) is asked for again. */
+/** Requests the page again when its body breaks off, as large bodies of Docker Hub do. */
 function fetchPage(
   url: URL,
   listing: TagListing,
@@ -84,7 +87,7 @@ function fetchPage(
         {
           method: "GET",
           url,
-          headers: { accept: "application/json" }, // Artifactory answers 406 to a list of manifest types
+          headers: { accept: "application/json" }, // no Accept header: Artifactory answers 406
           scopes: client.pull,
           subject: { action: "list", what: "tags", where: client.name },
           expect: [200],
