@@ -87,7 +87,7 @@ function fetchPage(
         {
           method: "GET",
           url,
-          headers: { accept: "application/json" }, // no Accept header: Artifactory answers 406
+          headers: { accept: "application/json" }, // Artifactory answers 406 to manifest types
           scopes: client.pull,
           subject: { action: "list", what: "tags", where: client.name },
           expect: [200],
