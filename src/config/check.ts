@@ -4,7 +4,7 @@ import type { YamlFile } from "./file/yaml.ts";
 import type { Located } from "./mirrors.ts";
 import { targetName } from "./target-name.ts";
 
-/** What no mirror is wrong about alone: names, targets and sources against each other. */
+/** Finds problems between mirrors: names, targets and sources compared with each other. */
 export function checkMirrors(located: readonly Located[], yaml: YamlFile): readonly Problem[] {
   return [
     ...checkNames(located, yaml),
@@ -50,7 +50,7 @@ function checkSelf({ mirror, position }: Located, yaml: YamlFile): Problem[] {
   return [];
 }
 
-/** One writer per tag: exact names are compared here; what patterns select is known only when it is planned. */
+/** One writer per tag. Only exact names are compared here, because patterns are resolved when a mirror is planned. */
 function checkOverlap(located: readonly Located[], yaml: YamlFile): Problem[] {
   const problems: Problem[] = [];
   const writers = new Map<string, Located>();

@@ -2,52 +2,52 @@ import type { Digest } from "../oci/digest.ts";
 import type { Platform } from "../oci/platform.ts";
 import type { Location, Repository } from "../oci/reference.ts";
 
-/** What the operator asked for: read, checked and with every default in its place. */
+/** The configuration: read, checked, and complete with all defaults. */
 export type Config = {
-  /** The file it came from, for messages. */
+  /** The path of the file, for messages. */
   readonly file: string;
   /** Longest prefix first: `harbor.corp.example/team-a` before `harbor.corp.example`. */
   readonly registries: readonly RegistrySettings[];
-  /** The one cluster this file speaks of, when it says more about it than the defaults. */
+  /** The cluster settings. A file has at most one cluster. */
   readonly cluster: ClusterSettings;
   readonly mirrors: readonly Mirror[];
   readonly daemon: DaemonSettings;
-  /** SHA-256 of the file's text: whether another one is in force. */
+  /** SHA-256 of the file's text. It shows whether the configuration changed. */
   readonly fingerprint: string;
 };
 
 export type DaemonSettings = {
-  /** undefined: everything happens in one process. */
+  /** undefined: one process does everything. */
   readonly redis?: RedisSettings;
-  /** Absolute path: where one process remembers what it did. */
+  /** Absolute path of the file in which a single process stores its state. */
   readonly stateFile?: string;
-  /** Tags that a process copies at once. 0: this process takes no jobs. */
+  /** How many tags a process copies at once. 0: this process takes no jobs. */
   readonly workers: number;
-  /** Mirrors that a process checks at once. undefined: as many as there are mirrors, within limits. */
+  /** How many mirrors a process checks at once. undefined: as many as there are mirrors, within limits. */
   readonly checks?: number;
-  /** Absolute path: the keys that sign jobs. */
+  /** Absolute path of the file with the keys that sign jobs. */
   readonly jobKeyFile?: string;
   readonly listen: { readonly host: string; readonly port: number };
-  /** An address of its own for /livez and /readyz; undefined: they answer at `listen`. */
+  /** A separate address for /livez and /readyz; undefined: they use `listen`. */
   readonly healthListen?: { readonly host: string; readonly port: number };
-  /** For the API and the page's buttons. */
+  /** The token for the API and for the buttons of the page. */
   readonly token?: SecretSource;
-  /** Reads and does not act. */
+  /** A token that allows reading only. */
   readonly readToken?: SecretSource;
-  /** Whose X-Forwarded-User stands in the audit lines; undefined: nobody's. */
+  /** Whose X-Forwarded-User appears in the audit log; undefined: nobody's. */
   readonly trustForwardedUser?: ForwardedUserTrust;
-  /** The secret of each sender that has one; the others are off. */
+  /** The secret of each webhook sender. Senders without a secret are disabled. */
   readonly webhooks?: Readonly<Partial<Record<HookSender, SecretSource>>>;
-  /** How long work in flight may take after the process was told to stop. */
+  /** How long running work may continue after the process was told to stop. */
   readonly graceMs: number;
 };
 
-/** A proxy on this machine, or one that sends the secret in X-Tagferry-Proxy-Secret. */
+/** A proxy on this machine, or a proxy that sends the secret in X-Tagferry-Proxy-Secret. */
 export type ForwardedUserTrust =
   | { readonly kind: "loopback" }
   | { readonly kind: "secret"; readonly secret: SecretSource };
 
-/** Who sends webhooks. Each has a format of its own. */
+/** The senders of webhooks. Each has its own format. */
 export const HOOK_SENDERS = ["dockerhub", "harbor", "quay", "github", "generic"] as const;
 export type HookSender = (typeof HOOK_SENDERS)[number];
 
@@ -58,28 +58,28 @@ export type RedisSettings = {
   readonly ca?: string;
 };
 
-/** How we talk to one registry, or to one project of it. */
+/** The settings for one registry, or for one project of it. */
 export type RegistrySettings = {
-  /** Normalised host[:port]. */
+  /** Normalized host[:port]. */
   readonly registry: string;
-  /** The path prefix within it that this entry is for; undefined for the whole registry. */
+  /** The path prefix that this entry applies to; undefined: the whole registry. */
   readonly pathPrefix?: string;
   readonly kind: "auto" | "harbor" | "dockerhub" | "quay" | "distribution" | "openshift";
   readonly credentials?: CredentialSettings;
-  /** PEM, read from the file that was named. */
+  /** The PEM text of the file that the configuration names. */
   readonly ca?: string;
   readonly clientCertificate?: { readonly certificate: string; readonly key: string };
   /** Accept any certificate. */
   readonly insecure: boolean;
-  /** Speak HTTP. */
+  /** Use HTTP. */
   readonly plainHttp: boolean;
   readonly connections: number;
   readonly requestsPerSecond?: number;
-  /** Hosts besides the registry's own that may be given its credentials to make a token. */
+  /** Additional hosts that may receive this registry's credentials to make a token. */
   readonly tokenRealms: readonly string[];
-  /** What the file says of waiting; the client knows the rest. */
+  /** Only the values from the file. The client has the defaults. */
   readonly timeouts?: TimeoutSettings;
-  /** Read large bodies through sockets of our own. */
+  /** Read large bodies through our own sockets. */
   readonly largeReads?: boolean;
 };
 
@@ -88,13 +88,13 @@ export type TimeoutSettings = {
   readonly connectMs?: number;
   /** From the end of a request to the first byte of its answer. */
   readonly firstByteMs?: number;
-  /** Silence within a body. */
+  /** The longest silence within a body. */
   readonly idleMs?: number;
-  /** How long a request or a blob is tried again without progress. */
+  /** How long a request or a blob is retried without progress. */
   readonly retriesMs?: number;
 };
 
-/** Where a secret is; it is read when it is used, and again when it changed. */
+/** Where a secret is stored. It is read when it is used, and again when it changes. */
 export type CredentialSettings =
   | { readonly kind: "basic"; readonly username: SecretSource; readonly password: SecretSource }
   | { readonly kind: "token"; readonly token: SecretSource }
@@ -106,12 +106,12 @@ export type SecretSource =
   | { readonly kind: "text"; readonly text: string };
 
 export type ClusterSettings = {
-  /** undefined: the pod's service account, else the current kubeconfig context. */
+  /** undefined: the pod's service account, otherwise the current kubeconfig context. */
   readonly kubeconfigFile?: string;
   readonly context?: string;
-  /** Host of the integrated registry as seen from here; undefined: told by the streams' status. */
+  /** The host of the integrated registry as seen from here; undefined: taken from the status of the streams. */
   readonly registry?: string;
-  /** The installation's name in the ownership annotation; undefined: the namespace, else the host name. */
+  /** The installation's name in the ownership annotation; undefined: the namespace, otherwise the host name. */
   readonly owner?: string;
 };
 
@@ -119,18 +119,18 @@ export type Target =
   | Location
   | { readonly kind: "imagestream"; readonly namespace: string; readonly name: string };
 
-/** Where the bytes of a mirrored tag live, when the target is an image stream. */
+/** Where the bytes of a mirrored tag are stored when the target is an image stream. */
 export type Storage =
   | { readonly kind: "integrated" }
   | { readonly kind: "source" }
   | ({ readonly kind: "repository" } & Repository);
 
-/** One entry of the configuration: from a repository to a target, with tag rules. */
+/** One mirror: a source repository, a target, and tag rules. */
 export type Mirror = {
   readonly name: string;
   readonly source: Location;
   readonly target: Target;
-  /** `integrated` and meaningless unless the target is an image stream. */
+  /** Used only when the target is an image stream; otherwise always `integrated`. */
   readonly storage: Storage;
   readonly tags: TagRules;
   /** undefined: all. */
@@ -140,21 +140,21 @@ export type Mirror = {
   readonly referencePolicy: "source" | "local";
   /** undefined: never delete. */
   readonly prune?: PruneRules;
-  /** How long a check may take. Copies are not counted. */
+  /** The limit for one check. Copies do not count. */
   readonly deadlineMs: number;
-  /** How often everything beneath a published tag is proved to be at the target. */
+  /** How often all content of a published tag is verified at the target. */
   readonly verifyEveryMs: number;
-  /** The most bytes of one image. */
+  /** The maximum size of one image. */
   readonly maxImageBytes: number;
-  /** undefined: only when somebody asks for it. */
+  /** undefined: checked only on request. */
   readonly schedule?: Schedule;
 };
 
-/** When a mirror is due: a cron expression as node-cron reads it. */
+/** When a mirror is checked: a cron expression in the syntax of node-cron. */
 export type Schedule = { readonly cron: string; readonly timeZone: string; readonly jitterMs: number };
 
 export type TagRules =
-  /** Exact names: no listing is needed. A digest pins what the tag must be. */
+  /** Exact names: no listing is needed. A digest pins the content of the tag. */
   | {
       readonly kind: "exact";
       readonly tags: readonly string[];
@@ -162,11 +162,11 @@ export type TagRules =
     }
   | {
       readonly kind: "rules";
-      /** What is taken: the union of these. */
+      /** Selects the tags that match at least one of these. */
       readonly include: readonly TagMatcher[];
       /** Globs. */
       readonly exclude: readonly string[];
-      /** Only what was pushed (or made) within this time. */
+      /** Only tags that were pushed (or created) within this time. */
       readonly sinceMs?: number;
       readonly newest?: { readonly count: number; readonly by: "semver" | "pushed" | "name" };
       /** More tags than this are an error. */
@@ -181,9 +181,9 @@ export type TagMatcher =
   | { readonly kind: "semver"; readonly range: string };
 
 export type PruneRules = {
-  /** How long a tag must have been missing at the source. */
+  /** How long a tag must be missing at the source before it is deleted. */
   readonly graceMs: number;
-  /** No more than this in one run: a share of the mirror's owned tags, or a number of them. */
+  /** The limit for one run: a share of the tags that the mirror owns, or a number of tags. */
   readonly atMost:
     | { readonly kind: "share"; readonly share: number }
     | { readonly kind: "count"; readonly count: number };

@@ -29,7 +29,10 @@ export const DEFAULT_DAEMON: DaemonSettings = {
   graceMs: 25_000,
 };
 
-/** What `daemon` says. `listen` beyond loopback needs a token: who can reach the page could act on it. */
+/**
+ * Reads `daemon`. A `listen` address other than loopback needs a token, because everyone who can reach the page could
+ * use it.
+ */
 export function readDaemon(
   shape: DaemonShape,
   { yaml, directory }: { readonly yaml: YamlFile; readonly directory: string },
@@ -114,7 +117,7 @@ function readListen({ listen, tokenFile }: DaemonShape, reader: Reader): DaemonS
   return place ?? DEFAULT_DAEMON.listen;
 }
 
-/** It answers two questions and nothing else, so that any address will do, but not the one of `listen`. */
+/** This port only serves two probes, so any address is allowed except that of `listen`. */
 function readHealthListen(
   { healthListen: text, listen }: DaemonShape,
   reader: Reader,
@@ -135,7 +138,7 @@ function readHealthListen(
   return place;
 }
 
-/** A read token beside the token, and another one: else it could act. */
+/** A read token needs `tokenFile` and must differ from that token. Otherwise it would allow actions. */
 function readReadToken({ readTokenFile, tokenFile }: DaemonShape, reader: Reader): SecretSource | undefined {
   const at = ["readTokenFile"];
   if (readTokenFile !== undefined && tokenFile === undefined)
@@ -162,7 +165,7 @@ function readTrust(shape: DaemonShape["trustForwardedUser"], reader: Reader): Fo
   return secret && { kind: "secret", secret };
 }
 
-/** Each sender has its own secret, else that of all. */
+/** The secret of each sender: its own, otherwise the common one. */
 function readWebhooks(shape: DaemonShape["webhooks"], reader: Reader): DaemonSettings["webhooks"] {
   if (shape === undefined) return undefined;
   const { secretFile, secretFiles = {} } = shape;
@@ -175,7 +178,7 @@ function readWebhooks(shape: DaemonShape["webhooks"], reader: Reader): DaemonSet
   return Object.fromEntries(secrets);
 }
 
-/** `HOST:PORT`; an empty host is every address. Undefined when it is something else. */
+/** Parses `HOST:PORT`. An empty host means all addresses. undefined when the text is not valid. */
 export function parseListen(text: string): DaemonSettings["listen"] | undefined {
   const [, six, other, port] = LISTEN.exec(text) ?? [];
   if (port === undefined || Number(port) > 65_535) return undefined;
@@ -197,7 +200,7 @@ function readGrace(text: string | undefined, reader: Reader): number {
   return durationMs ?? DEFAULT_DAEMON.graceMs;
 }
 
-/** The file must be there and say something now; it is read again when it is used. */
+/** The file must exist and must not be empty. It is read again when it is used. */
 function readSecret(at: Path, path: string | undefined, reader: Reader): SecretSource | undefined {
   if (path === undefined) return undefined;
   const text = readText(at, path, reader);

@@ -8,7 +8,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 };
 const LONGEST_MS = 100 * 365 * 86_400_000;
 
-/** `90d`, `12h`, `1h30m` in milliseconds; undefined when it is no duration. */
+/** Parses `90d`, `12h` or `1h30m` to milliseconds; undefined when the text is not a duration. */
 export function parseDuration(text: string): number | undefined {
   if (!/^(?:\d{1,12}(?:ms|[smhdw]))+$/.test(text)) return undefined;
   let totalMs = 0;

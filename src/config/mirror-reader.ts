@@ -7,17 +7,17 @@ import type { Path, ProblemFacts, YamlFile } from "./file/yaml.ts";
 
 export type MirrorsContext = { readonly yaml: YamlFile; readonly directory: string };
 
-/** What the parts of a mirror are read with: each problem gets its place in the file. */
+/** Helpers to read the parts of a mirror. Each problem gets its position in the file. */
 export type MirrorReader = {
   readonly directory: string;
   readonly fail: (at: Path, code: ErrorCode, message: string, facts?: ProblemFacts) => undefined;
-  /** Runs what throws a TagferryError, and makes it a problem at this place. */
+  /** Runs `read`, and reports a thrown TagferryError as a problem at this path. */
   attempt<T>(at: Path, read: () => T): T | undefined;
-  /** In milliseconds. */
+  /** Parses a duration to milliseconds. */
   duration(at: Path, text: string): number | undefined;
 };
 
-/** A key that stands under `defaults` has its place in the file there. */
+/** For a key from `defaults`, problems have the position in `defaults`. */
 export function readerAt(
   position: number,
   shape: MirrorShape,

@@ -9,7 +9,7 @@ import { parseSize } from "./size.ts";
 import { readTags } from "./tags.ts";
 import { readLocation, readStorage, readTarget, refuseIdleKeys } from "./target.ts";
 
-/** Text becomes Mirrors here, each problem with its place. A mirror with a problem is left out. */
+/** Reads the mirrors. Each problem gets its position. A mirror with a problem is left out. */
 export function readMirrors(
   { mirrors, defaults = {} }: FileShape,
   context: MirrorsContext,
@@ -24,7 +24,7 @@ export function readMirrors(
   return { mirrors: located, problems };
 }
 
-/** A mirror with its position in the file. */
+/** A mirror and its index in the file's list. */
 export type Located = { readonly mirror: Mirror; readonly position: number };
 
 function readMirror(shape: MirrorShape, own: MirrorShape, reader: MirrorReader): Mirror | undefined {

@@ -15,7 +15,7 @@ import type { Path, ProblemFacts, YamlFile } from "./file/yaml.ts";
 const DEFAULT_CONNECTIONS = 16;
 const TIMEOUT_MAX_MS = 3_600_000;
 
-/** What `registries` says, with its files read and judged. Longest prefix first. */
+/** Reads `registries`, and the files that it names. Longest prefix first. */
 export function readRegistries(
   registries: Readonly<Record<string, RegistryShape>>,
   context: { readonly yaml: YamlFile; readonly raw: unknown; readonly directory: string },
@@ -67,7 +67,7 @@ type Report = {
   readonly directory: string;
   readonly problem: Tell;
   readonly warning: Tell;
-  /** The text as it stands in the file, before variables were replaced. */
+  /** The text in the file, before variables are replaced. */
   readonly original: (at: Path) => unknown;
 };
 
@@ -282,7 +282,7 @@ function readCredentials(
   return { kind: "basic", username: user, password: secret };
 }
 
-/** Only `${NAME}` may stand where a secret is meant; it is read from the environment when it is used. */
+/** A secret in the file must be `${NAME}`. It is read from the environment when it is used. */
 function inlineSecret(report: Report): SecretSource | undefined {
   const original = report.original(["credentials", "password"]);
   if (typeof original === "string" && isVariable(original))
@@ -294,7 +294,7 @@ function inlineSecret(report: Report): SecretSource | undefined {
   return { kind: "text", text: "" };
 }
 
-/** The file must be there and say something now; it is read again when it is used. */
+/** The file must exist and must not be empty. It is read again when it is used. */
 function secretFile(path: string, key: string, report: Report): SecretSource {
   const file = readFile(path, report.directory);
   const at: Path = ["credentials", key];

@@ -2,7 +2,7 @@ import type { Schedule } from "./config.ts";
 import type { MirrorShape } from "./file/schema.ts";
 import type { MirrorReader } from "./mirror-reader.ts";
 
-/** When a mirror is due. Whether the cron expression is one, the daemon's check tells: it knows who will read it. */
+/** Reads when a mirror is checked. The daemon checks the cron expression, because it knows the parser. */
 export function readSchedule(
   { schedule, timeZone, jitter }: MirrorShape,
   own: MirrorShape,

@@ -5,7 +5,7 @@ const UNITS: Readonly<Record<string, number>> = {
   TiB: 1024 ** 4,
 };
 
-/** `500MiB`, `100GiB`, `2TiB` in bytes; undefined when it is no size. */
+/** Parses `500MiB`, `100GiB` or `2TiB` to bytes; undefined when the text is not a size. */
 export function parseSize(text: string): number | undefined {
   const [, count, unit] = /^(\d{1,6})([KMGT]iB)$/.exec(text) ?? [];
   return count === undefined || unit === undefined ? undefined : Number(count) * (UNITS[unit] ?? Number.NaN);

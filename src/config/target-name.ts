@@ -1,7 +1,10 @@
 import { formatLocation } from "../oci/reference.ts";
 import type { Target } from "./config.ts";
 
-/** A target as the configuration writes it, without a tag: `imagestream:web/nginx`, `registry/repository`, `oci:DIR`. */
+/**
+ * A target in the format of the configuration, without a tag: `imagestream:web/nginx`, `registry/repository`,
+ * `oci:DIR`.
+ */
 export function targetName(target: Target): string {
   return target.kind === "imagestream"
     ? `imagestream:${target.namespace}/${target.name}`

@@ -14,7 +14,7 @@ export function readLocation(text: string, { directory }: MirrorReader): Locatio
 }
 
 const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-/** Single separators only: what Docker allows beyond (a__b, a--b, slashes) has no place in a stream's name. */
+/** Only single separators. Docker also allows a__b, a--b and slashes, but they are not valid in a stream's name. */
 const STREAM = /^[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
 
 export function readTarget(text: string, reader: MirrorReader): Target | undefined {
@@ -45,7 +45,7 @@ export function readStorage(
   return repository && target ? { kind: "repository", ...repository } : undefined;
 }
 
-/** A key that would do nothing is a mistake of its author. */
+/** Refuses a key that would have no effect, because it is a mistake. */
 export function refuseIdleKeys(
   shape: MirrorShape,
   target: Target | undefined,

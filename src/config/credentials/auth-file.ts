@@ -3,7 +3,7 @@ import type { Credential } from "../../oci/credential.ts";
 import { DOCKER_HUB, type Repository } from "../../oci/reference.ts";
 import { rereadFile } from "./secret-file.ts";
 
-/** A docker `config.json`, a podman `auth.json`, a pull secret's `.dockerconfigjson`, or an old `.dockercfg`. */
+/** A docker `config.json`, a podman `auth.json`, the `.dockerconfigjson` of a pull secret, or an old `.dockercfg`. */
 export type AuthFile = {
   helperFor(registry: string): Helper | undefined;
   entryFor(repository: Repository): { readonly key: string; readonly credential: Credential } | undefined;
@@ -13,10 +13,10 @@ export type AuthFile = {
 type Helper = { readonly name: string; readonly server: string };
 type Json = Readonly<Record<string, unknown>>;
 
-/** What docker calls its own hub. */
+/** The key that docker uses for Docker Hub. */
 const HUB_SERVER = "https://index.docker.io/v1/";
 
-/** @throws {TagferryError} AUTH_FILE; a file that is not there is undefined */
+/** Returns a function that reads the file; undefined when the file does not exist. @throws {TagferryError} AUTH_FILE */
 export function openAuthFile(path: string): () => Promise<AuthFile | undefined> {
   const read = rereadFile(path);
   return async () => {
@@ -32,10 +32,10 @@ export function openAuthFile(path: string): () => Promise<AuthFile | undefined> 
   };
 }
 
-/** @throws {TagferryError} AUTH_FILE, without the content */
+/** @throws {TagferryError} AUTH_FILE; the error never contains the content */
 export function parseAuthFile(text: string, where: string): AuthFile {
   const json = parse(text, where);
-  // an old .dockercfg is the map of entries itself
+  // the whole of an old .dockercfg is the map of entries
   const auths = isMap(json["auths"])
     ? json["auths"]
     : "auths" in json || "credHelpers" in json || "credsStore" in json
@@ -72,7 +72,7 @@ function parse(text: string, where: string): Json {
     const json: unknown = JSON.parse(text);
     if (isMap(json)) return json;
   } catch {
-    // without its cause: a parser quotes what it stumbled over
+    // without `cause`, because a parser quotes the text at the error
   }
   throw new TagferryError("AUTH_FILE", `${where} is not a JSON authentication file`, { where });
 }
@@ -93,12 +93,12 @@ function normalise(key: string): { readonly host: string; readonly path: string 
   };
 }
 
-/** Kubernetes lets a label of the host be a glob: `*.example.com`. */
+/** As in Kubernetes, a label of the host may be a glob: `*.example.com`. */
 function matches(
   { host, path }: { readonly host: string; readonly path: string },
   { registry, repository }: Repository,
 ): boolean {
-  if (path === "access-token" || path === "refresh-token") return false; // docker keeps its own sessions there
+  if (path === "access-token" || path === "refresh-token") return false; // docker keeps its own sessions here
   return sameHost(host, registry) && (path === "" || `${repository}/`.startsWith(`${path}/`));
 }
 
@@ -138,10 +138,10 @@ function credentialOf(entry: Json, key: string, where: string): Credential | und
   if (typeof auth === "string" && auth !== "") return decoded(auth, key, where);
   if (typeof username === "string" && typeof password === "string" && username !== "")
     return { kind: "basic", username, password };
-  return undefined; // `{}` marks that a store has it
+  return undefined; // `{}` means that a credential store has the entry
 }
 
-/** Base64 of either alphabet, split at the first colon; docker pads passwords with NULs. */
+/** Decodes either alphabet of Base64 and splits at the first colon. docker pads passwords with NUL bytes. */
 function decoded(auth: string, key: string, where: string): Credential {
   const text = Buffer.from(auth.trim(), "base64").toString("utf8");
   const colon = text.indexOf(":");
@@ -157,7 +157,7 @@ function decoded(auth: string, key: string, where: string): Credential {
   };
 }
 
-/** Without these characters at its end. By index: a pattern would look at each of them once for every one before it. */
+/** Removes this character from the end of the text. A loop, because a regular expression would need quadratic time. */
 function withoutEnd(text: string, character: string): string {
   let length = text.length;
   while (length > 0 && text[length - 1] === character) length -= 1;

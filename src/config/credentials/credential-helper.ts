@@ -14,13 +14,13 @@ const NAME = /^[a-z0-9_.-]+$/;
 
 type Kept = { readonly credential: Promise<Credential | undefined>; readonly askedAtMs: number };
 
-/** Answers are kept for an hour at most, in memory only. */
+/** Answers are cached for at most one hour, in memory only. */
 const kept = new WeakMap<Environment, Map<string, Kept>>();
 
 export type HelperOptions = Cancellable & { readonly env: Environment };
 
 /**
- * Asks `docker-credential-NAME` who we are at a server; undefined: it has nothing.
+ * Asks `docker-credential-NAME` for the credential of a server; undefined: the helper has none.
  *
  * @throws {TagferryError} AUTH_HELPER
  * @see https://github.com/docker/docker-credential-helpers
@@ -63,10 +63,11 @@ async function run(
     stdio: ["pipe", "pipe", "pipe"],
     signal: within(HELPER_TIMEOUT_MS, { signal }),
   });
-  child.stdin.on("error", () => {}); // it may end without reading
+  child.stdin.on("error", () => {}); // the helper may exit without reading this
   child.stdin.end(server);
   try {
-    // together: when it cannot start, or a child of its own keeps the pipes open, the failure must not wait for the text
+    // In parallel: when the helper cannot start, or a child keeps its pipes open, the error must not wait for the
+    // output.
     const [[code], stdout, stderr] = await Promise.all([
       once(child, "close") as Promise<[number | null]>,
       text(child.stdout),

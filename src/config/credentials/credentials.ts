@@ -15,12 +15,12 @@ export type CredentialsOptions = {
   readonly env: Environment;
 };
 
-/** One place that was looked at, for `tagferry auth`. */
+/** One place that was searched, for `tagferry auth`. */
 export type Candidate = { readonly from: string; readonly found: FoundCredential | undefined };
 
 export type Credentials = {
   readonly store: CredentialStore;
-  /** Every place that was looked at, in order; the first that found something wins. */
+  /** Every place that was searched, in order. The first with a credential is used. */
   candidates(repository: Repository, options?: Cancellable): Promise<readonly Candidate[]>;
 };
 
@@ -30,8 +30,8 @@ export function credentialStore(options: CredentialsOptions): CredentialStore {
 }
 
 /**
- * Who we are at a registry: what the configuration says for it (longest path first), then docker's and podman's auth files and
- * the helpers they name. Files are read again when they change.
+ * Finds the credential for a registry: first in the configuration (longest path first), then in the auth files of
+ * docker and podman and in the helpers that these files name. Files are read again when they change.
  *
  * @see https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md
  */
@@ -45,7 +45,7 @@ export function openCredentials({ registries, env }: CredentialsOptions): Creden
       const from = `registries.${settings.registry}${settings.pathPrefix === undefined ? "" : `/${settings.pathPrefix}`} in the configuration`;
       const credential = await configured(settings.credentials, readSecret);
       yield { from, found: credential && { credential, from } };
-      if (!credential) return; // anonymous, and meant so
+      if (!credential) return; // the configuration asks for anonymous access
     }
     for (const file of files) {
       const read = await file.read();
@@ -95,7 +95,7 @@ async function configured(
   }
 }
 
-/** A secret's text without the line end that editors leave; the path may be told, the content never. */
+/** Reads a secret without the line end that editors add. Errors may contain the path, never the content. */
 function secretReader(env: Environment): (source: SecretSource) => Promise<string> {
   const files = new Map<string, () => Promise<string>>();
   return async (source) => {
@@ -120,7 +120,9 @@ function secretReader(env: Environment): (source: SecretSource) => Promise<strin
 
 type NamedFile = { readonly from: string; readonly read: () => Promise<AuthFile | undefined> };
 
-/** In the order in which podman and docker look. A variable that names a file wins over the usual places. */
+/**
+ * The auth files in the order of podman and docker. A variable that names a file has priority over the default paths.
+ */
 function authFiles(env: Environment): readonly NamedFile[] {
   const home = env["HOME"] ?? safeHome();
   const inline = env["DOCKER_AUTH_CONFIG"];
@@ -143,7 +145,7 @@ function authFiles(env: Environment): readonly NamedFile[] {
   ];
 }
 
-/** An arbitrary UID without an entry in passwd has no home. */
+/** undefined for an arbitrary UID without an entry in passwd: it has no home directory. */
 function safeHome(): string | undefined {
   try {
     return homedir();
@@ -152,7 +154,7 @@ function safeHome(): string | undefined {
   }
 }
 
-/** docker's own order: a helper for this registry, an entry, the helper for all. */
+/** The order of docker: a helper for this registry, an entry, the helper for all registries. */
 async function inFile(
   file: AuthFile,
   repository: Repository,

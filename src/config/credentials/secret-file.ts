@@ -3,7 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { TagferryError } from "../../errors/error.ts";
 
 /**
- * A file's text, without the line end that editors leave, read again when the file changed.
+ * Reads the text of a file without the line end that editors add. Reads it again when the file changes.
  *
  * @throws {TagferryError} CONFIG_SECRET, with the path and never the content
  */
@@ -24,7 +24,10 @@ export function openSecretFile(path: string): () => Promise<string> {
   };
 }
 
-/** Mounted secrets are swapped by symbolic links: the inode tells, when size and time do not. */
+/**
+ * Reads a file again when it changes. The inode is compared too: Kubernetes replaces mounted secrets by symbolic links,
+ * so size and time may stay the same.
+ */
 export function rereadFile(path: string): () => Promise<string> {
   let kept: { readonly text: string; readonly stamp: string } | undefined;
   return async () => {

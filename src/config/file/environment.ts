@@ -5,7 +5,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 
-/** `${NAME}` and `${NAME:-default}` replaced in every text of a value. Keys stay as they are. */
+/** Replaces `${NAME}` and `${NAME:-default}` in every text of a value. Keys are not changed. */
 export function replaceVariables(
   value: unknown,
   env: Environment,
@@ -40,7 +40,7 @@ export function replaceVariables(
   return { value: walk(value, path), problems };
 }
 
-/** Whether a text of the file names a variable and nothing else: then it holds no secret itself. */
+/** Whether a text is exactly one variable. Then the text itself contains no secret. */
 export function isVariable(text: string): boolean {
   return /^\$\{[A-Za-z_][A-Za-z0-9_]*\}$/.test(text);
 }

@@ -8,7 +8,7 @@ type Schema = {
   readonly anyOf?: readonly Schema[];
 };
 
-/** The keys that are known at a place of the file, for "did you mean". */
+/** The keys that are allowed at a path of the file, for "did you mean". */
 export function keysAt(path: Path): readonly string[] {
   let schemas: readonly Schema[] = [jsonSchema() as Schema];
   for (const part of path) schemas = schemas.flatMap((schema) => below(schema, part));

@@ -17,17 +17,17 @@ import { fileSchema, type FileShape } from "./schema.ts";
 import { problemsOfShape } from "./shape.ts";
 import { type Path, readYaml, type YamlFile } from "./yaml.ts";
 
-/** A problem that only an upper layer can see: a pattern that does not compile, a schedule that never fires. */
+/** A problem that only an upper layer can detect: a pattern that does not compile, a schedule that never fires. */
 export type UpperProblem = Pick<Problem, "code" | "message" | "found" | "allowed"> & {
-  /** It works, but hardly as it was meant. */
+  /** The configuration works, but probably not as intended. */
   readonly warning?: boolean;
   readonly path: Path;
-  /** Of a list below `path`: the item that is meant. */
+  /** The item, when `path` is a list. */
   readonly value?: string;
 };
 
 export type LoadOptions = {
-  /** Else $TAGFERRY_CONFIG, else ./tagferry.yaml. */
+  /** Default: $TAGFERRY_CONFIG, otherwise ./tagferry.yaml. */
   readonly file?: string;
   readonly env: Environment;
   readonly directory: string;
@@ -39,9 +39,9 @@ export type Loaded = { readonly config: Config; readonly warnings: readonly Fail
 const FILE_MAX_BYTES = 1024 * 1024;
 
 /**
- * Reads the configuration. Everything that is wrong with it is told at once, in the order of its lines.
+ * Reads the configuration. Reports all problems at once, in the order of their lines.
  *
- * @throws {TagferryError} CONFIG_INVALID with `details.problems`, or the code of what is wrong with the file as a whole
+ * @throws {TagferryError} CONFIG_INVALID with `details.problems`, or another code when the file as a whole is wrong
  */
 export async function loadConfig({ file, env, directory, checks = [] }: LoadOptions): Promise<Loaded> {
   const path = resolve(directory, file ?? (env["TAGFERRY_CONFIG"] || "tagferry.yaml"));
@@ -83,7 +83,7 @@ export async function loadConfig({ file, env, directory, checks = [] }: LoadOpti
   };
 }
 
-/** A variable that is not set leaves an empty value behind: what that is wrong about follows, and is not told. */
+/** Leaves out problems that follow from others: a variable that is not set leaves an empty value. */
 function besides(first: readonly Problem[], others: readonly Problem[]): readonly Problem[] {
   return [...first, ...others.filter(({ where }) => !first.some((one) => one.where === where))];
 }
@@ -163,7 +163,7 @@ function readHost(text: string, path: Path, yaml: YamlFile, problems: Problem[])
   }
 }
 
-/** Upper layers know the parsed record; the place in the file is the one whose text they judged. */
+/** Upper layers know the parsed record. This finds the position of the text in the file. */
 function upper(
   config: Config,
   yaml: YamlFile,
@@ -183,7 +183,7 @@ function exactPath(yaml: YamlFile, path: Path, value: string | undefined): Path 
     first === "mirrors"
       ? rest.reduce<unknown>(step, step(step(yaml.value, "mirrors"), position ?? 0))
       : undefined;
-  // a key that the mirror has from `defaults` stands there
+  // a key from `defaults` has its position there
   const base: Path = own === undefined && first === "mirrors" ? ["defaults", ...rest] : path;
   const node = base.reduce<unknown>(step, yaml.value);
   const item = Array.isArray(node) && value !== undefined ? node.indexOf(value) : -1;
@@ -203,7 +203,10 @@ function refuse(file: string, problems: readonly Problem[]): void {
   throw new TagferryError("CONFIG_INVALID", `${file} has ${count}`, { file, problems: sorted });
 }
 
-/** @throws {TagferryError} CONFIG_NOT_FOUND, CONFIG_NOT_FILE, CONFIG_READ, CONFIG_TOO_LARGE, CONFIG_ENCODING, CONFIG_EMPTY */
+/**
+ * @throws {TagferryError} CONFIG_NOT_FOUND, CONFIG_NOT_FILE, CONFIG_READ, CONFIG_TOO_LARGE, CONFIG_ENCODING,
+ *   CONFIG_EMPTY
+ */
 async function readText(path: string): Promise<string> {
   const bytes = await readBytes(path);
   const head = [...bytes.subarray(0, 2)];
@@ -227,7 +230,7 @@ async function readText(path: string): Promise<string> {
   return text;
 }
 
-/** The first byte that is not UTF-8, and its line: often one letter of a Latin-1 file. */
+/** The first byte that is not UTF-8, and its line. It is often a letter in a Latin-1 file. */
 function oddByteOf(bytes: Buffer): string {
   const good = Buffer.from(bytes.toString("utf8"));
   const at = bytes.findIndex((byte, position) => byte !== good[position]);
@@ -237,7 +240,7 @@ function oddByteOf(bytes: Buffer): string {
 
 async function readBytes(path: string): Promise<Buffer> {
   try {
-    // not blocking: a pipe without a writer must not hang us
+    // O_NONBLOCK: opening a pipe without a writer must not hang
     await using handle = await open(path, 0o4000);
     const stats = await handle.stat();
     if (!stats.isFile())

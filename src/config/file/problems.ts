@@ -3,11 +3,11 @@ import { isTagferryError, type TagferryError } from "../../errors/error.ts";
 import { printable } from "../../lib/error.ts";
 import { maskSecrets } from "./mask-secrets.ts";
 
-/** One thing that is wrong with the file, and where. */
+/** One problem of the file, with its position. */
 export type Problem = {
   readonly code: ErrorCode;
   readonly message: string;
-  /** `file:line:column`, both from 1. */
+  /** `file:line:column`; both numbers start at 1. */
   readonly where: string;
   readonly line: number;
   readonly column: number;
@@ -24,7 +24,7 @@ export function isProblems(error: unknown): error is ProblemsError {
   return isTagferryError(error, "CONFIG_INVALID") && Array.isArray(error.details["problems"]);
 }
 
-/** All problems with the lines they are on, each with a caret under its place, without what looks like a password. */
+/** All problems with their lines, each with a caret below its position. Secrets in the lines are masked. */
 export function renderProblems(problems: readonly Problem[], text: string): string {
   const lines = text.split(/\r?\n/);
   return problems.map((problem) => renderProblem(problem, lines[problem.line - 1])).join("\n\n");

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** The configuration file as people write it. docs/config.md and config/schema.json are generated from this. */
+/** The format of the configuration file. docs/config.md and config/schema.json are generated from this. */
 
 const text = (description: string, ...examples: readonly string[]) =>
   z.string().min(1).meta({ description, examples });
@@ -388,7 +388,7 @@ export type MirrorShape = z.infer<typeof mirror>;
 export type RegistryShape = z.infer<typeof registry>;
 export type TagRulesShape = z.infer<typeof tagRules>;
 
-/** What config/schema.json holds, for editors. */
+/** The content of config/schema.json, for editors. */
 export function jsonSchema(): unknown {
   return z.toJSONSchema(fileSchema, { io: "input", target: "draft-2020-12" });
 }

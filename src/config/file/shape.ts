@@ -7,7 +7,9 @@ import type { Path, YamlFile } from "./yaml.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** What zod found, as problems with places, in our words. `keysAt` tells the keys that are known at a path. */
+/**
+ * Converts zod's issues to problems with positions and with our messages. `keysAt` gives the allowed keys at a path.
+ */
 export function problemsOfShape(
   issues: readonly Issue[],
   yaml: YamlFile,
@@ -59,7 +61,7 @@ function unknownKey(key: string, path: Path, yaml: YamlFile, known: readonly str
   });
 }
 
-/** The alternative the author meant: of several shapes, the one that has the value's type. */
+/** Of several allowed shapes, takes the one with the value's type: the author probably meant this one. */
 function unionProblem(
   issue: Extract<Issue, { code: "invalid_union" }>,
   path: Path,
@@ -176,7 +178,7 @@ function sizeProblem(
 
 const DURATION_KEYS = new Set(["since", "grace", "jitter"]);
 
-/** What to do about a value of the wrong type. */
+/** Advice about a value of the wrong type. */
 function adviceFor(found: unknown, path: Path, textIsAllowed: boolean): string | undefined {
   const key = String(path.at(-1));
   if (found === null) return "Write a value, or remove the key.";
@@ -186,13 +188,13 @@ function adviceFor(found: unknown, path: Path, textIsAllowed: boolean): string |
   if (typeof found === "number" && DURATION_KEYS.has(key))
     return `Write its unit too: ${["s", "m", "h", "d"].map((unit) => `${found}${unit}`).join(", ")}.`;
   if (typeof found === "number" && key === "listen") return `Write the address too: 127.0.0.1:${found}.`;
-  // YAML reads 1.10 as a number and drops its zero
+  // YAML reads 1.10 as a number and drops the zero
   if (typeof found === "number")
     return `Quote it if text is meant: "${found}" (YAML reads 1.10 as the number 1.1).`;
   return typeof found === "boolean" ? `Quote it if text is meant: "${found}".` : undefined;
 }
 
-/** Stands for a value that is, or was meant as, a secret. */
+/** Replaces a value that is a secret, or was intended as one. */
 const HIDDEN = Symbol("hidden");
 
 function toTell(value: unknown, path: Path): unknown {
@@ -226,7 +228,7 @@ export function valueAt(value: unknown, path: Path): unknown {
   );
 }
 
-/** The known word nearest to a mistyped one, when it is near. */
+/** The known word that is closest to a misspelled word; undefined when none is close. */
 export function closest(word: string, known: readonly string[]): string | undefined {
   const ranked = known
     .map((one) => ({ one, distance: distance(word.toLowerCase(), one.toLowerCase()) }))
@@ -235,7 +237,7 @@ export function closest(word: string, known: readonly string[]): string | undefi
   return best && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.one : undefined;
 }
 
-/** Levenshtein's. */
+/** The Levenshtein distance. */
 function distance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, position) => position);
   for (const [line, left] of one.split("").entries()) {

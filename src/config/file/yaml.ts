@@ -20,12 +20,12 @@ import { adviceOf } from "./problems.ts";
 export type Path = readonly (string | number)[];
 export type Position = { readonly line: number; readonly column: number };
 
-/** A YAML file as plain values, with the way back from a value to its place. */
+/** A YAML file as plain values, with the position of each value. */
 export type YamlFile = {
   readonly file: string;
   readonly text: string;
   readonly value: unknown;
-  /** Where the value (or, with `key`, the key) at a path stands; the nearest there is. */
+  /** The position of the value at a path (with `key`, of its key). If it does not exist, the nearest position. */
   placeOf(path: Path, options?: { readonly key?: boolean }): Position;
   /** Builds a problem at a path. */
   problem(path: Path, code: ErrorCode, message: string, facts?: ProblemFacts): Problem;
@@ -42,7 +42,7 @@ const DEPTH_MAX = 32;
 const RESERVED = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
- * Reads YAML strictly: one document, no anchors, aliases or merge keys, no key twice, at most 32 deep.
+ * Reads YAML strictly: one document, no anchors, aliases or merge keys, no duplicate keys, at most 32 levels.
  *
  * @throws {TagferryError} CONFIG_SYNTAX, CONFIG_MULTIPLE_DOCUMENTS, CONFIG_EMPTY, or CONFIG_INVALID with problems
  */
@@ -104,7 +104,7 @@ export function readYaml(
   const yaml: YamlFile = {
     file,
     text,
-    // with aliases refused there is nothing that could grow
+    // aliases are refused, so the value cannot expand
     value: problems.length > 0 ? undefined : document.toJS({ maxAliasCount: 0 }),
     placeOf,
     problem(path, code, message, facts = {}) {
@@ -114,7 +114,9 @@ export function readYaml(
   return { yaml, problems };
 }
 
-/** What the parser says, without the place (told apart) and without the text that it repeats: that may be a secret. */
+/**
+ * The parser's message, without the position (reported separately) and without the quoted text, which may be a secret.
+ */
 function messageOf({ message }: Error): string {
   return (message.split("\n")[0] ?? "")
     .replace(/ at line \d+, column \d+:?$/, "")
@@ -127,7 +129,7 @@ function defined(facts: Readonly<Record<string, unknown>>): Record<string, unkno
 
 type ProblemAt = (offset: number, code: ErrorCode, message: string, facts?: ProblemFacts) => Problem;
 
-/** What is wrong with the form, before any meaning. */
+/** Problems of the YAML structure. */
 function structure(
   root: unknown,
   problemAt: ProblemAt,
@@ -194,7 +196,7 @@ function offsetOf(root: unknown, path: Path, key: boolean): number {
   return offset;
 }
 
-/** For `-o yaml`. */
+/** Writes YAML for `-o yaml`. */
 export function toYaml(value: unknown): string {
   return stringify(value, { lineWidth: 0 });
 }
