@@ -1,15 +1,15 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-/** The last options of whatever waits. */
+/** The options of every function that waits. */
 export type Cancellable = { readonly signal?: AbortSignal | undefined };
 
-/** A signal that aborts with `signal`, or after `timeoutMs`. */
+/** A signal that aborts when `signal` aborts, or after `timeoutMs`. */
 export function within(timeoutMs: number, { signal }: Cancellable = {}): AbortSignal {
   const timeout = AbortSignal.timeout(timeoutMs);
   return signal ? AbortSignal.any([signal, timeout]) : timeout;
 }
 
-/** Waits, unless `signal` aborts first; then throws its reason. */
+/** Waits for `durationMs`. If `signal` aborts first, throws its reason. */
 export async function sleep(durationMs: number, { signal }: Cancellable = {}): Promise<void> {
   signal?.throwIfAborted();
   try {
@@ -20,10 +20,10 @@ export async function sleep(durationMs: number, { signal }: Cancellable = {}): P
   }
 }
 
-/** Waits for what is shared with others, as long as nobody calls us off. */
+/** Waits for a shared promise until `signal` aborts. The promise itself is not aborted. */
 export async function unlessAborted<T>(shared: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return shared;
-  shared.catch(() => {}); // whoever gave up does not hear of a later failure
+  shared.catch(() => {}); // after an abort, this caller ignores a later failure of the promise
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const giveUp = (): void => reject(signal.reason);

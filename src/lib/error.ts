@@ -1,7 +1,7 @@
-/** Facts of a failure: JSON-safe, for the log line and `-o json`. No secrets. */
+/** The facts of a failure: JSON-safe, for the log and `-o json`. No secrets. */
 export type Details = Readonly<Record<string, unknown>>;
 
-/** An error with a stable code for scripts, and facts. The codes are in `errors`. */
+/** An error with facts and a stable code that scripts can use. The codes are in `errors`. */
 export class CodedError extends Error {
   readonly code: string;
   readonly details: Details;
@@ -17,10 +17,10 @@ export class CodedError extends Error {
   }
 }
 
-/** Text from outside made safe to print: control and bidi characters escaped, length bounded. */
+/** Makes text from outside safe to print: escapes control and bidi characters, and limits the length. */
 export function printable(text: string, { maxLength = 2_000 }: { readonly maxLength?: number } = {}): string {
   const safe = text.replaceAll(
-    // oxlint-disable-next-line no-control-regex -- these are what must not reach a terminal
+    // oxlint-disable-next-line no-control-regex -- these must not be sent to a terminal
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

@@ -3,7 +3,10 @@ import { openSemaphore } from "./semaphore.ts";
 
 export type Limit = <T>(task: () => Promise<T>, options?: Cancellable) => Promise<T>;
 
-/** At most `width` tasks at a time; the rest wait in the order they came, and leave the line when `signal` aborts. */
+/**
+ * Runs at most `width` tasks at once. The others wait in the order of their calls, and stop waiting when `signal`
+ * aborts.
+ */
 export function limit(width: number): Limit {
   const semaphore = openSemaphore(width);
   return async (task, options = {}) => {
@@ -13,9 +16,9 @@ export function limit(width: number): Limit {
 }
 
 /**
- * Runs `task` on every item, at most `width` at a time, and yields results as they come, in no order.
+ * Runs `task` for every item, at most `width` at once. Yields the results as they complete, in no fixed order.
  *
- * The first failure ends it: what is under way is awaited, nothing new starts.
+ * The first failure ends it: no new task starts, and running tasks are awaited.
  */
 export async function* mapConcurrently<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -28,7 +31,7 @@ export async function* mapConcurrently<T, R>(
     for await (const item of items) {
       const id = next++;
       const work = task(item).then((result) => ({ id, result }));
-      work.catch(() => {}); // observed by the race below, or by allSettled
+      work.catch(() => {}); // the race below or allSettled handles a rejection
       running.set(id, work);
       if (running.size < width) continue;
       const done = await Promise.race(running.values());

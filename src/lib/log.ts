@@ -7,18 +7,18 @@ import type { LogLevel } from "./log-level.ts";
 import { type LogRecord, prettyLine } from "./pretty.ts";
 import { redact } from "./redact.ts";
 
-/** What the program writes about itself, to stderr. Results go to stdout and are no log. */
+/** The log of the program, on stderr. Results go to stdout and are not part of the log. */
 export type Log = Pick<Logger, "debug" | "info" | "warn" | "error" | "child">;
 
 export type LogOptions = {
   readonly level: LogLevel;
   readonly format: "pretty" | "json";
   readonly destination: Writable & { readonly isTTY?: boolean };
-  /** Secrets that are known by now, asked for at each line: none of them is written, wherever it stands. */
+  /** Called for each line: the currently known secrets. None of them is written, whatever field it is in. */
   readonly secrets?: () => readonly string[];
 };
 
-/** One line a record, secrets redacted and control characters escaped here, whatever the caller wrote. */
+/** One line per record. Secrets are redacted and control characters are escaped here, whatever the caller wrote. */
 export function openLog({ level, format, destination, secrets = () => [] }: LogOptions): Log {
   return pino(
     {
@@ -37,15 +37,15 @@ export function openLog({ level, format, destination, secrets = () => [] }: LogO
   );
 }
 
-/** JSON leaves bidi and upper control characters as they are: a terminal obeys those too. */
+/** JSON does not escape bidi and C1 control characters, but terminals interpret them. */
 function jsonLine(record: LogRecord): string {
   return `${printable(JSON.stringify(record), { maxLength: Number.POSITIVE_INFINITY })}\n`;
 }
 
-/** How far causes are followed: deeper ones say nothing new, and a circle has no end. */
+/** How many levels of causes are logged. This also ends a circular chain. */
 const CAUSES_MAX = 8;
 
-/** A failure with its code and facts, and what caused it; never a stack trace. */
+/** A failure with its code, facts and causes; never a stack trace. */
 function serializeError(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return printable(String(error));
   const cause =

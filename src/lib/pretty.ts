@@ -2,12 +2,12 @@ import { styleText } from "node:util";
 
 import { printable } from "./error.ts";
 
-/** One line of the log, parsed. A fact may bear the name of a field of ours, and be anything. */
+/** One parsed line of the log. A fact may have the same name as one of our fields, and any type. */
 export type LogRecord = Readonly<Record<string, unknown>>;
 
 const COLOURS = { debug: "gray", info: "green", warn: "yellow", error: "red" } as const;
 
-/** A log record as a person reads it, in one line: time, level, message, facts. Coloured where `stream` shows colours. */
+/** A log record as one line for people: time, level, message, facts. With colors if `stream` supports them. */
 export function prettyLine(
   { time, level: given, msg, ...facts }: LogRecord,
   { stream }: { readonly stream: NodeJS.WritableStream },
@@ -27,7 +27,7 @@ function valueOf(value: unknown): string {
   return oneLine(typeof value === "string" ? value : JSON.stringify(value));
 }
 
-/** Text from outside within one line: a line break of its own would let a registry write lines as if they were ours. */
+/** Puts text from outside on one line. Otherwise a registry could write lines that look like our own. */
 export function oneLine(text: string, options: { readonly maxLength?: number } = {}): string {
   return printable(text, options).replaceAll("\n", "\\n").replaceAll("\t", "\\t");
 }

@@ -1,16 +1,16 @@
-/** A field of this name holds a secret, wherever it stands. */
+/** A field with such a name contains a secret, at any depth. */
 const SECRET_KEY = /(?:authorization|passw(?:or)?d|token|secret|cookie|^auth)$/i;
 const CENSORED = "***";
 
-/** Too short to be told from ordinary text; blotting it out would make a riddle of every line. */
+/** Shorter secrets are not replaced: they occur in ordinary text, and the log would become unreadable. */
 const SECRET_MIN_LENGTH = 4;
 const HIDDEN_MIN_LENGTH = 6;
 const HIDDEN_MAX = 200;
 
-/** Those of this process: whoever it talks to may send back what it was sent. The one used last stands last. */
+/** The secrets of this process. A server may send back what it received. The most recently used is last. */
 const hidden = new Set<string>();
 
-/** From now on this text is written nowhere: not in a log, a report, a record or on the page. */
+/** From now on, this text is removed from logs, reports, records and the page. */
 export function hideSecret(text: string): void {
   if (text.length < HIDDEN_MIN_LENGTH) return;
   hidden.delete(text);
@@ -19,7 +19,7 @@ export function hideSecret(text: string): void {
   if (hidden.size > HIDDEN_MAX && oldest !== undefined) hidden.delete(oldest);
 }
 
-/** A JSON-safe value without secrets: fields that are named like one, and what a text says of one. */
+/** A JSON-safe value without secrets: removes fields with the name of a secret, and secrets within texts. */
 export function redact(value: unknown, secrets: readonly string[] = []): unknown {
   if (typeof value === "string") return withoutSecrets(value, secrets);
   if (Array.isArray(value)) return value.map((item) => redact(item, secrets));
@@ -32,17 +32,17 @@ export function redact(value: unknown, secrets: readonly string[] = []): unknown
   );
 }
 
-/** A count of tokens is no secret; a header with several values is. */
+/** Numbers are not secrets (a count of tokens); a list of texts is (a header with several values). */
 function isText(value: unknown): boolean {
   return (
     typeof value === "string" || (Array.isArray(value) && value.every((item) => typeof item === "string"))
   );
 }
 
-/** Text without users in URLs, queries of signed addresses, credentials of headers and of JSON, and known `secrets`. */
+/** Removes users in URLs, queries of signed URLs, credentials in headers and in JSON, and known `secrets`. */
 function withoutSecrets(text: string, secrets: readonly string[]): string {
   const plain = [...secrets.filter(({ length }) => length >= SECRET_MIN_LENGTH), ...hidden]
-    .toSorted((one, other) => other.length - one.length) // one may stand within another
+    .toSorted((one, other) => other.length - one.length) // longest first: one secret may contain another
     .reduce((known, secret) => known.replaceAll(secret, CENSORED), text);
   return (
     plain
@@ -55,7 +55,7 @@ function withoutSecrets(text: string, secrets: readonly string[]): string {
         /("[\w-]*(?:authorization|password|token|secret)"\s*:\s*")(?:[^"\\]|\\.)*/gi,
         `$1${CENSORED}`,
       )
-      // "basic authentication" is no secret
+      // "basic authentication" is not a secret
       .replaceAll(
         /\b([Bb]earer|BEARER|[Bb]asic|BASIC) (?![a-z]+(?:[\s.,;:"')]|$))[A-Za-z0-9+/=._~-]{8,}/g,
         `$1 ${CENSORED}`,

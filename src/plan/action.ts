@@ -6,56 +6,59 @@ import type { Explained } from "./select.ts";
 /** Where a tag comes from: the source as `formatLocation` writes it, and the name of the tag there. */
 export type TagSource = { readonly source: string; readonly tag: string };
 
-/** `readAt` (ISO) is taken before the source was asked: what happened at the source later is not in the answer. */
+/**
+ * `readAt` (ISO) is taken before the request to the source. So later changes at the source may be missing in the
+ * answer.
+ */
 type Read = { readonly from: TagSource; readonly readAt: string };
 
-/** What a mirror wants, read from its source. */
+/** What a mirror wants, as read from its source. */
 export type Desired = {
   readonly mirror: string;
-  /** ISO: when the first question was sent to the source. No tag was read earlier. */
+  /** ISO: the time of the first request to the source. No tag was read earlier. */
   readonly readAt: string;
-  /** The selected tags, each resolved once: from here on they are known by their digests. */
+  /** The selected tags, each resolved to a digest once. After this, only the digests are used. */
   readonly tags: readonly DesiredTag[];
-  /** Every tag that was looked at, with the rule that kept or dropped it. */
+  /** Every tag that was considered, with the rule that kept or dropped it. */
   readonly explained: readonly Explained[];
-  /** Whether the listing was complete: only then may absence mean anything. */
+  /** Whether the listing was complete. Only a complete listing proves that a tag is missing. */
   readonly listing: "complete" | "none" | "empty" | "failed";
 };
 
-/** `tag` is the name at the target, `from.tag` the name at the source. */
+/** `tag` is the name at the target; `from.tag` is the name at the source. */
 export type DesiredTag = Read & { readonly tag: string } & (
     | { readonly kind: "resolved"; readonly image: Descriptor }
-    /** The source has no such tag. */
+    /** The tag does not exist at the source. */
     | { readonly kind: "missing" }
     | { readonly kind: "failed"; readonly failure: Failure }
   );
 
-/** What the target holds now. Only tags that matter to this mirror: those it owns, and those it wants. */
+/** What the target has now. Only the tags that this mirror owns or wants. */
 export type Observed = {
   readonly mirror: string;
   readonly tags: Readonly<Record<string, ObservedTag>>;
 };
 
 export type ObservedTag = {
-  /** undefined: the tag has never been imported or pushed. */
+  /** undefined: the tag was never imported or pushed. */
   readonly digest?: Digest;
-  /** Whether the bytes are where the mirror's storage wants them. Always true for registries and layouts. */
+  /** Whether the bytes are where the mirror's storage requires them. Always true for registries and layouts. */
   readonly inPlace: boolean;
-  /** Who may write it. `free`: it does not exist. `unowned`: it exists and nobody claims it. */
+  /** Who may write the tag. `free`: it does not exist. `unowned`: it exists and has no owner. */
   readonly owner:
     | { readonly kind: "us" }
     | { readonly kind: "free" }
     | { readonly kind: "unowned"; readonly importsFrom?: string }
     | { readonly kind: "other"; readonly installation: string; readonly mirror: string };
-  /** The tag follows another tag or is a bare reference; pushing to it would be undone. */
+  /** The tag follows another tag, or is only a reference; pushing to it would be undone. */
   readonly follows?: string;
-  /** The spec tag that imports from elsewhere, when there is one: an unfinished (or undone) takeover. */
+  /** The source of the spec tag when it imports: a takeover is unfinished or was undone. */
   readonly importsFrom?: string;
-  /** The digest we published last, by our annotation. */
+  /** The digest that we published last, from our annotation. */
   readonly published?: Digest;
-  /** ISO date of the first complete listing in which the source lacked the tag. */
+  /** ISO date of the first complete listing without the tag. */
   readonly missingSince?: string;
-  /** We took this tag over before, and its spec tag is back; the field manager that wrote it. */
+  /** The field manager that restored the spec tag after we took the tag over. */
   readonly contestedBy?: string;
 };
 
@@ -67,7 +70,10 @@ export type Action =
       readonly takeover: boolean;
       readonly replaces?: Digest;
       readonly reason: string;
-      /** Nothing is published: what is in place (or what refers to it) is proved, and sent again where it was lost. */
+      /**
+       * Nothing is published. The content (or the referrers) in place are verified, and sent again where they were
+       * lost.
+       */
       readonly verify?: "content" | "referrers";
     } & ActionBase)
   | ({ readonly kind: "keep"; readonly digest: Digest; readonly reason: string } & ActionBase)
@@ -77,7 +83,7 @@ export type Action =
       readonly missingSince: string;
       readonly reason: string;
     } & ActionBase)
-  /** Nothing is published: it is recorded since when the source lacks the tag (or that the tag is back). */
+  /** Nothing is published. Records since when the source does not have the tag, or that the tag is back. */
   | ({ readonly kind: "remember"; readonly missingSince?: string; readonly reason: string } & ActionBase)
   | ({ readonly kind: "refuse"; readonly failure: Failure } & ActionBase);
 
@@ -89,6 +95,6 @@ export type Change = Extract<Action, { readonly kind: "create" | "update" }>;
 export type Plan = {
   readonly mirror: string;
   readonly actions: readonly Action[];
-  /** What a person should know although nothing failed: rules that match nothing, a cap that held pruning back. */
+  /** Problems that are not failures: rules that match nothing, a limit that stopped pruning. */
   readonly warnings: readonly Failure[];
 };

@@ -8,7 +8,7 @@ import { include } from "./select.ts";
 /** Another mirror with the same target, and what its rules select. */
 export type Rival =
   | { readonly kind: "known"; readonly mirror: string; readonly selects: ReadonlySet<string> }
-  /** Its source did not tell. `matches`: those of our tags that its rules take by their names. */
+  /** Its source could not be read. `matches`: those of our tags whose names its rules match. */
   | {
       readonly kind: "unknown";
       readonly mirror: string;
@@ -16,7 +16,7 @@ export type Rival =
       readonly failure: Failure;
     };
 
-/** Those of these tags that the rules take by their names. What `since` and `newest` drop later is among them. */
+/** The tags whose names the rules match. Tags that `since` or `newest` would drop are included. */
 export function matchesByName(rules: TagRules, tags: readonly string[]): ReadonlySet<string> {
   if (rules.kind === "exact") return new Set(tags).intersection(new Set(rules.tags));
   const { kept } = include(
@@ -26,17 +26,17 @@ export function matchesByName(rules: TagRules, tags: readonly string[]): Readonl
   return new Set(kept.map(({ tag }) => tag));
 }
 
-/** The tags of a plan that the mirror wants: pruning a tag is no claim on it. */
+/** The tags of a plan that the mirror wants. Tags to be pruned are not included. */
 export function wantedTags({ actions }: Plan): readonly string[] {
   return actions.filter(isWanted).map(({ tag }) => tag);
 }
 
 /**
- * Refuses every tag that another mirror of the same target selects too. This follows from the configuration and the
- * sources, never from who owns the tag now, so that each of the mirrors says the same.
+ * Refuses every tag that another mirror of the same target selects too. The decision depends only on the configuration
+ * and the sources, not on the current owner. So all mirrors involved decide the same.
  *
- * When the source of the other mirror did not answer, nobody can tell. Then nothing new is written under a name that its
- * rules take; what this mirror published before goes on.
+ * When the source of the other mirror cannot be read, no new tag is written if its name matches the other mirror's
+ * rules. Tags that this mirror published before continue to be updated.
  */
 export function refuseConflicts(
   plan: Plan,

@@ -2,7 +2,7 @@ import { oneLine } from "../lib/pretty.ts";
 import { shortDigest } from "../oci/digest.ts";
 import type { Action } from "./action.ts";
 
-/** An Action as the line a person reads: a sign, the tag, what it will be, and why. */
+/** An Action as one line for people: a sign, the tag, the result, and the reason. */
 export function describe(action: Action): string {
   const { tag } = action;
   switch (action.kind) {

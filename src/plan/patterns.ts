@@ -10,10 +10,10 @@ import { inRange, parseVersion } from "./version.ts";
 export type TagTest = (tag: string) => boolean;
 
 const REGEX_MAX_LENGTH = 1000;
-/** What RE2 leaves out because it cannot be done in linear time. */
+/** Syntax that RE2 does not support because it needs more than linear time. */
 const NOT_LINEAR = /\(\?(?:[=!]|<[=!])|\\[1-9]|\(\?P=/;
 
-/** A matcher as a test of a tag. @throws {TagferryError} CONFIG_FILTER, CONFIG_REGEX, CONFIG_REGEX_UNSAFE */
+/** Compiles a matcher to a test for tags. @throws {TagferryError} CONFIG_FILTER, CONFIG_REGEX, CONFIG_REGEX_UNSAFE */
 export function compileMatcher(matcher: TagMatcher): TagTest {
   switch (matcher.kind) {
     case "all":
@@ -29,7 +29,7 @@ export function compileMatcher(matcher: TagMatcher): TagTest {
   }
 }
 
-/** As the configuration writes it, for --explain. */
+/** A matcher in the format of the configuration, for --explain. */
 export function describeMatcher(matcher: TagMatcher): string {
   switch (matcher.kind) {
     case "all":
@@ -71,11 +71,11 @@ export function compileGlob(glob: string): TagTest {
   }
 }
 
-/** What picomatch makes of a glob that is no regular expression, such as `[z-a]`. */
+/** The result of picomatch for an invalid glob such as `[z-a]`. */
 const MATCHES_NOTHING = "$^";
 /**
- * Lookaheads by which picomatch keeps stars off `.`, `..` and nothing at all, none of which is a tag. Without them RE2 can
- * run a glob: a dozen stars would keep the regular expressions of JavaScript busy for hours.
+ * The lookaheads that picomatch adds so that stars do not match `.`, `..` and empty text. None of these is a tag.
+ * Without them RE2 can run the pattern. A JavaScript regular expression could need hours for a dozen stars.
  */
 const NEEDLESS_FOR_TAGS = ["(?!(?:^|\\/)\\.{1,2}(?:\\/|$))", "(?!\\.{1,2}(?:\\/|$))", "(?=.)"];
 
@@ -83,7 +83,7 @@ function unbalanced(text: string, open: string, close: string): boolean {
   return text.split(open).length !== text.split(close).length;
 }
 
-/** Anchored: it has to match the whole tag. Runs in linear time whatever it says. */
+/** Compiles a regular expression that must match the whole tag. It always runs in linear time. */
 export function compileRegex(regex: string): TagTest {
   if (regex.length > REGEX_MAX_LENGTH)
     throw new TagferryError(
@@ -117,7 +117,7 @@ export function compileRegex(regex: string): TagTest {
   }
 }
 
-/** RE2 quotes the piece it stumbled over. */
+/** RE2 quotes the part with the error. */
 function positionOf(regex: string, message: string): string {
   const piece = /`([^`]+)`/.exec(message)?.[1];
   const at = piece === undefined ? -1 : regex.indexOf(piece);
@@ -141,7 +141,7 @@ export function compileRange(range: string): TagTest {
   };
 }
 
-/** A problem of the configuration that only this layer can judge. `path` leads to the value in the file. */
+/** A problem of the configuration that only this layer can detect. `path` leads to the value in the file. */
 export type RuleProblem = {
   readonly path: readonly (string | number)[];
   readonly value: string;
@@ -151,7 +151,7 @@ export type RuleProblem = {
   readonly allowed?: unknown;
 };
 
-/** Every pattern of every mirror, compiled once to see whether it can be. */
+/** Compiles every pattern of every mirror, and returns the problems. */
 export function checkTagRules(config: Pick<Config, "mirrors">): readonly RuleProblem[] {
   return config.mirrors.flatMap(({ tags }, position) =>
     tags.kind === "rules" ? problemsOf(tags, position) : [],

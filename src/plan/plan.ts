@@ -19,11 +19,11 @@ import { planRemovals } from "./prune.ts";
 export type PlanOptions = { readonly now: Date };
 
 /**
- * Decides what to do, from what is wanted and what is there. Pure: no promise, no clock of its own.
+ * Decides what to do from the wanted and the current state. Pure: no promises, no clock.
  *
- * A tag is in place when its digest and its place agree, and it is ours. One that is somebody else's is refused; one that
- * nobody owns is taken only when it is free, when `takeover` is set, or when a push already put our very image there
- * (an interrupted run of ours, before it could note it).
+ * A tag is in place when digest and location match and we own it. A tag of another owner is refused. A tag without an
+ * owner is taken only when it does not exist, when `takeover` is set, or when a push already put the wanted image there
+ * (a run of ours was interrupted before it recorded the tag).
  */
 export function plan(desired: Desired, observed: Observed, mirror: Mirror, { now }: PlanOptions): Plan {
   const wanted = desired.tags.map((tag) => actionFor(tag, own(observed.tags, tag.tag), mirror));
@@ -60,7 +60,7 @@ function publishing(
   const { image } = desired;
   const { digest, inPlace, owner, importsFrom } = observed;
   const same = digest === image.digest;
-  // a spec tag that imports stands beside what we push: it has to go, or the old image comes back
+  // a spec tag that imports must be removed, or it restores the old image
   const takeover = importsFrom !== undefined;
   if (isSettled(observed, image.digest))
     return observed.missingSince === undefined
@@ -84,7 +84,7 @@ function publishing(
   };
 }
 
-/** Whether a tag is what it has to be, where it has to be, and ours: then nothing is published. */
+/** Whether a tag has the right digest and location, and is ours. Then nothing is published. */
 export function isSettled({ digest, inPlace, owner, importsFrom }: ObservedTag, wanted: Digest): boolean {
   return digest === wanted && inPlace && importsFrom === undefined && owner.kind === "us";
 }
@@ -102,7 +102,7 @@ function updateReason(state: {
   return state.owned ? "in place" : "in place, to be claimed";
 }
 
-/** Why a tag must not be touched. */
+/** Why a tag must not be changed. */
 function refusal(observed: ObservedTag, wanted: Digest, mirror: Mirror, tag: string): Failure | undefined {
   const { owner, follows, contestedBy } = observed;
   const where = `${targetName(mirror.target)}:${tag}`;
@@ -130,7 +130,7 @@ function refusal(observed: ObservedTag, wanted: Digest, mirror: Mirror, tag: str
       }),
     );
   if (owner.kind !== "unowned" || mirror.takeover) return undefined;
-  // pushed and never noted: our own interrupted run, or somebody who pushed the very same image
+  // pushed but not recorded: by an interrupted run of ours, or by someone who pushed the same image
   if (owner.importsFrom === undefined && observed.digest === wanted && observed.inPlace) return undefined;
   return failureOf(
     new TagferryError("STREAM_TAKEOVER", `${where} exists and is not ours`, {

@@ -6,8 +6,8 @@ import type { Action, Desired, Observed } from "./action.ts";
 type Removals = { readonly actions: readonly Action[]; readonly warnings: readonly Failure[] };
 
 /**
- * Decides about the tags that we own and no longer want. Nothing, unless `prune` is set, the listing was complete, and something is
- * still wanted: an empty answer is more likely a mistake than a wish.
+ * Plans the removal of tags that we own and no longer want. Removes nothing unless `prune` is set, the listing was
+ * complete, and at least one tag is still wanted: an empty result is more likely an error than intended.
  */
 export function planRemovals(desired: Desired, observed: Observed, mirror: Mirror, now: Date): Removals {
   const { prune } = mirror;
@@ -52,7 +52,7 @@ export function planRemovals(desired: Desired, observed: Observed, mirror: Mirro
   return { actions, warnings: capped ? [tooMany(due.length, most, mirror)] : [] };
 }
 
-/** Why a tag is wanted no more: the source lacks it, or a rule drops it. */
+/** Why a tag is no longer wanted: the source does not have it, or a rule drops it. */
 function absence(tag: string, { explained }: Desired): string {
   const rule = explained.find((one) => one.tag === tag)?.rule;
   return rule === undefined ? "gone at the source" : `dropped by ${rule}`;

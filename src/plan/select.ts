@@ -4,11 +4,13 @@ import type { ListedTag } from "../oci/store.ts";
 import { compileGlob, compileMatcher, describeMatcher } from "./patterns.ts";
 import { compareVersions, parseVersion, type Version } from "./version.ts";
 
-/** One tag of the source, and why it is wanted or not. */
+/** One tag of the source, and why it is selected or not. */
 export type Explained = {
   readonly tag: string;
   readonly kept: boolean;
-  /** The rule that decided, as the configuration writes it: `semver: ">=1.25 <2"`, `exclude: "*-rc*"`, `newest: 3`. */
+  /**
+   * The rule that decided, in the format of the configuration: `semver: ">=1.25 <2"`, `exclude: "*-rc*"`, `newest: 3`.
+   */
   readonly rule: string;
 };
 
@@ -16,10 +18,10 @@ export type Selected = { readonly kept: readonly ListedTag[]; readonly explained
 type Rules = Extract<TagRules, { readonly kind: "rules" }>;
 
 /**
- * The first stage, which needs names only: the union of what is included, without what is excluded.
+ * The first stage, which needs only names: everything included, minus everything excluded.
  *
- * Tags that hold signatures (`sha256-….sig`) are no images of their own: they travel with what they sign, and only an
- * exact name or a pattern that begins with `sha256-` takes them.
+ * Signature tags (`sha256-….sig`) are copied together with the image that they sign. They are selected only by an exact
+ * name or by a pattern that begins with `sha256-`.
  */
 export function include(rules: Rules, listed: readonly ListedTag[]): Selected {
   const includes = rules.include.map((matcher) => ({
@@ -40,15 +42,15 @@ export function include(rules: Rules, listed: readonly ListedTag[]): Selected {
 
 const DIGEST_TAG = /^sha256-[0-9a-f]{64}(?:\.\w+)?$/;
 
-/** Whether the second stage wants push dates, which cost requests where the listing has none. */
+/** Whether the second stage needs push dates, which cost requests where the listing has none. */
 export function needsDates({ sinceMs, newest }: Rules): boolean {
   return sinceMs !== undefined || newest?.by === "pushed";
 }
 
 /**
- * The second stage, for what the first one kept: since, then newest, then max.
+ * The second stage, for the tags that the first stage kept: since, then newest, then max.
  *
- * @throws {TagferryError} TAGS_TOO_MANY: never a silent cut
+ * @throws {TagferryError} TAGS_TOO_MANY, because a list is never shortened silently
  */
 export function narrow(rules: Rules, dated: readonly ListedTag[], { now }: { readonly now: Date }): Selected {
   const recent = keepSince(rules, dated, now);
@@ -74,7 +76,7 @@ export function narrow(rules: Rules, dated: readonly ListedTag[], { now }: { rea
   };
 }
 
-/** What kept a tag to the end: the last rule that could have dropped it. */
+/** The rule that kept a tag: the last rule that could have dropped it. */
 function lastRule({ include: includes, newest }: Rules): (tag: string) => string {
   if (newest) return () => describeNewest(newest);
   const matchers = includes.map((matcher) => ({
@@ -96,19 +98,19 @@ function decide(tags: readonly ListedTag[], judge: (tag: ListedTag) => Omit<Expl
   };
 }
 
-/** A tag without a date is kept: what is not known to be old is not dropped. */
+/** A tag without a date is kept, because it is not known to be old. */
 function keepSince({ sinceMs }: Rules, dated: readonly ListedTag[], now: Date): Selected {
   if (sinceMs === undefined) return { kept: dated, explained: [] };
   const oldestMs = now.getTime() - sinceMs;
   const oldest = new Date(oldestMs).toISOString();
   return decide(dated, ({ pushedAt }) => ({
-    // a date that cannot be read is none
+    // an invalid date counts as no date
     kept: pushedAt === undefined || !(Date.parse(pushedAt) < oldestMs),
     rule: `since: pushed ${pushedAt ?? "at an unknown time"}, oldest wanted ${oldest}`,
   }));
 }
 
-/** The newest of each variant: `newest: 3` keeps three of `-alpine` and three without a suffix. */
+/** Keeps the newest of each variant: `newest: 3` keeps three tags with `-alpine` and three without a suffix. */
 function keepNewest({ newest }: Rules, tags: readonly ListedTag[]): Selected {
   if (!newest) return { kept: tags, explained: [] };
   const groups = Map.groupBy(tags, (listed) => groupOf(listed, newest.by));
@@ -126,7 +128,7 @@ function keepNewest({ newest }: Rules, tags: readonly ListedTag[]): Selected {
   }));
 }
 
-/** undefined: it cannot be compared, and so is not among the newest. */
+/** undefined: the tag cannot be compared, so it is not among the newest. */
 function groupOf({ tag, pushedAt }: ListedTag, by: "semver" | "pushed" | "name"): string | undefined {
   const version = parseVersion(tag);
   if (by === "semver") return version?.variant;
@@ -149,13 +151,13 @@ function newerFirst(by: "semver" | "pushed" | "name"): (one: ListedTag, other: L
 /** Made when tags are compared: that takes 6 ms, as long as one tag does. */
 let natural: Intl.Collator | undefined;
 
-/** `build-10` is newer than `build-9`. */
+/** Sorts `build-10` as newer than `build-9`. */
 function compareNames(one: ListedTag, other: ListedTag): number {
   natural ??= new Intl.Collator("en", { numeric: true });
   return natural.compare(other.tag, one.tag);
 }
 
-/** Registries write dates in several zones and precisions: they compare as times, never as text. */
+/** Registries write dates with different time zones and precision, so they are compared as times and not as text. */
 function timeOf(date: string | undefined): number | undefined {
   const time = Date.parse(date ?? "");
   return Number.isNaN(time) ? undefined : time;
