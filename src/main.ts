@@ -1,6 +1,6 @@
 import { runCommandLine } from "./cli/cli.ts";
 
-// The process: argv, env, signals, streams, exit code. Nothing else touches `process`.
+// The process: argv, env, signals, streams, exit code. No other file uses `process`.
 
 const stop = new AbortController();
 let signalled: "SIGINT" | "SIGTERM" | undefined;
@@ -8,14 +8,14 @@ const EXIT_OF_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    // the second one ends at once
+    // the second signal ends the process at once
     if (signalled) process.exit(EXIT_OF_SIGNAL[signal]);
     signalled = signal;
     stop.abort(new DOMException(`stopped by ${signal}`, "AbortError"));
   });
 }
 
-// a reader that went away (`| head`) is no error of ours
+// a closed pipe (`| head`) is not an error
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(141);

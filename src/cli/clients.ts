@@ -7,7 +7,7 @@ import { fileProofs } from "../sync/proof-file.ts";
 import type { ProofStore } from "../sync/proofs.ts";
 import type { CommonFlags, Process } from "./process.ts";
 
-/** The log and the clients of the commands that connect to registries and clusters. Other commands do not load this file. */
+/** The log and the clients of commands that connect to registries and clusters. Other commands do not load this file. */
 
 export function logOf({ logLevel, logFormat }: CommonFlags, { stderr }: Process): Log {
   return openLog({
@@ -26,7 +26,7 @@ export function contextOf(
   return openContext({ config, env: process.env, log: logOf(flags, process), ...options });
 }
 
-/** What runs before this one proved, kept in the user's cache directory. undefined: there is none. */
+/** Proofs of earlier runs, kept in the user's cache directory. undefined: there is no such directory. */
 export function proofsOf({ env }: Process): (ProofStore & AsyncDisposable) | undefined {
   const { XDG_CACHE_HOME: cache, HOME: home } = env;
   const directory = cache ?? (home === undefined ? undefined : join(home, ".cache"));
