@@ -12,8 +12,8 @@ import { WEB_CODES } from "./codes/web.ts";
 import type { CodeFacts } from "./facts.ts";
 
 /**
- * The closed list of codes. A code is stable: scripts match on it, messages may change.
- * `docs/errors.md` is generated from this table.
+ * The complete list of codes. Codes are stable, because scripts use them; messages may change. `docs/errors.md` is
+ * generated from this table.
  */
 export const ERROR_CODES = {
   ...COMMAND_CODES,

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { TagferryError } from "./error.ts";
 
 /**
- * Runs what touches the disk; its refusals become ours, with the path.
+ * Runs a task that uses the disk. Its system errors become TagferryErrors with the path.
  *
  * @throws {TagferryError} DISK_FULL, DISK
  */
@@ -24,7 +24,7 @@ export async function onDisk<T>(path: string, task: () => Promise<T>): Promise<T
   }
 }
 
-/** The code of a failed system call; undefined for whatever else was thrown. */
+/** The code of a failed system call; undefined for any other error. */
 export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && "syscall" in error && "code" in error && typeof error.code === "string"
     ? error.code

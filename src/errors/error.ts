@@ -4,11 +4,11 @@ import { ERROR_CODES, type ErrorCode } from "./codes.ts";
 import type { CodeFacts } from "./facts.ts";
 
 /**
- * The one error of this program.
+ * The error class of this program.
  *
- * The message says operation and subject; `details` holds the facts. Details that a person reads have fixed names:
- * `where` (file:line:col, or registry/repository:tag), `found`, `allowed`, `next` (overrides the code's own advice).
- * A registry's `retryAt` is an ISO date.
+ * The message names the operation and its subject; `details` contains the facts. Details for people have fixed names:
+ * `where` (file:line:col, or registry/repository:tag), `found`, `allowed`, `next` (replaces the code's own advice).
+ * `retryAt`, from a registry, is an ISO date.
  */
 export class TagferryError extends CodedError {
   override readonly name = "TagferryError";
@@ -28,10 +28,13 @@ export function facts(code: ErrorCode): CodeFacts {
   return ERROR_CODES[code];
 }
 
-/** Everything thrown becomes a TagferryError here: an abort stays one, a bug is called a bug. */
+/**
+ * Converts everything thrown to a TagferryError. An abort stays an abort; an unexpected error becomes an internal
+ * error.
+ */
 export function asTagferryError(error: unknown): TagferryError {
   if (error instanceof TagferryError) return error;
-  // closing failed too, mostly for the same reason: what happened first is what a person needs
+  // Closing failed too, usually for the same reason. The first error is the one to report.
   if (error instanceof SuppressedError) return asTagferryError(error.suppressed);
   if (error instanceof Error && (error.name === "AbortError" || error.name === "TimeoutError"))
     return new TagferryError("ABORTED", "stopped", { cause: error });
@@ -39,7 +42,7 @@ export function asTagferryError(error: unknown): TagferryError {
   return new TagferryError("INTERNAL", `unexpected: ${message}`, { cause: error });
 }
 
-/** A failure as a plain record: what an Outcome holds and `-o json` prints. */
+/** A failure as a plain record, as in an Outcome and in the output of `-o json`. */
 export type Failure = {
   readonly code: ErrorCode;
   readonly message: string;
@@ -47,7 +50,7 @@ export type Failure = {
   readonly details: Details;
 };
 
-/** Without secrets: what a registry says of us is in there. */
+/** Removes secrets, because the answer of a registry may contain them. */
 export function failureOf(error: unknown): Failure {
   const { code, message, details } = asTagferryError(error);
   const { next = ERROR_CODES[code].next, ...others } = details;

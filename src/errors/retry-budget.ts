@@ -2,17 +2,17 @@ import type { Cancellable } from "../lib/cancel.ts";
 import { isTagferryError } from "./error.ts";
 
 /**
- * How long one piece of work (a request, a blob) may be tried again without progress. All layers that try again on behalf of
- * it draw from the same budget: else their attempts multiply.
+ * How long one operation (a request, a blob) may be retried without progress. All layers that retry for this operation
+ * use the same budget. Otherwise their attempts would multiply.
  */
 export type RetryBudget = {
-  /** Whether there is time for a pause and one more attempt after this error. The time runs from the first error. */
+  /** Whether there is time for a pause and one more attempt after this error. The time starts at the first error. */
   allows(error: unknown, pauseMs: number): boolean;
-  /** After progress: the next error is a first one again. */
+  /** Call this after progress. The next error then starts a new period. */
   renew(): void;
 };
 
-/** How often nobody may answer at all before it is given up: each of these takes the whole time to wait for a first byte. */
+/** How many requests without any answer are retried. Each of them takes the full first-byte timeout. */
 const UNANSWERED_MAX = 1;
 
 export function openRetryBudget(totalMs: number): RetryBudget {
@@ -22,7 +22,7 @@ export function openRetryBudget(totalMs: number): RetryBudget {
     allows(error, pauseMs) {
       const nowMs = performance.now();
       firstErrorMs ??= nowMs;
-      // several layers ask about one error
+      // several layers may report the same error
       if (isTagferryError(error, "STALLED")) unanswered.add(error);
       if (isTagferryError(error, "REGISTRY_UNRESPONSIVE") || unanswered.size > UNANSWERED_MAX) return false;
       return nowMs + pauseMs - firstErrorMs <= totalMs;
@@ -37,8 +37,8 @@ export function openRetryBudget(totalMs: number): RetryBudget {
 const budgets = new WeakMap<AbortSignal, RetryBudget>();
 
 /**
- * The budget that a caller gave to the work of this signal, else a new one. Everything that gets the returned signal, passed
- * on as it is, draws from it.
+ * Returns the caller's budget for this signal, or a new one. Everything that gets the returned signal unchanged uses
+ * the same budget.
  */
 export function withRetryBudget(
   totalMs: number,

@@ -4,25 +4,26 @@ import { isTagferryError, type TagferryError } from "./error.ts";
 
 export type RetryPolicy = {
   readonly attempts: number;
-  /** The first pause; each further one doubles, with full jitter. */
+  /** The first pause. It doubles each time, with full jitter. */
   readonly baseMs: number;
   readonly capMs: number;
-  /** How long a registry may make us wait with Retry-After before it becomes the caller's failure. */
+  /** The longest wait that a Retry-After may require. A longer one makes the call fail. */
   readonly patienceMs: number;
-  /** Asked before each pause: false ends it, and the error is the caller's. */
+  /** Called before each pause. false stops the retries, and the error is thrown. */
   readonly mayRetry?: (error: TagferryError, pauseMs: number) => boolean;
-  /** Told before each pause. */
+  /** Called before each pause. */
   readonly onRetry?: (error: TagferryError, pauseMs: number) => void;
-  /** In [0, 1): the jitter; a test passes its own. */
+  /** The jitter, in [0, 1). Tests pass their own function. */
   readonly random?: () => number;
 };
 
 export const DEFAULT_RETRY: RetryPolicy = { attempts: 5, baseMs: 250, capMs: 30_000, patienceMs: 120_000 };
 
 /**
- * Runs `task` until it succeeds, fails for good, or has had its attempts. The code decides, never the message.
+ * Runs `task` until it succeeds, fails permanently, or has used all attempts. The error's code decides, never its
+ * message.
  *
- * `task` must be able to start over: a body that was sent is opened anew by it.
+ * `task` must be repeatable: it must open the body of a request again for each attempt.
  */
 export async function retry<T>(
   task: (attempt: number) => Promise<T>,
