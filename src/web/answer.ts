@@ -24,7 +24,10 @@ export function httpStatusOf(code: ErrorCode): ContentfulStatusCode {
   return STATUS[code] ?? 500;
 }
 
-/** What a caller may see of a failure. An internal one may name files: only the log has its reason. */
+/**
+ * The part of a failure that a caller may see. The reason of an internal error may contain file names, so it is only in
+ * the log.
+ */
 export function publicFailure(error: unknown): Failure {
   const failure = failureOf(error);
   if (httpStatusOf(failure.code) !== 500) return failure;
@@ -36,13 +39,13 @@ export function publicFailure(error: unknown): Failure {
   };
 }
 
-/** A failure as the API answers it: `{code, message, next}`. */
+/** A failure as an API answer: `{code, message, next}`. */
 export function answerFailure(context: Context, error: unknown): Response {
   const { code, message, next } = publicFailure(error);
   return answer(context, { code, message, next }, httpStatusOf(code));
 }
 
-/** JSON without secrets, whatever the caller put into it. */
+/** JSON without secrets, whatever the caller passes. */
 export function answer(context: Context, body: object, status: ContentfulStatusCode = 200): Response {
   return context.json(redact(body) as object, status);
 }

@@ -31,11 +31,11 @@ export type WebParts = {
   /** Aborts when the server closes. */
   readonly closing: AbortSignal;
   readonly heartbeatMs: number;
-  /** Only what a probe and Prometheus ask for. */
+  /** Only the routes for probes and Prometheus. */
   readonly only: "health" | undefined;
 };
 
-/** Every route there is. Open are health, assets, metrics to the cluster and, each with its own secret, webhooks. */
+/** All routes. Without a token: health, assets, metrics inside the cluster, and webhooks (each with its own secret). */
 export function webApp(parts: WebParts): Hono<WebEnv> {
   const { view, metrics, access, webhooks, log, only } = parts;
   const assets = openAssets();

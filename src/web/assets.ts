@@ -5,10 +5,10 @@ import type { Hono } from "hono";
 
 import type { WebEnv } from "./env.ts";
 
-/** What the page loads: path → content. Open to everybody; there is nothing of the daemon in it. */
+/** The static files of the page: path → content. They are public, because they contain no data of the daemon. */
 export type Assets = {
   readonly files: readonly Asset[];
-  /** The address of a file, which changes with its content. */
+  /** The URL of a file. It changes with the content. */
   href(name: AssetName): string;
 };
 

@@ -3,7 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 
 import { TagferryError } from "../errors/error.ts";
 
-/** Reads no more than this. Answers WEB_TOO_LARGE, whether or not the body says how long it is. */
+/** Reads at most `maxBytes`. Answers WEB_TOO_LARGE, with or without a Content-Length. */
 export function limitedBody(maxBytes: number): MiddlewareHandler {
   return bodyLimit({
     maxSize: maxBytes,

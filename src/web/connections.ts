@@ -8,14 +8,14 @@ export type ConnectionLimits = { readonly total: number; readonly perPeer: numbe
 type Connection = {
   readonly socket: Socket;
   readonly peer: string;
-  /** Under way; undefined while the connection is idle. */
+  /** The request in progress; undefined while the connection is idle. */
   request: IncomingMessage | undefined;
 };
 
 /**
- * Bounds the connections of each peer and of all. A new connection closes the oldest idle one instead of being refused, so
- * that whoever holds idle connections denies nobody. When none is idle, the oldest that still sends its body goes; only when
- * all are being answered, the new one is refused.
+ * Limits the connections per peer and in total. At the limit, a new connection closes the oldest idle one, so that idle
+ * connections cannot block others. If none is idle, the oldest one that still sends its body is closed. The new
+ * connection is refused only when all requests are being answered.
  */
 export function limitConnections(server: Server, { total, perPeer }: ConnectionLimits): void {
   /** In the order in which they became idle. */
@@ -34,7 +34,7 @@ export function limitConnections(server: Server, { total, perPeer }: ConnectionL
     });
   }
 
-  /** Puts it last: it became idle just now. */
+  /** Moves the connection to the end, because it has just become idle. */
   function idle(connection: Connection): void {
     connection.request = undefined;
     if (!open.delete(connection.socket)) return;

@@ -19,7 +19,7 @@ const HEADERS: Readonly<Record<string, string>> = {
   "permissions-policy": "camera=(), geolocation=(), microphone=()",
 };
 
-/** What a browser may do with our answers: run and load only what is ours, keep none, show none in a frame. */
+/** Headers that restrict browsers: load and run only our own files, no caching, no frames. */
 export const securityHeaders: MiddlewareHandler = async (context, next) => {
   await next();
   for (const [name, value] of Object.entries(HEADERS)) context.res.headers.set(name, value);

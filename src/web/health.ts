@@ -5,10 +5,10 @@ import type { WebEnv } from "./env.ts";
 
 type Readiness = { readonly ready: boolean; readonly reasons: readonly string[] };
 
-/** A kubelet waits for 5 s. */
+/** The kubelet waits 5 s. */
 const ANSWER_WITHIN_MS = 3_000;
 
-/** The port of `daemon.healthListen`: probes and nothing else. */
+/** The app for `daemon.healthListen`: probes only. */
 export function healthApp(view: DaemonView): Hono<WebEnv> {
   const app = new Hono<WebEnv>();
   app.use(async (context, next) => {
@@ -19,7 +19,10 @@ export function healthApp(view: DaemonView): Hono<WebEnv> {
   return app;
 }
 
-/** Open, since the kubelet sends no token: `/livez` says that this process answers, `/readyz` whether it takes work, and why not. */
+/**
+ * Needs no token, because the kubelet sends none. `/livez`: this process answers. `/readyz`: whether it accepts work,
+ * and if not, why.
+ */
 export function healthRoutes(app: Hono<WebEnv>, view: DaemonView): void {
   const readiness = readinessOf(view);
   app.get("/livez", (context) => context.json({ live: true }));
@@ -29,7 +32,7 @@ export function healthRoutes(app: Hono<WebEnv>, view: DaemonView): void {
   });
 }
 
-/** Everybody may ask: many questions at once are one question to the daemon, and none waits for long. */
+/** Anyone may call this, so simultaneous requests share one question to the daemon, and the wait is limited. */
 function readinessOf(view: DaemonView): () => Promise<Readiness> {
   let asking: Promise<Readiness> | undefined;
   return () => {

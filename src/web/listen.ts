@@ -10,13 +10,16 @@ import type { Cancellable } from "../lib/cancel.ts";
 import { type ConnectionLimits, limitConnections } from "./connections.ts";
 import type { WebEnv } from "./env.ts";
 
-/** Port 0: any that is free. */
+/** Port 0: any free port. */
 export type ListenAddress = { readonly host: string; readonly port: number };
 
 export type Listener = {
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** Takes no new request and ends those under way; what is left when `signal` aborts is cut. */
+  /**
+   * Accepts no new requests and waits for those in progress. When `signal` aborts, the remaining connections are
+   * closed.
+   */
   close(options?: Cancellable): Promise<void>;
 };
 
@@ -24,19 +27,19 @@ export type ListenOptions = {
   readonly app: Hono<WebEnv>;
   readonly address: ListenAddress;
   readonly connections: ConnectionLimits;
-  /** How long a request may take to say its headers. */
+  /** The time limit for the headers of a request. */
   readonly headersMs?: number | undefined;
 };
 
 const HEADERS_MS = 10_000;
-/** For headers and body. */
+/** The time limit for headers and body. */
 const REQUEST_MS = 30_000;
-/** Nothing is read or written: the other side does not take its answer. Events have a sign of life more often. */
+/** No byte was read or written: the client does not read its answer. Event streams send a heartbeat more often. */
 const SILENT_MS = 60_000;
 const CHECK_MS = 1_000;
 const IDLE_LOOK_MS = 20;
 
-/** @throws {TagferryError} CONFIG_LISTEN when the address is taken, or not one of this machine */
+/** @throws {TagferryError} CONFIG_LISTEN when the address is in use, or is not an address of this machine */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { app, address, connections, headersMs = HEADERS_MS } = options;
   const { host, port } = address;
@@ -71,7 +74,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 async function closeServer(server: Server, { signal }: Cancellable): Promise<void> {
   const closed = once(server, "close");
   server.close();
-  // a stream that ends leaves a connection that is idle only then
+  // when a stream ends, its connection becomes idle only later
   const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
   const cut = (): void => server.closeAllConnections();
   if (signal?.aborted) cut();

@@ -15,16 +15,16 @@ export const MIRROR_STATES = [
 export type Metrics = Disposable & {
   readonly contentType: string;
   /**
-   * All metrics, in the Prometheus text format. What is not known now (Redis is away) or is no number is left out. Whoever
-   * asks while a scrape is under way gets that one.
+   * All metrics in the Prometheus text format. Unknown values (Redis is unavailable) and values that are not numbers
+   * are left out. Callers during a scrape get the result of this scrape.
    */
   text(): Promise<string>;
 };
 
-/** From a push seen in seconds to one that waited for the daily run. */
+/** From a push detected within seconds to a push found by a daily run. */
 const FRESHNESS_BUCKETS_S = [1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400];
 
-/** Gauges are read from the daemon when Prometheus asks; counters count what this process did. */
+/** Gauges are read from the daemon at each scrape. Counters count the events of this process. */
 export function openMetrics(view: DaemonView): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: "tagferry_" });
@@ -48,10 +48,10 @@ export function openMetrics(view: DaemonView): Metrics {
   };
 }
 
-/** What one scrape asks the daemon, once for all gauges. */
+/** The data of one scrape. Each question to the daemon is sent once for all gauges. */
 type Scrape = {
   readonly begin: () => void;
-  /** Empty while they cannot be read. */
+  /** Empty when the mirrors cannot be read. */
   readonly mirrors: () => Promise<readonly MirrorStatus[]>;
   readonly mirrorsRead: () => Promise<boolean>;
   readonly health: () => Promise<Health | undefined>;
@@ -82,7 +82,7 @@ type GaugeOptions = {
   readonly read: () => Promise<readonly Sample[]>;
 };
 
-/** A gauge that shows what is read now and forgets what was: a mirror that is gone leaves no line. */
+/** A gauge with only the current values: a mirror that was removed leaves no line. */
 function gauge(registry: Registry, { name, help, labels = [], read }: GaugeOptions): void {
   registry.registerMetric(
     new Gauge({
@@ -95,7 +95,7 @@ function gauge(registry: Registry, { name, help, labels = [], read }: GaugeOptio
         this.reset();
         if (labels.length === 0 && !samples.some(({ value }) => Number.isFinite(value))) this.remove();
         for (const { labels: values, value } of samples)
-          // a record from Redis may hold anything
+          // a record from Redis may contain anything
           if (Number.isFinite(value)) this.set({ ...values }, value as number);
       },
     }),
@@ -204,7 +204,7 @@ function openCounters(registry: Registry, { mirrors }: Scrape): (observation: Ob
     help: "Due times that passed while nothing ran.",
     labelNames: ["mirror"],
     registers,
-    // from 0, so that the first one is an increase
+    // starts at 0, so that the first event is an increase
     async collect() {
       for (const { name } of await mirrors()) this.inc({ mirror: name }, 0);
     },
@@ -250,7 +250,7 @@ function openCounters(registry: Registry, { mirrors }: Scrape): (observation: Ob
   };
 }
 
-/** A record that makes no sense leaves its line out, and no other. */
+/** An invalid record removes only its own line. */
 function orUndefined(read: () => number | undefined): number | undefined {
   try {
     return read();

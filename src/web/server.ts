@@ -16,41 +16,48 @@ import type { HookSecrets } from "./webhooks/webhooks.ts";
 export type WebOptions = {
   readonly view: DaemonView;
   readonly settings: ListenAddress;
-  /** An address of its own for /livez and /readyz. */
+  /** A separate address for /livez and /readyz. */
   readonly healthSettings?: ListenAddress | undefined;
-  /** Asked at each request: the file may change. Without: loopback only, and acting needs the page's own origin. */
+  /**
+   * Read at each request, because the file may change. Without a token: loopback only, and actions must come from our
+   * own page.
+   */
   readonly token?: Secret | undefined;
-  /** Reads, and does not act. Needs `token`. */
+  /** Allows reading only. Needs `token`. */
   readonly readToken?: Secret | undefined;
-  /** Whose X-Forwarded-User is believed. Without: nobody's. */
+  /** Whose X-Forwarded-User is trusted. Default: nobody's. */
   readonly proxy?: TrustedProxy | undefined;
-  /** Without: webhooks are off. */
+  /** Default: webhooks are disabled. */
   readonly webhooks?: HookSecrets | undefined;
   readonly log: Log;
-  /** /livez, /readyz and /metrics and nothing else, on any address without a token: for a worker. */
+  /** Only /livez, /readyz and /metrics, on any address without a token: for a worker. */
   readonly only?: "health" | undefined;
   readonly heartbeatMs?: number;
   readonly headersMs?: number;
 };
 
 export type Web = AsyncDisposable & {
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** Of the port for probes, where it has one of its own. */
+  /** The URL of the port for probes, when it is separate. */
   readonly healthUrl?: string;
-  /** Takes no new request and ends those under way; what is left when `signal` aborts is cut. */
+  /**
+   * Accepts no new requests and waits for those in progress. When `signal` aborts, the remaining connections are
+   * closed.
+   */
   close(options?: Cancellable): Promise<void>;
 };
 
 const HEARTBEAT_MS = 15_000;
-/** All who come through one router are one peer. */
+/** All clients behind one router count as one peer. */
 const CONNECTIONS = { total: 1_000, perPeer: 400 };
 const HEALTH_CONNECTIONS = { total: 64, perPeer: 32 };
 
 /**
- * Listens.
+ * Starts the server.
  *
- * @throws {TagferryError} CONFIG_LISTEN when the address is taken, not ours, or can be reached from elsewhere without a token
+ * @throws {TagferryError} CONFIG_LISTEN when the address is in use, is not ours, or is reachable from other machines
+ *   and no token is set
  */
 export async function openWeb(options: WebOptions): Promise<Web> {
   const { view, settings, healthSettings, token, only, headersMs } = options;

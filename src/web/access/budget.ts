@@ -1,13 +1,13 @@
 export type BudgetOptions = {
-  /** Uses that may come at once. */
+  /** How many uses are available at once. */
   readonly burst: number;
-  /** Uses that come back each second. */
+  /** How many uses are added per second. */
   readonly perSecond: number;
 };
 
-/** A token bucket. Times are in ms and may jump back: then nothing comes back. */
+/** A token bucket. Times are in ms. If the time jumps back, no uses are added. */
 export type Budget = {
-  /** Whether there is one more use. */
+  /** Whether a use is available. */
   has(now: number): boolean;
   /** Takes one use; false when there is none. */
   take(now: number): boolean;
@@ -36,7 +36,7 @@ export function openBudget({ burst, perSecond }: BudgetOptions): Budget {
 
 export type PeerBudgets = { of(peer: string): Budget };
 
-/** One budget for each peer. Only the `size` peers that were seen last are remembered, so that memory does not grow. */
+/** One budget per peer. Only the last `size` peers are remembered, so that memory is limited. */
 export function openPeerBudgets(options: BudgetOptions, size = 10_000): PeerBudgets {
   const budgets = new Map<string, Budget>();
   return {

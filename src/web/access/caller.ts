@@ -12,15 +12,18 @@ import { addressText, isLoopbackAddress, peerOf } from "./peer.ts";
 import { sameSecret, type Secret } from "./secret.ts";
 import { type Access, SESSION_COOKIE, type Sessions, type Tokens } from "./sessions.ts";
 
-/** Whose `X-Forwarded-User` is believed: a proxy on this machine, or one that sends the secret. It names; it never lets in. */
+/**
+ * Whose `X-Forwarded-User` is trusted: a proxy on this machine, or a proxy that sends the secret. The header gives only
+ * a name, never access.
+ */
 export type TrustedProxy =
   | { readonly kind: "loopback" }
   | { readonly kind: "secret"; readonly secret: Secret };
 
 export type AccessOptions = {
-  /** undefined: no token, for loopback only. */
+  /** undefined: no token. Allowed on loopback only. */
   readonly token: Secret | undefined;
-  /** Reads, and does not act. */
+  /** Allows reading only. */
   readonly readToken: Secret | undefined;
   readonly proxy: TrustedProxy | undefined;
   readonly sessions: Sessions;
@@ -28,10 +31,10 @@ export type AccessOptions = {
 };
 
 /**
- * Who makes this request.
+ * Identifies the caller of this request.
  *
- * @throws {TagferryError} WEB_UNAUTHORIZED; WEB_BUSY after too many wrong tokens; WEB_ORIGIN when no token is set and the
- *   request comes under a name that is not this machine's (somebody's DNS points that name at this machine)
+ * @throws {TagferryError} WEB_UNAUTHORIZED; WEB_BUSY after too many wrong tokens; WEB_ORIGIN when no token is set and
+ *   Host is not a name of this machine (DNS rebinding)
  */
 export async function callerOf(context: Context, options: AccessOptions): Promise<Caller> {
   const { token, sessions } = options;
@@ -55,7 +58,10 @@ export async function callerOf(context: Context, options: AccessOptions): Promis
   throw new TagferryError("WEB_UNAUTHORIZED", "this needs the daemon's token");
 }
 
-/** A right token always passes: else somebody behind the same router could lock everybody out. Wrong ones are slowed down. */
+/**
+ * A correct token is always accepted. Otherwise one client behind a shared router could lock out all others. Only wrong
+ * tokens are limited.
+ */
 function rejectBearer(context: Context, guesses: Guesses): void {
   const peer = peerOf(getConnInfo(context).remote.address);
   guesses.assertAllowed(peer);
@@ -73,7 +79,7 @@ export async function readTokens({
   return { act, read };
 }
 
-/** What a token allows. Both are compared always, so that the time tells nothing. */
+/** What a token allows. Always compares both tokens, so that the duration reveals nothing. */
 export function tokenAccess(text: string, { act, read }: Tokens): Access | undefined {
   const acts = sameSecret(text, act);
   const reads = sameSecret(text, read ?? act);
@@ -81,7 +87,7 @@ export function tokenAccess(text: string, { act, read }: Tokens): Access | undef
   return reads ? "read" : undefined;
 }
 
-/** The name that a trusted proxy gives, for the audit lines; undefined when nobody may give one, or gives none. */
+/** The name from a trusted proxy, for the audit log; undefined when the proxy is not trusted or gives no name. */
 async function forwardedUser(context: Context, proxy: TrustedProxy | undefined): Promise<string | undefined> {
   const user = context.req.header("x-forwarded-user");
   if (user === undefined || user === "" || !proxy) return undefined;
@@ -93,10 +99,10 @@ async function forwardedUser(context: Context, proxy: TrustedProxy | undefined):
 }
 
 /**
- * Lets a request act only when it comes from this very page. A browser says where it comes from; a program with the token
+ * Allows an action only when the request comes from our own page. A browser sends its origin; a program with the token
  * need not.
  *
- * A proxy may have rewritten Host: then Sec-Fetch-Site tells, which no page can forge.
+ * If a proxy changed Host, Sec-Fetch-Site decides. Web pages cannot forge this header.
  *
  * @throws {TagferryError} WEB_ORIGIN
  */
@@ -112,8 +118,8 @@ export function checkOrigin(context: Context, caller?: Caller): void {
 }
 
 /**
- * Lets a request for metrics pass without a token when its Host is an address or a name inside the cluster, as Prometheus
- * asks. A public name may be one that a web site points at this machine: then the token is needed.
+ * Allows metrics without a token when Host is an IP address or a name inside the cluster, as in requests of Prometheus.
+ * A public name needs the token, because any web site can point its name at this machine.
  *
  * @throws {TagferryError} as `callerOf`
  */
@@ -123,13 +129,16 @@ export async function checkMetricsAccess(context: Context, options: AccessOption
   if (!known) await callerOf(context, options);
 }
 
-/** The same for a worker, which has no token: any address, no public name. @throws {TagferryError} WEB_ORIGIN */
+/**
+ * The same check for a worker, which has no token: any IP address or internal name, no public name. @throws
+ * {TagferryError} WEB_ORIGIN
+ */
 export function checkInternalHost(context: Context): void {
   if (!isInternalName(hostnameOf(context.req.header("host") ?? "")))
     throw new TagferryError("WEB_ORIGIN", "metrics answer to an address or a name inside the cluster only");
 }
 
-/** The scheme in any case, then spaces, then the token; undefined when it is something else. */
+/** Parses the scheme in upper or lower case, spaces, and the token; undefined when the header has another form. */
 export function bearerOf(header: string | undefined): string | undefined {
   return /^Bearer +(\S.*)$/i.exec(header ?? "")?.[1];
 }
@@ -150,7 +159,10 @@ function isLocalName(name: string): boolean {
   return name === "localhost" || name === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(name);
 }
 
-/** An IP address, a name without a dot, or a name of the cluster. None of them can be somebody's public DNS name. */
+/**
+ * An IP address, a name without a dot, or a name in the cluster. None of these can be a public DNS name of someone
+ * else.
+ */
 function isInternalName(name: string): boolean {
   if (name === "") return false;
   if (isIP(name.replace(/^\[|\]$/g, "")) !== 0 || !name.includes(".")) return true;

@@ -3,14 +3,14 @@ import { openBudget, openPeerBudgets } from "./budget.ts";
 
 /** Ten wrong tokens at once, then one every ten seconds. */
 const PER_PEER = { burst: 10, perSecond: 0.1 };
-/** Of all peers together. */
+/** The limit for all peers together. */
 const TOTAL = { burst: 100, perSecond: 1 };
 
-/** Counts wrong tokens, for each peer and in total. A right token costs nothing. */
+/** Counts wrong tokens, per peer and in total. Correct tokens are not counted. */
 export type Guesses = {
-  /** @throws {TagferryError} WEB_BUSY when there were too many wrong ones: then no token is compared. */
+  /** @throws {TagferryError} WEB_BUSY after too many wrong tokens; then no token is compared */
   assertAllowed(peer: string): void;
-  /** Notes a wrong one. */
+  /** Records a wrong token. */
   failed(peer: string): void;
 };
 
@@ -25,7 +25,7 @@ export function openGuesses(now: () => number = Date.now): Guesses {
     },
     failed(peer) {
       const at = now();
-      // a peer without a budget must not use up the budget of all
+      // a peer that is over its limit must not use up the common limit
       if (peers.of(peer).take(at)) total.take(at);
     },
   };

@@ -1,13 +1,13 @@
 import { isIPv6 } from "node:net";
 
-/** The address of the other side without the IPv4-in-IPv6 prefix; undefined for a Unix socket. */
+/** The remote address without the IPv4-in-IPv6 prefix; undefined for a Unix socket. */
 export function addressText(address: string | undefined): string | undefined {
   return address?.replace(/^::ffff:/, "");
 }
 
 /**
- * Who counts as one peer: an IPv4 address, or the /64 network of an IPv6 address, since one machine has as many addresses
- * there as it likes.
+ * The key of a peer: an IPv4 address, or the /64 network of an IPv6 address, because one machine can use many addresses
+ * in it.
  */
 export function peerOf(address: string | undefined): string {
   const text = addressText(address) ?? "";

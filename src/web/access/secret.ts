@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 
-/** A secret that is read again at each use: a mounted file may change. */
+/** A secret. It is read at each use, because a mounted file may change. */
 export type Secret = () => Promise<string>;
 
-/** Compares in constant time: nobody can measure where two texts differ, or how long they are. */
+/** Compares in constant time, so that the duration reveals neither the length nor the first difference. */
 export function sameSecret(one: string, other: string): boolean {
   return timingSafeEqual(hashOf(one), hashOf(other));
 }

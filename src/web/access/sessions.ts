@@ -8,26 +8,27 @@ export const SESSION_S = 12 * 3_600;
 
 export type Access = "act" | "read";
 
-/** The tokens as they are now. `read` is undefined when there is no read token. */
+/** The current tokens. `read` is undefined when there is no read token. */
 export type Tokens = { readonly act: string; readonly read: string | undefined };
 
-/** Sessions of the page. All replicas that share a state store know them, and know which ones were ended. */
+/** Sessions of the page. All replicas with the same state store share them, including which ones were ended. */
 export type Sessions = {
-  /** The cookie of a new session. */
+  /** Returns the cookie of a new session. */
   begin(token: string): Promise<string>;
   /**
-   * What the cookie allows; undefined when it is not valid any more.
+   * What the cookie allows; undefined when it is no longer valid.
    *
-   * While the state store is away nobody knows whether the session was ended: then it allows to read, not to act.
+   * While the state store is unavailable, it is unknown whether the session was ended. Then the cookie allows reading
+   * only.
    */
   check(cookie: string, tokens: Tokens): Promise<Access | undefined>;
-  /** Ends the session for all replicas; a cookie that is no session is ignored. */
+  /** Ends the session for all replicas. An invalid cookie is ignored. */
   end(cookie: string, tokens: Tokens): Promise<void>;
 };
 
 type Session = { readonly id: string; readonly expiresAt: number; readonly signature: string };
 
-/** Sessions that this process ended, in case the state store did not take it. */
+/** Sessions that this process ended, in case the state store could not record it. */
 const ENDED_MAX = 1_000;
 
 export function openSessions(records: SessionRecords, now: () => number = Date.now): Sessions {
@@ -39,7 +40,7 @@ export function openSessions(records: SessionRecords, now: () => number = Date.n
     return lastEpoch;
   }
 
-  /** Throws when the state store is away and this process never read it. */
+  /** Throws when the state store is unavailable and this process has never read it. */
   async function knownEpoch(): Promise<{ readonly epoch: string; readonly away: boolean }> {
     try {
       return { epoch: await epoch(), away: false };
@@ -82,7 +83,9 @@ function parseSession(cookie: string): Session | undefined {
   return { id, expiresAt: Number(expires), signature };
 }
 
-/** A session belongs to the token that began it. Both are compared always, so that the time tells nothing. */
+/**
+ * A session belongs to the token that started it. Always compares both tokens, so that the duration reveals nothing.
+ */
 function signedFor({ id, expiresAt, signature }: Session, { act, read }: Tokens, epoch: string) {
   const session = `${id}.${expiresAt}`;
   const acts = sameSecret(signature, signatureOf(session, act, epoch));

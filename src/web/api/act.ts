@@ -1,7 +1,7 @@
 import type { DaemonView } from "../../daemon/view/view.ts";
 import { TagferryError } from "../../errors/error.ts";
 
-/** What a person or a program may have done to a mirror. */
+/** The actions that a person or a program can request for a mirror. */
 export const ACTIONS = ["sync", "pause", "resume", "retry"] as const;
 export type ActionName = (typeof ACTIONS)[number];
 

@@ -9,7 +9,7 @@ import { openApi } from "./openapi.ts";
 
 const RUNS_MAX = 200;
 
-/** The JSON API. Who may read and act was judged before. */
+/** The JSON API. Access was checked before. */
 export function apiRoutes(app: Hono<WebEnv>, view: DaemonView): void {
   app.get("/api/v1/mirrors", async (context) => answer(context, { mirrors: await view.mirrors() }));
   app.get("/api/v1/mirrors/:name", async (context) => {
@@ -37,7 +37,7 @@ export function apiRoutes(app: Hono<WebEnv>, view: DaemonView): void {
   app.get("/api/v1/openapi.json", (context) => context.json(openApi()));
 }
 
-/** A whole number of the query. @throws {TagferryError} WEB_REQUEST */
+/** A whole number from the query. @throws {TagferryError} WEB_REQUEST */
 export function numberIn(
   context: Context,
   key: string,

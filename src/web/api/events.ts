@@ -11,12 +11,12 @@ import type { WebEnv } from "../env.ts";
 export type EventOptions = {
   readonly view: DaemonView;
   readonly log: Log;
-  /** Aborts when the server closes: then every stream ends. */
+  /** Aborts when the server closes. Then every stream ends. */
   readonly closing: AbortSignal;
   readonly heartbeatMs: number;
 };
 
-/** Pages that look on at once. Each holds a connection. */
+/** How many event streams may be open. Each one holds a connection. */
 const STREAMS_MAX = 100;
 
 const KINDS: ReadonlySet<unknown> = new Set<DaemonEvent["kind"]>([
@@ -27,13 +27,13 @@ const KINDS: ReadonlySet<unknown> = new Set<DaemonEvent["kind"]>([
   "config",
 ]);
 
-/** What happens, as it happens: server-sent events, one per `DaemonEvent`, named by its kind. */
+/** Server-sent events: one for each `DaemonEvent`, named after its kind. */
 export function eventRoutes(app: Hono<WebEnv>, options: EventOptions): void {
   let open = 0;
   app.get("/api/v1/events", (context: Context<WebEnv>) => {
     if (open >= STREAMS_MAX) throw new TagferryError("WEB_BUSY", `${STREAMS_MAX} pages look on already`);
     open += 1;
-    context.header("X-Accel-Buffering", "no"); // nginx would keep events until it has a page full
+    context.header("X-Accel-Buffering", "no"); // otherwise nginx buffers the events
     return streamSSE(context, async (stream) => {
       try {
         await relay(stream, { ...options, hangUp: () => context.env.outgoing.destroy() });
@@ -47,7 +47,7 @@ export function eventRoutes(app: Hono<WebEnv>, options: EventOptions): void {
 }
 
 type RelayOptions = EventOptions & {
-  /** Ends the connection: who does not read would have us keep all that happens. */
+  /** Closes the connection. A client that does not read would make us buffer all events. */
   readonly hangUp: () => void;
 };
 
@@ -58,11 +58,11 @@ async function relay(
   const gone = new AbortController();
   stream.onAbort(() => gone.abort());
   const signal = AbortSignal.any([gone.signal, closing]);
-  // the first bytes tell the browser, and every proxy in between, that it is connected
+  // the first bytes show the browser, and every proxy, that the connection works
   await stream.write("retry: 1000\n: tagferry\n\n");
   let beating = false;
   const beat = async (): Promise<void> => {
-    if (beating) return hangUp(); // the last one is not even taken yet
+    if (beating) return hangUp(); // the client has not read the previous heartbeat
     beating = true;
     await stream.write(": still here\n\n");
     beating = false;
@@ -70,7 +70,7 @@ async function relay(
   const heart = setInterval(() => void beat(), heartbeatMs);
   try {
     for await (const event of view.events({ signal })) {
-      if (!KINDS.has(event.kind)) continue; // anybody who reaches Redis can publish anything
+      if (!KINDS.has(event.kind)) continue; // anyone with access to Redis can publish anything
       await stream.writeSSE({ event: event.kind, data: JSON.stringify(redact(event)) });
       if (signal.aborted) return;
     }

@@ -9,7 +9,7 @@ const NUMBER: Schema = { type: "number" };
 const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 const many = (items: Schema): Schema => ({ type: "array", items });
 
-/** An object; names that end in `?` may be missing. */
+/** An object schema. Properties whose name ends in `?` are optional. */
 function object(properties: Readonly<Record<string, Schema>>): Schema {
   return {
     type: "object",
@@ -20,7 +20,7 @@ function object(properties: Readonly<Record<string, Schema>>): Schema {
   };
 }
 
-/** The nouns of the answers; times are ISO, in UTC. */
+/** The schemas of the answers. Times are ISO, in UTC. */
 export function schemas(): Readonly<Record<string, Schema>> {
   return {
     Failure: object({

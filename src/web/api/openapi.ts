@@ -6,7 +6,7 @@ import { schemas } from "./openapi-schemas.ts";
 type Operation = Readonly<Record<string, unknown>>;
 type Path = Readonly<Record<string, Operation>>;
 
-/** The description of every route, OpenAPI 3.1. */
+/** The OpenAPI 3.1 description of all routes. */
 export function openApi(): Readonly<Record<string, unknown>> {
   return {
     openapi: "3.1.0",

@@ -4,9 +4,9 @@ import type { Failure } from "../../errors/error.ts";
 import { failureBox, type Html } from "./parts.ts";
 
 export type Login = {
-  /** The path to go to afterwards, on this server. */
+  /** The local path to open after the login. */
   readonly to: string;
-  /** The token that was sent is wrong. */
+  /** The token was wrong. */
   readonly wrong?: boolean;
 };
 

@@ -30,7 +30,7 @@ export type MirrorPage = {
   readonly health: Health;
   readonly detail: MirrorDetail;
   readonly mayAct: boolean;
-  /** The tags of this page. */
+  /** The tags on this page. */
   readonly tags: readonly TagRecord[];
   readonly paging: Paging;
 };
@@ -68,7 +68,7 @@ function mirrorState(mirror: MirrorStatus): Html {
   ${quarantineBox(mirror, clockOf(mirror))}`;
 }
 
-/** Failed tags first: somebody who looks wants to see them. */
+/** Failed tags first, because they matter most. */
 export function sortedTags(tags: readonly TagRecord[]): readonly TagRecord[] {
   return tags.toSorted(
     (one, other) => Number(other.failure !== undefined) - Number(one.failure !== undefined),
@@ -114,7 +114,7 @@ function tagTable(tags: readonly TagRecord[], mirror: MirrorStatus, clock: Clock
   </table>`;
 }
 
-/** A row of a table cannot be a paragraph. */
+/** One row, or a note in a row: a table cannot contain a paragraph. */
 function tagRowOrNote(record: TagRecord, mirror: MirrorStatus, clock: Clock): Html {
   try {
     return tagRow(record, mirror, clock);

@@ -33,14 +33,14 @@ export type FailedTags = readonly TagRecord[] | "unreadable";
 export type Overview = {
   readonly health: Health;
   readonly mayAct: boolean;
-  /** All of them; undefined while Redis, which knows, is away. */
+  /** All mirrors; undefined while Redis is unavailable. */
   readonly mirrors: readonly MirrorStatus[] | undefined;
-  /** Why they are not known. */
+  /** Why the mirrors could not be read. */
   readonly failure?: Failure;
-  /** Those on this page. */
+  /** The mirrors on this page. */
   readonly shownMirrors: readonly MirrorStatus[];
   readonly state: MirrorState | undefined;
-  /** The failed tags of the first mirrors on this page that have some. */
+  /** The failed tags of the first mirrors on this page that have any. */
   readonly failed: ReadonlyMap<string, FailedTags>;
   readonly paging: Paging;
 };
@@ -125,7 +125,7 @@ function mirrorCard(mirror: MirrorStatus, { failed, mayAct }: CardFacts): Html {
     ${failedTagList(mirror, failed)} ${actions(mirror, { back: "/", mayAct })}`;
 }
 
-/** The first failed tags, or that they cannot be read. */
+/** The first failed tags, or a note that they could not be read. */
 function failedTagList({ name, failedTags }: MirrorStatus, failed: FailedTags | undefined): Html {
   if (failed === "unreadable") return html`<p class="bad">Its failed tags cannot be read now.</p>`;
   if (!failed || failed.length === 0) return html``;
@@ -159,7 +159,7 @@ export function nextRun(mirror: MirrorStatus): Html {
   return html`<span class="quiet">when asked</span>`;
 }
 
-/** The daemon itself: queue, workers, Redis, configuration, rate limits. */
+/** Facts about the daemon: queue, workers, Redis, configuration, rate limits. */
 function daemonFacts({ jobs, workers, redis, config, streamWatches, rateLimits, startedAt }: Health): Html {
   const clock = clockOf(undefined);
   return html`<section class="engine" aria-labelledby="engine">
@@ -181,7 +181,7 @@ function daemonFacts({ jobs, workers, redis, config, streamWatches, rateLimits, 
   </section>`;
 }
 
-/** Whether changes by others to image streams are seen at once, and where not. */
+/** Whether changes to image streams by others are noticed immediately, and where not. */
 function watched(watches: readonly WatchState[]): Html {
   const unwatched = watches.filter(({ kind }) => kind !== "watching");
   if (unwatched.length === 0) return html`watched in ${countOf(watches.length, "namespace")}`;
@@ -242,7 +242,7 @@ function rateLimitTable(rateLimits: readonly RateLimitStatus[]): Html {
   </table>`;
 }
 
-/** Whether requests to it are paused, because it asked for that or because it does not answer. */
+/** Whether requests to the registry are paused, because it asked for that or because it does not answer. */
 function registryState(
   { pausedUntil, unresponsiveUntil }: Pick<RateLimitStatus, "pausedUntil" | "unresponsiveUntil">,
   clock: Clock,

@@ -23,7 +23,7 @@ export type PageOptions = {
   readonly view: DaemonView;
   readonly access: AccessOptions;
   readonly assets: Assets;
-  /** Judges who may read and act. */
+  /** Checks who may read and act. */
   readonly guard: MiddlewareHandler<WebEnv>;
 };
 
@@ -31,7 +31,7 @@ const MIRRORS_A_PAGE = 100;
 const TAGS_A_PAGE = 200;
 const FORM_MAX_BYTES = 8 * 1024;
 
-/** The page, for people. Readable without a script; its buttons are forms. */
+/** The page for people. It works without scripts; its buttons are forms. */
 export function pageRoutes(app: Hono<WebEnv>, options: PageOptions): void {
   const { view, guard } = options;
   app.get("/", guard, (context) => overview(context, options));
@@ -97,7 +97,7 @@ function titleOf(mirrors: readonly MirrorStatus[]): string {
 
 const DETAILS_MAX = 20;
 
-/** The overview shows failed tags too, for the first mirrors that have some. */
+/** The failed tags for the overview, for the first mirrors that have any. */
 async function failedTags(
   view: DaemonView,
   mirrors: readonly MirrorStatus[],
@@ -114,7 +114,7 @@ async function failedTags(
   return new Map(await Promise.all(troubled.map(read)));
 }
 
-/** Wrong tokens are slowed down, of one peer and of all; the time of an answer tells nothing about the token. */
+/** Wrong tokens are limited, per peer and in total. The duration of an answer reveals nothing about the token. */
 async function login(context: Context<WebEnv>, { access, assets }: PageOptions): Promise<Response> {
   checkOrigin(context);
   const form = await formOf(context);
@@ -136,13 +136,13 @@ async function login(context: Context<WebEnv>, { access, assets }: PageOptions):
     sameSite: "Strict",
     path: "/",
     maxAge: SESSION_S,
-    // the browser says how it sees us, whatever proxies are in between
+    // the browser knows the public URL, whatever proxies are in between
     secure: context.req.header("origin")?.startsWith("https:") ?? false,
   });
   return context.redirect(to, 303);
 }
 
-/** The cookie goes in any case. Where the state store cannot note the end of the session, the answer says so. */
+/** The cookie is always deleted. If the state store cannot record the end of the session, the answer says so. */
 async function logout(context: Context<WebEnv>, { access }: PageOptions): Promise<Response> {
   checkOrigin(context);
   const cookie = getCookie(context, SESSION_COOKIE);
@@ -152,7 +152,7 @@ async function logout(context: Context<WebEnv>, { access }: PageOptions): Promis
   return context.redirect("/", 303);
 }
 
-/** A failure as its reader can read it: a page for a browser, JSON for everybody else. */
+/** A failure as a page for a browser, and as JSON for other clients. */
 export function failureAnswer(
   context: Context,
   error: TagferryError,
@@ -181,7 +181,7 @@ function wantsHtml(context: Context): boolean {
   return context.req.header("accept")?.includes("text/html") ?? false;
 }
 
-/** A path of ours that one may be sent to; nothing that a browser takes for another host. */
+/** A path on this server that a redirect may use. Refuses everything that a browser would read as another host. */
 function ownPath(value: unknown): string | undefined {
   return typeof value === "string" && /^\/(?:mirrors\/[\w.~%!*'()-]+)?$/.test(value) ? value : undefined;
 }

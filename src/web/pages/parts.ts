@@ -6,16 +6,16 @@ import type { ActionName } from "../api/act.ts";
 import type { Assets } from "../assets.ts";
 import { absoluteOf, bytesOf, displayText, relativeOf } from "./words.ts";
 
-/** A piece of a page; everything written into it is escaped. */
+/** A part of a page. All text in it is escaped. */
 export type Html = ReturnType<typeof html>;
 
 export type PageDocument = {
   readonly title: string;
   readonly assets: Assets;
   readonly health?: Health;
-  /** Whether there is a session to end. */
+  /** Whether there is a session, so that the page shows a logout button. */
   readonly session?: boolean;
-  /** Whether the page follows what happens. */
+  /** Whether the page updates itself. */
   readonly live?: boolean;
   readonly body: Html;
 };
@@ -59,10 +59,7 @@ export function pageDocument({
     </html>`;
 }
 
-/**
- * A part of the page, or a line that says that it cannot be shown: one record that makes no sense must not take the page
- * away.
- */
+/** A part of the page, or a note that it cannot be shown. One invalid record must not break the whole page. */
 export function partOf(name: string, render: () => Html): Html {
   try {
     return render();
@@ -73,7 +70,7 @@ export function partOf(name: string, render: () => Html): Html {
   }
 }
 
-/** Problems of the daemon itself, at the top of each page. */
+/** Problems of the daemon, at the top of each page. */
 export function banners(health: Health): Html {
   const { config, redis, reasons } = health;
   const others = reasons.filter((reason) => !reason.startsWith("redis"));
@@ -112,7 +109,7 @@ export function clockOf(mirror: MirrorStatus | undefined): Clock {
   return { now: new Date(), timeZone: mirror?.schedule?.timeZone ?? "UTC" };
 }
 
-/** A moment, relative and absolute. */
+/** A time, relative and absolute. */
 export function moment(iso: string | undefined, clock: Clock): Html {
   if (iso === undefined) return html`<span class="quiet">never</span>`;
   return html`<time datetime="${iso}"
@@ -120,12 +117,12 @@ export function moment(iso: string | undefined, clock: Clock): Html {
   >`;
 }
 
-/** A moment, relative; the absolute one is in the title. */
+/** A time, relative; the absolute time is in the title. */
 export function shortMoment(iso: string, clock: Clock): Html {
   return html`<time datetime="${iso}" title="${absoluteOf(iso, clock)}">${relativeOf(iso, clock.now)}</time>`;
 }
 
-/** Short; the full digest is in the title. */
+/** A shortened digest; the full digest is in the title. */
 export function digestHtml(digest: string): Html {
   const [algorithm = "", hex = ""] = digest.split(":");
   return html`<code class="digest" title="${displayText(digest)}"
@@ -151,14 +148,14 @@ export function failureBox(
   </div>`;
 }
 
-/** Text between backticks is something to type. */
+/** Text between backticks is shown as code. */
 function withCode(text: string): readonly (Html | string)[] {
   return displayText(text)
     .split("`")
     .map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
 
-/** Why a mirror fails or waits, while it does: in words, and the failure of its last run. */
+/** Why a mirror fails or waits: in words, with the failure of its last run. */
 export function reasonOf({ failure, reason, state }: MirrorStatus): Html {
   const tone = state === "failing" ? "bad" : "warn";
   return html`${
@@ -198,7 +195,7 @@ const ACTION_WORDS: Readonly<Record<ActionName, string>> = {
   retry: "Retry",
 };
 
-/** Buttons that work as plain forms; the script sends them without leaving the page. None for who may only read. */
+/** Buttons as plain forms. The script sends them without a page load. None for callers who may only read. */
 export function actions(
   mirror: MirrorStatus,
   { back, mayAct }: { readonly back: string; readonly mayAct: boolean },
@@ -257,7 +254,7 @@ export function fact(name: string, value: Html | string): Html {
   </div>`;
 }
 
-/** A table cell with its own label: on a phone there are no columns. */
+/** A table cell with its own label, because a phone shows no columns. */
 export function cell(label: string, content: Html | string): Html {
   return html`<td data-label="${label}"><div>${content}</div></td>`;
 }

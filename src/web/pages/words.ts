@@ -3,10 +3,10 @@ import { redact } from "../../lib/redact.ts";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
 
-/** What is shown where a value cannot be read: records come from Redis and may be anything. */
+/** Shown when a value cannot be read. Records come from Redis and may contain anything. */
 export const UNREADABLE = "not readable";
 
-/** Bytes as a person reads them: three figures and a unit. */
+/** Bytes for people: three digits and a unit. */
 export function bytesOf(bytes: number): string {
   if (!Number.isFinite(bytes) || bytes < 0) return UNREADABLE;
   const power = bytes < 1024 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
@@ -14,7 +14,7 @@ export function bytesOf(bytes: number): string {
   return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
 }
 
-/** A span as a person reads it, one unit: 40 s, 12 min, 5 h, 3 days. */
+/** A duration for people, with one unit: 40 s, 12 min, 5 h, 3 days. */
 export function spanOf(durationMs: number): string {
   if (!Number.isFinite(durationMs)) return UNREADABLE;
   const seconds = Math.round(durationMs / 1000);
@@ -33,7 +33,7 @@ export function relativeOf(iso: string, now: Date): string {
   return aheadMs > 0 ? `in ${spanOf(aheadMs)}` : `${spanOf(-aheadMs)} ago`;
 }
 
-/** `23 Nov, 16:30 CET`; the year only when it is another one. */
+/** `23 Nov, 16:30 CET`; with the year when it is not the current year. */
 export function absoluteOf(
   iso: string,
   { now, timeZone }: { readonly now: Date; readonly timeZone: string },
@@ -62,7 +62,7 @@ export function countOf(count: number, noun: string): string {
   return `${numberText(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Text from outside for a page: without secrets, control and bidi characters. HTML is escaped where it is written. */
+/** Text from outside, for a page: without secrets, control and bidi characters. HTML is escaped when it is written. */
 export function displayText(
   text: string,
   { maxLength = 2_000 }: { readonly maxLength?: number } = {},

@@ -4,9 +4,9 @@ import { isDigest } from "../../oci/digest.ts";
 import type { Json } from "../../oci/json.ts";
 import { DOCKER_HUB, formatRepository, isTag, parseReference } from "../../oci/reference.ts";
 
-/** All that is read of a webhook. */
+/** The parts of a webhook that are used. */
 export type Pushed = {
-  /** `registry/repository`, in the form everything else compares. */
+  /** `registry/repository`, normalized as everywhere else. */
   readonly repository: string;
   readonly tag?: string;
   /** ISO. */
@@ -15,14 +15,14 @@ export type Pushed = {
 
 export type Hook = {
   readonly body: Json;
-  /** GitHub names the event in a header. */
+  /** GitHub sends the event in a header. */
   readonly event: string | undefined;
 };
 
 const RESOURCES_MAX = 20;
 
 /**
- * What was pushed, as this sender tells it; empty when the event is another one.
+ * The pushes that a webhook reports; empty when the event is not a push.
  *
  * @throws {TagferryError} HOOK_BODY
  */
@@ -52,8 +52,9 @@ function dockerHub(root: JsonRecord): readonly Pushed[] {
 }
 
 /**
- * Harbor has two formats: its own, and CloudEvents. For each child of an index, and for what is pushed without a tag (a
- * signature, say), it sends an event whose "tag" is the digest: such an event names a repository and no tag.
+ * Harbor has two formats: its own, and CloudEvents. For each child of an index, and for a push without a tag (such as a
+ * signature), it sends an event whose "tag" is the digest. Such an event counts as a push to the repository without a
+ * tag.
  *
  * @see https://goharbor.io/docs/latest/working-with-projects/project-configuration/configure-webhooks/
  */
@@ -77,7 +78,7 @@ function harbor(root: JsonRecord): readonly Pushed[] {
 /** @see https://docs.quay.io/guides/notifications.html */
 function quay(root: JsonRecord): readonly Pushed[] {
   const { docker_url: image, updated_tags: tags } = root;
-  if (tags === undefined) return []; // a build, a vulnerability
+  if (tags === undefined) return []; // no tags: an event about a build or a vulnerability
   const names = Array.isArray(tags) ? (tags as readonly Json[]) : Object.keys(record(tags) ?? {});
   if (names.some((name) => typeof name !== "string" || !isTag(name)))
     throw new TagferryError("HOOK_BODY", "a tag of the webhook is none");
@@ -86,7 +87,7 @@ function quay(root: JsonRecord): readonly Pushed[] {
 
 /** @see https://docs.github.com/en/webhooks/webhook-events-and-payloads#registry_package */
 function github(root: JsonRecord, event: string | undefined): readonly Pushed[] {
-  if (event !== "registry_package" && event !== "package") return []; // `ping` is the first of them
+  if (event !== "registry_package" && event !== "package") return []; // others, such as `ping`, are no pushes
   const part = record(root[event]);
   if (!part) throw notFrom("GitHub", event);
   if (text(part["package_type"])?.toLowerCase() !== "container") return [];
@@ -97,7 +98,7 @@ function github(root: JsonRecord, event: string | undefined): readonly Pushed[] 
   const container = record(record(version["container_metadata"])?.["tag"]);
   return [
     pushed({
-      // an untagged version has an address that ends in a colon or in a digest
+      // the URL of an untagged version ends with a colon or a digest
       image: image.includes("/") ? withoutReference(image) : `ghcr.io/${owner}/${name}`.toLowerCase(),
       tag: text(container?.["name"]) === "" ? undefined : container?.["name"],
       at: isoOf(part["updated_at"]),
@@ -105,7 +106,7 @@ function github(root: JsonRecord, event: string | undefined): readonly Pushed[] 
   ];
 }
 
-/** An image's address up to the first `:` or `@` of its last part. */
+/** The image without tag and digest: up to the first `:` or `@` of the last path part. */
 function withoutReference(image: string): string {
   const name = image.lastIndexOf("/") + 1;
   const length = image.slice(name).search(/[:@]/);
@@ -156,7 +157,7 @@ function isDigestText(value: Json | undefined): boolean {
   return typeof value === "string" && isDigest(value);
 }
 
-/** No sender writes this key. It is sent to overwrite the prototype of objects. */
+/** No sender uses this key. Attackers send it to change the prototype of objects. */
 function hasPrototypeKey(value: Json): boolean {
   if (typeof value !== "object" || value === null) return false;
   return Object.entries(value).some(([key, item]) => key === "__proto__" || hasPrototypeKey(item));
@@ -168,7 +169,7 @@ function isoOfSeconds(value: Json | undefined): string | undefined {
     : undefined;
 }
 
-/** A time in the future, or text that is no time, is left out. */
+/** A time in the future and invalid text are left out. */
 function isoOf(value: Json | undefined): string | undefined {
   const time = typeof value === "string" ? Date.parse(value) : Number.NaN;
   return time > 0 && time <= Date.now() ? new Date(time).toISOString() : undefined;

@@ -17,17 +17,17 @@ import { type Pushed, readHook } from "./payload.ts";
 export type HookOptions = {
   readonly view: DaemonView;
   readonly log: Log;
-  /** undefined: webhooks are off. */
+  /** undefined: webhooks are disabled. */
   readonly secrets: HookSecrets | undefined;
 };
 
-/** The secret of each sender. A sender without one is off. */
+/** The secret of each sender. A sender without a secret is disabled. */
 export type HookSecrets = Readonly<Partial<Record<HookSender, Secret>>>;
 
 const BODY_MAX_BYTES = 256 * 1024;
 const BODY_MAX_DEPTH = 32;
 
-/** Those that cannot send a header of ours: the secret is the end of the path. */
+/** These senders cannot send a custom header, so their secret is the end of the path. */
 const SECRET_IN_PATH: readonly HookSender[] = ["dockerhub", "quay"];
 
 const BODY_CODES = {
@@ -37,18 +37,18 @@ const BODY_CODES = {
   encoding: "HOOK_BODY",
 } as const;
 
-/** For each sender: a flood of one takes nothing from the others. */
+/** The limit for each sender, so that one sender cannot use up the limit of others. */
 const BUDGET = { burst: 60, perSecond: 2 };
 const RECENT_MAX = 1_000;
 
 type SenderState = { readonly budget: Budget; readonly recent: Recent };
 
 /**
- * Webhooks: somebody pushed, so check now. Nothing of the body is believed but the name of a repository, and that only
- * chooses among the mirrors of the configuration.
+ * Webhooks: someone pushed, so check now. Only the name of a repository is used from the body, and only to choose among
+ * the configured mirrors.
  *
- * The secret is checked before the body is read, except for GitHub, which signs the body. Every request with the secret and
- * a readable body is answered alike, so that nobody learns what is mirrored.
+ * The secret is checked before the body is read, except for GitHub, which signs the body. Every valid request gets the
+ * same answer, so that nobody learns what is mirrored.
  */
 export function hookRoutes(app: Hono<WebEnv>, options: HookOptions): void {
   const take = hookTaker(options);
@@ -79,12 +79,12 @@ function hookTaker({ view, log, secrets }: HookOptions) {
     return context.json({ accepted: true }, 202);
   };
 
-  /** Only what concerns a mirror comes here, and uses the budget of its sender, also when it was sent before. */
+  /** Only pushes that concern a mirror come here. They use the limit of their sender, even when they are sent again. */
   async function notice(pushed: Pushed, sender: HookSender, { budget, recent }: SenderState): Promise<void> {
     if (!budget.take(Date.now())) throw new TagferryError("WEB_BUSY", `too many webhooks of ${sender}`);
     if (recent.has(pushed)) return;
     const mirrors = await view.pushNotice(pushed);
-    recent.add(pushed); // not before: what could not be queued is sent again
+    recent.add(pushed); // recorded only now: a push that could not be queued may be sent again
     log.info(
       { audit: "webhook", sender, repository: pushed.repository, mirrors },
       `${sender} reports a push`,
@@ -123,7 +123,7 @@ async function checkSecret(context: Context, secret: Secret): Promise<void> {
   const authorization = context.req.header("authorization");
   const claims = [
     context.req.param("secret"),
-    authorization, // Harbor sends its "auth header" as it is
+    authorization, // Harbor sends its "auth header" unchanged
     bearerOf(authorization),
     basicPassword(authorization),
   ];
@@ -145,7 +145,7 @@ function basicPassword(header: string | undefined): string | undefined {
 
 type Recent = { has(pushed: Pushed): boolean; add(pushed: Pushed): void };
 
-/** The pushes that were reported last: a delivery that is sent again has the same time. */
+/** The last reported pushes. A delivery that is sent again has the same time. */
 function openRecent(size: number): Recent {
   const known = new Set<string>();
   return {
@@ -160,7 +160,7 @@ function openRecent(size: number): Recent {
   };
 }
 
-/** Undefined without a time: then two pushes may look the same. */
+/** undefined without a time, because two pushes may then look the same. */
 function keyOf({ repository, tag, at }: Pushed): string | undefined {
   return at === undefined ? undefined : JSON.stringify([repository, tag, at]);
 }
