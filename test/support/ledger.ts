@@ -11,9 +11,9 @@ export type RequestKind =
   | "cdn"
   | "other";
 
-/** One request, entered when it arrives and completed when its answer has gone out. */
+/** One request. It is recorded when it arrives and completed when its answer was sent. */
 export type LedgerEntry = {
-  /** Counts through all ledgers of the process: entries of two servers can be put in one order. */
+  /** Counts all entries of the process, so that entries of two servers can be sorted. */
   readonly sequence: number;
   /** `performance.now()` at arrival. */
   readonly at: number;
@@ -140,7 +140,7 @@ export function peakRequests(ledger: Ledger, filter: LedgerFilter = {}): number 
 /** One upload of a blob, from the request that opened it to the one that closed it. */
 export type UploadSpan = {
   readonly repository: string;
-  /** Undefined when it never came so far as to be told. */
+  /** undefined when the digest was never sent. */
   readonly digest: string | undefined;
   readonly session: string;
   readonly startedAt: number;
@@ -149,7 +149,7 @@ export type UploadSpan = {
   readonly how: "uploaded" | "mounted" | "cancelled" | "unfinished";
 };
 
-/** The uploads a ledger tells of, in the order in which they began. */
+/** The uploads in a ledger, in the order in which they started. */
 export function uploadSpans(ledger: Ledger): UploadSpan[] {
   const sessions = new Map<string, LedgerEntry[]>();
   for (const entry of ledger.entries) {
@@ -179,7 +179,7 @@ function spanOf(session: string, requests: readonly LedgerEntry[]): UploadSpan {
   };
 }
 
-/** Pairs of uploads of one digest that sent bytes to this registry at the same time: there should be none. */
+/** Pairs of uploads of one digest that sent bytes to this registry at the same time. There should be none. */
 export function overlappingUploads(ledger: Ledger): [UploadSpan, UploadSpan][] {
   const spans = uploadSpans(ledger).filter(({ digest, bytes }) => digest !== undefined && bytes > 0);
   const last = new Map<string, UploadSpan>();

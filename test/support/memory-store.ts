@@ -40,7 +40,10 @@ export type MemoryOptions = {
   readonly capabilities?: Partial<TargetCapabilities>;
 };
 
-/** A repository in memory: a whole ImageSource and ImageTarget, with a ledger, that can be damaged behind everyone's back. */
+/**
+ * A repository in memory with a ledger. It implements ImageSource and ImageTarget completely. Tests can damage its
+ * content without a call.
+ */
 export type MemoryStore = ImageSource &
   ImageTarget & {
     readonly calls: readonly Call[];
@@ -53,7 +56,7 @@ export type MemoryStore = ImageSource &
     spoil(digest: Digest, ...contents: readonly Uint8Array[]): void;
     /** Puts an image there without a call. */
     seed(image: BuiltImage, tag?: string): void;
-    /** Loses a blob or manifest, and tells nobody: what is believed of it stays. */
+    /** Loses a blob or manifest silently: what clients believe about it does not change. */
     lose(digest: Digest): void;
     count(operation: Call["operation"], reference?: string): number;
     /** What is missing beneath a tag or digest. */
@@ -275,7 +278,7 @@ function writer(
   };
 }
 
-/** Leaves content that comes no more when `signal` aborts. */
+/** Stops waiting for content when `signal` aborts. */
 async function* untilAborted(content: Content, signal: AbortSignal | undefined): Content {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   aborted.catch(() => {});

@@ -23,7 +23,10 @@ export function describing(bytes: Uint8Array): Descriptor {
   return { mediaType: OCTETS, digest: digestOf(bytes), size: bytes.length };
 }
 
-/** Gives out one buffer again and again, and spoils it in between: whoever keeps a chunk finds other bytes in it. */
+/**
+ * Yields one buffer again and again, and overwrites it in between. A consumer that keeps a chunk finds other bytes in
+ * it.
+ */
 export async function* reusing(
   bytes: Uint8Array,
   chunkBytes = 50_000,

@@ -16,7 +16,7 @@ import { type Grants, tokenEndpoint, type TokenServerOptions } from "./token-ser
 
 export { makeCertificates };
 
-/** Who may enter the servers of this file. */
+/** The user who may log in to the servers of this file. */
 export const USERNAME = "ferry";
 export const PASSWORD = "correct-horse";
 // bcrypt, the only hash docker-registry takes
@@ -201,7 +201,7 @@ function encode(value: unknown): string {
 
 const run = promisify(execFile);
 
-/** Runs skopeo, the witness from outside, and gives what it printed, as bytes. */
+/** Runs skopeo as an independent check, and returns its output as bytes. */
 export async function skopeo(
   args: readonly string[],
   { env = {} }: { readonly env?: Readonly<Record<string, string>> } = {},

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, vi } from "vitest";
 
-/** A test that prints what it did not expect fails: warnings are part of the behaviour. */
+/** A test with unexpected output fails, because warnings are part of the behaviour. */
 beforeEach(() => {
   vi.spyOn(console, "warn");
   vi.spyOn(console, "error");

@@ -1,13 +1,13 @@
 import type { Clock } from "../../src/daemon/triggers/clock.ts";
 
 export type SteppedClock = Clock & {
-  /** Makes the time pass, minute by minute. */
+  /** Lets time pass, minute by minute. */
   pass(minutes: number): void;
-  /** Sets the wall clock forward or back by so much; no time passes. */
+  /** Sets the wall clock forward or back by this time; no time passes. */
   jump(minutes: number): void;
-  /** Time passes, and nobody can look at the clock meanwhile: a process that was stopped. */
+  /** Time passes without ticks in between, as when a process is stopped. */
   sleep(minutes: number): void;
-  /** Time passes that only the wall clock shows: a machine that was suspended. */
+  /** Only the wall clock moves forward, as when a machine is suspended. */
   suspend(minutes: number): void;
 };
 

@@ -19,10 +19,10 @@ import {
 import type { BuiltImage } from "./images/manifest.ts";
 import { describing, OCTETS, parsed, pushBuilt, readAll, reusing } from "./port.ts";
 
-/** An empty place, and its two sides. What is written to the one is read from the other. */
+/** An empty store with its two sides. What is written to the target is read from the source. */
 export type OpenStore = AsyncDisposable & { readonly source: ImageSource; readonly target: ImageTarget };
 
-/** What every ImageSource and ImageTarget has to do, whatever is behind it. */
+/** What every ImageSource and ImageTarget must do, for any kind of store. */
 export function storeContract(name: string, open: () => Promise<OpenStore>): void {
   describe(name, () => {
     blobContract(open);

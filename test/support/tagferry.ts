@@ -20,7 +20,7 @@ export type RunOptions = {
   readonly signal?: AbortSignal;
 };
 
-/** A clean environment: nothing of the machine's own credentials or proxies reaches the program under test. */
+/** A clean environment, so that credentials and proxies of this machine do not reach the program under test. */
 function environment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   return { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", NO_COLOR: "1", ...extra };
 }

@@ -8,7 +8,7 @@ export type TemporaryDirectory = AsyncDisposable & {
   join(...names: readonly string[]): string;
 };
 
-/** A directory of the test's own, gone when the test is. */
+/** A directory for one test, deleted after it. */
 export async function temporaryDirectory(): Promise<TemporaryDirectory> {
   const path = await mkdtemp(join(tmpdir(), "tagferry-"));
   return {

@@ -7,7 +7,7 @@ import type { DaemonView, Health, MirrorStatus, Observation } from "../../src/da
 import type { Failure } from "../../src/errors/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 
-/** A daemon that does nothing but what a test says: what it shows is set, what is asked of it is noted. */
+/** A daemon that does only what a test says: the test sets its state, and calls are recorded. */
 export type MemoryView = DaemonView & {
   health: () => Promise<Health>;
   mirrors: () => Promise<readonly MirrorStatus[]>;
@@ -15,18 +15,18 @@ export type MemoryView = DaemonView & {
   mirrorsReading: (repository: string) => readonly string[];
   sessions: SessionRecords;
   readonly asked: readonly Asked[];
-  /** Pages that look on now. */
+  /** The number of pages that are connected now. */
   readonly watchers: () => number;
   /** Who counts what this daemon does. */
   readonly observers: () => number;
-  /** Waits until so many look on. */
+  /** Waits until this many pages are connected. */
   watched(count: number): Promise<void>;
   set(
     mirror: MirrorStatus,
     facts?: { readonly tags?: readonly TagRecord[]; readonly runs?: readonly Run[] },
   ): void;
   setHealth(health: Partial<Health>): void;
-  /** From now on everything that is asked fails so; without: no longer. */
+  /** From now on all calls fail with this error; without an error, calls succeed again. */
   fail(error?: Error): void;
   emit(event: DaemonEvent): void;
   observed(observation: Observation): void;

@@ -47,7 +47,7 @@ function unauthorized(): ApiFailure {
   return new ApiFailure(401, "Unauthorized", "Unauthorized");
 }
 
-/** A token nobody has is refused; none at all is the anonymous user, whom RBAC refuses. */
+/** An unknown token is refused. A request without a token is the anonymous user, whom RBAC refuses. */
 function userOf({ users }: ApiServer, authorization: string | undefined): ClusterUser {
   if (authorization === undefined) return ANONYMOUS;
   const user = users.get(tokenOf(authorization) ?? "");

@@ -12,7 +12,7 @@ export type ClusterClient = AsyncDisposable & {
   streams(options?: Partial<StreamsOptions>): Streams;
 };
 
-/** A client of a test cluster, quick to try again. */
+/** A client of a test cluster that retries after short pauses. */
 export async function clusterClient(
   { kubeconfig, token }: Pick<TestCluster, "kubeconfig" | "token">,
   { as = token, ...options }: Partial<ClusterOptions> & { readonly as?: string } = {},

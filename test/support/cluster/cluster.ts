@@ -44,9 +44,11 @@ export type ClusterOptions = {
   readonly defaultImportMode?: "Legacy" | "PreserveOriginal";
 };
 
-/** What one of the two servers can be told to do. */
+/** What a test can make one of the two servers do. */
 export type ServerControl = {
-  /** The first request that matches gets the first fault, … then all is normal again. */
+  /**
+   * The first matching request gets the first fault, and so on. After the last fault, requests are answered normally.
+   */
   on(match: RuleMatch, ...faults: Fault[]): () => void;
   /** Runs before every request; the request waits for it. */
   before(hook: (request: RegistryRequest) => void | Promise<void>): () => void;
@@ -77,13 +79,13 @@ export type TestCluster = AsyncDisposable &
     readonly connections: Connections;
     readonly registryLedger: Ledger;
     readonly registryStore: RegistryStore;
-    /** Faults and contents of the integrated registry. What is put in this way is no push. */
+    /** Faults and contents of the integrated registry. Content that is put in here does not count as a push. */
     readonly registry: ServerControl & RegistryContents;
     /** As a client reads it; undefined when there is none. */
     stream(namespace: string, name: string): ImageStream | undefined;
     image(digest: string): ImageObject | undefined;
     seedStream(namespace: string, name: string, seed?: SeedStream): ImageStream;
-    /** Somebody else edits the stream: `manager` is who, as managedFields will tell. */
+    /** Edits the stream as another client; `manager` is its name in managedFields. */
     editStream(
       namespace: string,
       name: string,
@@ -93,7 +95,7 @@ export type TestCluster = AsyncDisposable &
     createNamespace(name: string): void;
     addUser(user: UserOptions): ClusterUser;
     revokeToken(token: string): void;
-    /** Who sent a request of either ledger; undefined: nobody the cluster knows. */
+    /** The user who sent a request of either ledger; undefined: not a user of the cluster. */
     userOf(entry: LedgerEntry): string | undefined;
     /** Any object of the kinds that are served besides streams: templates, workloads, secrets. */
     seedObject(group: string, resource: string, object: KubeObject): KubeObject;
@@ -104,9 +106,9 @@ export type TestCluster = AsyncDisposable &
     setAllowedRegistries(allowed: readonly string[] | undefined): void;
     /** One period of the scheduled importer, now. */
     runScheduledImports(): Promise<void>;
-    /** Resolves when the imports that stream writes have set off are done. */
+    /** Resolves when all imports that stream writes have started are done. */
     idle(): Promise<void>;
-    /** The nightly pruner: what no stream names is gone from API and registry, however young. */
+    /** Runs the nightly pruner: removes everything that no stream names from API and registry, of any age. */
     prune(): void;
     /** Watches from before now are answered 410 Expired. */
     compact(): void;

@@ -34,7 +34,7 @@ function addNamespace(state: ClusterState, name: string): void {
   putObject(state, "project.openshift.io", "projects", project);
 }
 
-/** What the cluster tells about its registry and its rules for imports. */
+/** Publishes the cluster's settings for its registry and for imports. */
 export function publishConfig(state: ClusterState): void {
   const { registryHost, publicRegistryHost, allowedRegistries } = state;
   const allowed = allowedRegistries?.map((domainName) => ({ domainName, insecure: false }));
@@ -56,7 +56,7 @@ export function publishConfig(state: ClusterState): void {
   });
 }
 
-/** What a test reads and changes behind the API's back. */
+/** Lets a test read and change the contents without the API. */
 export function contentsOf(
   state: ClusterState,
   store: RegistryStore,
@@ -128,7 +128,7 @@ export function kubeconfigOf({
   readonly token: string;
   readonly ca: string | undefined;
 }): string {
-  // client-node refuses plain HTTP unless it is told to look at no certificate
+  // client-node refuses plain HTTP unless it is told to skip certificate checks
   const authority =
     ca === undefined
       ? "insecure-skip-tls-verify: true"

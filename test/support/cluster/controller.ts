@@ -12,9 +12,9 @@ import {
 import { type ClusterState, findStream, keyOf, listStreams, type WatchEvent } from "./state.ts";
 import type { UpstreamOptions } from "./upstream.ts";
 
-/** What imports tags by itself: at once when a spec tag is new or moved, and by the clock where `scheduled`. */
+/** Imports tags without a request: immediately when a spec tag is new or changed, and periodically with `scheduled`. */
 export type ImportController = Disposable & {
-  /** Resolves when nothing it has seen is left to import. */
+  /** Resolves when there is nothing left to import. */
   idle(): Promise<void>;
   /** One period of the scheduled importer, now: one import per stream with scheduled tags. */
   runScheduled(): Promise<void>;
@@ -54,7 +54,7 @@ function isImportable({ from, reference }: SpecTag): boolean {
   return from?.kind === "DockerImage" && !reference;
 }
 
-/** A digest is polled only until it came once. */
+/** A tag with a digest is polled only until the first success. */
 function isDue(stream: ImageStream, tag: SpecTag): boolean {
   if (!isImportable(tag) || !tag.importPolicy.scheduled) return false;
   return !tag.from?.name.includes("@") || latestEvent(stream, tag.name) === undefined;
@@ -86,7 +86,7 @@ async function importPending(
   if (how === "conflict") await importPending(state, upstream, namespace, name);
 }
 
-/** A failure is final until the stream is written again; a conflict is not. */
+/** A failure is final until the stream is written again. A conflict is not final. */
 async function importTags(
   state: ClusterState,
   upstream: UpstreamOptions,

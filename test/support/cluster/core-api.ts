@@ -8,7 +8,7 @@ import { applyPatch } from "./patch.ts";
 import { type ClusterState, nextVersion } from "./state.ts";
 import { compare } from "./stream-events.ts";
 
-/** What is served besides streams: stored as it is sent, under the ordinary rules of the API. */
+/** The resources that are served besides streams. They are stored unchanged, under the ordinary rules of the API. */
 const KINDS: Readonly<Record<string, { readonly kind: string; readonly version: string }>> = {
   "/namespaces": { kind: "Namespace", version: "v1" },
   "/secrets": { kind: "Secret", version: "v1" },
@@ -149,7 +149,7 @@ type SentReview = {
   };
 };
 
-/** `authorization.k8s.io` and `authentication.k8s.io`: who am I, and may I. Anybody may ask. */
+/** `authorization.k8s.io` and `authentication.k8s.io`: who am I, and what may I do. Everyone may ask. */
 export function handleReview({ user, body, resource, group, version }: ApiCall): ApiReply {
   const apiVersion = `${group}/${version}`;
   if (resource === "selfsubjectreviews") {

@@ -21,12 +21,12 @@ export type ImportSpec = {
   includeManifest?: boolean;
 };
 
-/** What fetching one image came to. */
+/** The result of fetching one image. */
 export type Fetched =
   | { readonly kind: "image"; readonly image: ImageObject; readonly manifests: readonly ImageObject[] }
   | { readonly kind: "failed"; readonly code: number; readonly reason: string; readonly message: string };
 
-/** Imports of one POST that a repository import may make; the rest are only named. */
+/** How many images one repository import fetches; the others are only named. */
 export const BULK_MAX = 50;
 
 export type ImportedTag = { readonly spec: ImportSpec; readonly result: Fetched };
@@ -49,7 +49,7 @@ export function pullSecrets(state: ClusterState, namespace: string): KubeObject[
   );
 }
 
-/** What an upstream answered becomes a failure of the kind a client has to tell apart. */
+/** An answer of an upstream, as a failure of the kind that a client has to recognize. */
 class FetchFailure extends Error {
   override readonly name = "FetchFailure";
   readonly code: number;
@@ -114,7 +114,7 @@ export async function attempt<T>(
   }
 }
 
-/** With the namespace's secret; where that is refused, once more as nobody, keeping the first refusal. */
+/** Uses the namespace's secret. If it is refused, tries again anonymously, but keeps the first refusal. */
 export async function fetchImage(
   state: ClusterState,
   spec: ImportSpec,
@@ -160,7 +160,7 @@ async function readImage(access: UpstreamAccess, options: ReadOptions): Promise<
     const manifests: ImageObject[] = [];
     for (const child of children) {
       const fetched = await readManifest(child.digest ?? "", access, options);
-      // one nested index fails the whole request, and every other image in it
+      // one nested index fails the whole request, with all other images in it
       if (isIndexType(fetched.mediaType))
         throw invalid("Image", top.digest, [
           { field: "dockerImageManifests", reason: "FieldValueInvalid", message: "Invalid value: nested" },

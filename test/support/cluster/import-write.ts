@@ -27,7 +27,7 @@ export function newStream(namespace: string, name: string): ImageStream {
   };
 }
 
-/** The spec tag is made even where the import failed; success overwrites it only when something moved. */
+/** Creates the spec tag even if the import failed. Success overwrites it only when something changed. */
 export function applyResult(
   state: ClusterState,
   stream: ImageStream,
@@ -119,7 +119,7 @@ export function writeImport(
   return commitStream(state, made);
 }
 
-/** A limit refuses the whole import, and the tags of an existing stream tell why. */
+/** A limit refuses the whole import. The reason is recorded on the tags of an existing stream. */
 function recordRefusal(
   state: ClusterState,
   old: ImageStream,

@@ -7,7 +7,7 @@ type Images = Record<
   { layers: string[] | null; config: string | null; manifests?: string[]; imageMissing?: true }
 >;
 
-/** What the registry asks to know which blobs and manifests belong to a stream. */
+/** The answer from which the registry learns which blobs and manifests belong to a stream. */
 export function layersOf(
   state: ClusterState,
   stream: ImageStream,

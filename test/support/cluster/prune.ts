@@ -4,8 +4,8 @@ import { layersOf } from "./layers.ts";
 import type { ClusterState } from "./state.ts";
 
 /**
- * What the nightly pruner and the registry's hard prune do: images no stream names go, then what only they held.
- * Age is not looked at.
+ * Acts like the nightly pruner and the registry's hard prune: removes images that no stream names, then content that
+ * only they used. Ignores the age.
  */
 export function pruneImages(state: ClusterState, store: RegistryStore): void {
   const kept = new Set<string>();

@@ -6,7 +6,7 @@ import type { IntegratedRegistry } from "./registry-blobs.ts";
 import { findStream } from "./state.ts";
 import { askUpstream, findCredentials, splitReference, type UpstreamAccess } from "./upstream.ts";
 
-/** A blob from one of the upstreams the stream's status names, newest events first. Nothing of it is kept here. */
+/** Reads a blob from an upstream in the stream's status, newest events first. The blob is not stored here. */
 export async function pullBlob(
   registry: IntegratedRegistry,
   repository: string,
@@ -39,7 +39,7 @@ export async function pullManifest(
   return undefined;
 }
 
-/** An upstream that is away or refuses is as good as one that lacks the content. */
+/** An upstream that is unavailable or refuses counts as one that does not have the content. */
 async function tryUpstream(
   { upstream }: IntegratedRegistry,
   path: string,

@@ -9,7 +9,10 @@ import { findStream } from "./state.ts";
 
 export type IntegratedRegistry = ApiServer & { readonly store: RegistryStore; readonly scheme: string };
 
-/** Pushed here, or in the registry and named by the stream. Never what only an upstream has. */
+/**
+ * A blob that was pushed here, or that is in the registry and named by the stream. Never a blob that only an upstream
+ * has.
+ */
 export function localBlob(
   { state, store }: IntegratedRegistry,
   repository: string,
@@ -22,7 +25,7 @@ export function localBlob(
   return stream && layersOf(state, stream).blobs[digest] ? store.blobs.get(digest) : undefined;
 }
 
-/** A denial on the source only degrades the mount to an upload. */
+/** If access to the source is denied, the mount becomes an upload. */
 export function mountBlob(
   registry: IntegratedRegistry,
   repository: string,

@@ -15,7 +15,7 @@ import { commitStream, contextOf, enforceLimits, findStream } from "./state.ts";
 import { normalise } from "./stream-shape.ts";
 import { prepareCreate } from "./streams.ts";
 
-/** A manifest is there when the stream's history names it, itself or through its index. */
+/** A manifest is visible when the stream's history names it, directly or through its index. */
 export async function visibleManifest(
   registry: IntegratedRegistry,
   repository: string,
@@ -35,7 +35,7 @@ export async function visibleManifest(
 
 const IMAGE_TYPES = new Set([OCI_MANIFEST, DOCKER_MANIFEST]);
 
-/** Blobs must be here or at an upstream, with the right size; what an index lists is not looked at. */
+/** Blobs must be here or at an upstream, with the right size. The entries of an index are not checked. */
 export async function checkNamed(
   registry: IntegratedRegistry,
   repository: string,
@@ -80,7 +80,7 @@ export async function acceptManifest(
   return refused;
 }
 
-/** A missing stream is made with the rights of who pushes; everything else is the registry's own work. */
+/** A missing stream is created with the rights of the pusher; the registry does the rest with its own rights. */
 function mapOrCreate(
   registry: IntegratedRegistry,
   mapping: Parameters<typeof mapImage>[1],
@@ -109,7 +109,7 @@ function mapOrCreate(
   }
 }
 
-/** What the API server refuses, in the registry's words. */
+/** Converts a refusal of the API server to a refusal of the registry. */
 export function guarded(task: () => void): Answer | undefined {
   try {
     task();

@@ -57,7 +57,7 @@ function decorated(answer: Answer, origin: string): Answer {
   };
 }
 
-/** What is not here may be at an upstream the stream's status names; a missing stream has an error of its own. */
+/** Content that is missing here may be at an upstream in the stream's status. A missing stream has its own error. */
 async function insteadOfUnknown(
   registry: IntegratedRegistry,
   { kind, method, repository, reference }: RegistryRequest,

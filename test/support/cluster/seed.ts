@@ -42,7 +42,7 @@ export type SeedStream = {
   readonly unchecked?: boolean;
 };
 
-/** A stream as it might have stood there for a year. Its spec tags are imported already, or never will be. */
+/** A stream that has existed for a long time. Its spec tags are already imported, or will never be. */
 export function seedStream(
   state: ClusterState,
   namespace: string,

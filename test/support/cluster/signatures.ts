@@ -6,7 +6,7 @@ import type { IntegratedRegistry } from "./registry-blobs.ts";
 const PATH =
   /^\/extensions\/v2\/(?<namespace>[^/]+)\/(?<name>[^/]+)\/signatures\/(?<digest>sha256:[0-9a-f]{64})$/;
 
-/** Signatures of the kind that come before cosign, which skopeo asks for because the registry says it has them. */
+/** Signatures in the format before cosign. skopeo asks for them because the registry announces them. */
 export function openSignatures(
   registry: IntegratedRegistry,
 ): (request: RegistryRequest) => Promise<Answer | undefined> {

@@ -104,7 +104,7 @@ function patchStream(call: ApiCall): ImageStream {
   return writeStream(call, sent, old, { keepStatus: true, manager: call.manager });
 }
 
-/** The end of every plain write: lock, judge, skip what changes nothing, store. */
+/** The last steps of every plain write: check the version, validate, skip a write without changes, store. */
 export function writeStream(
   call: ApiCall,
   sent: ImageStream,
@@ -147,7 +147,7 @@ function handleStatus(call: ApiCall): ApiReply {
   return ok(commitStream(state, { ...old, status: sent.status }, call.manager));
 }
 
-/** Every pull secret of the namespace: the name of the stream is not looked at. */
+/** Every pull secret of the namespace. The name of the stream is ignored. */
 function secretsOf({ state, namespace }: ApiCall): unknown {
   const secrets = [...(state.objects.get("/secrets")?.values() ?? [])].filter(
     ({ metadata, type }: KubeObject) =>

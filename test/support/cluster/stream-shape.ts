@@ -2,7 +2,7 @@ import { badRequest } from "./failure.ts";
 import type { ImageStream, SpecTag } from "./objects.ts";
 import { compare } from "./stream-events.ts";
 
-/** What decides about a stream besides the stream itself. */
+/** What affects a stream besides the stream itself. */
 export type StreamContext = {
   /** Host of the integrated registry in `status.dockerImageRepository`; empty where there is none. */
   readonly registryHost: string;
@@ -15,7 +15,7 @@ export type StreamContext = {
   readonly allowedRegistries: readonly string[] | undefined;
 };
 
-/** Computed on every read, and never what a client wrote. */
+/** Fields that are computed on every read. Values from a client are ignored. */
 export function decorate(
   stream: ImageStream,
   { registryHost, publicRegistryHost }: StreamContext,
@@ -66,7 +66,7 @@ export function normaliseTag(tag: Partial<SpecTag>, importMode: string): SpecTag
   };
 }
 
-/** As it looks on the wire, so that an absent field and an undefined one are the same. */
+/** Converts to the form on the wire, where an undefined field is absent. */
 export function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value)) as unknown;
 }

@@ -1,12 +1,12 @@
 import { keyOf, type ClusterState, findStream } from "./state.ts";
 import { resolvePullSpec } from "./stream-events.ts";
 
-/** One rollout: the string a subscriber compares became another. */
+/** One rollout: the text that a subscriber compares has changed. */
 export type Fire = {
   readonly namespace: string;
   readonly stream: string;
   readonly tag: string;
-  /** undefined: there was nothing to run before. */
+  /** undefined: there was no image before. */
   readonly from: string | undefined;
   readonly to: string;
   readonly resourceVersion: string;

@@ -33,7 +33,7 @@ export type UpstreamResponse = {
   readonly body: Buffer;
 };
 
-/** The registry speaks plain HTTP, and nobody said that this is all right. */
+/** The registry uses plain HTTP, but is not configured as insecure. */
 export class PlainHttpError extends Error {
   override readonly name = "PlainHttpError";
 }
@@ -112,7 +112,7 @@ async function schemeOf(access: UpstreamAccess, options: UpstreamOptions): Promi
   const { host } = access;
   const known = options.found.get(host);
   if (known !== undefined && (known.startsWith("https:") || isInsecure(access, options))) return known;
-  // nothing leaves this machine: a host that is not ours does not exist
+  // no connection leaves this machine: other hosts do not exist
   if (!/^(?:127\.0\.0\.1|localhost)(?::\d+)?$/.test(host))
     throw new Error(`dial tcp: lookup ${host.split(":")[0]}: no such host`);
   try {

@@ -4,7 +4,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import type { Descriptor } from "../../../src/oci/descriptor.ts";
 import { type Digest, digestOf } from "../../../src/oci/digest.ts";
 
-/** Bytes that no compressor shortens, always the same for a seed. */
+/** Bytes that do not compress. The same seed always gives the same bytes. */
 export function seededBytes(seed: string, size: number): Uint8Array {
   const key = createHash("sha256").update(seed).digest().subarray(0, 16);
   return createCipheriv("aes-128-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(size));
@@ -65,7 +65,7 @@ export function buildForeignLayer(
   };
 }
 
-/** A layer without a byte: legal, and the blob many clients stumble over. */
+/** An empty layer: valid, but many clients fail with this blob. */
 export function buildEmptyLayer(): Layer {
   const bytes = new Uint8Array();
   return { bytes, mediaType: LAYER_TYPES.none, diffId: digestOf(bytes) };
@@ -108,8 +108,8 @@ export function descriptorOf(bytes: Uint8Array, mediaType: string): Descriptor {
 }
 
 /**
- * JSON as nobody's serialiser writes it: keys backwards, tabs, carriage returns, escapes where none are needed, a
- * newline at the end. Whoever parses and writes it again changes its digest.
+ * JSON in a form that no serializer writes: keys in reverse order, tabs, carriage returns, needless escapes, and a
+ * newline at the end. A client that parses and writes it again changes its digest.
  */
 export function oddJson(value: unknown): string {
   return `${odd(value, "\t")}\n`;

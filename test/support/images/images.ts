@@ -58,7 +58,7 @@ export type ImageOptions = Odd & {
   readonly extra?: Readonly<Record<string, unknown>>;
 };
 
-/** An image that runs nothing but is whole: layers that unpack, a config with their diff ids and a history. */
+/** A complete image that runs nothing: layers that unpack, and a config with their diff ids and a history. */
 export function buildImage(options: ImageOptions = {}): BuiltImage {
   const { seed = "image", docker = false, foreign = false, annotations, subject, extra = {} } = options;
   const layers = [
@@ -270,7 +270,7 @@ export function buildSignature(image: BuiltImage): BuiltImage {
   });
 }
 
-/** `image`, and what refers to it. What refers to a referrer hangs on that one. */
+/** `image` with its referrers. A referrer may have referrers of its own. */
 export function withReferrers(image: BuiltImage, ...referrers: readonly BuiltImage[]): BuiltImage {
   return { ...image, referrers: [...image.referrers, ...referrers.map((referrer) => ({ image: referrer }))] };
 }
@@ -280,7 +280,7 @@ export function cosignTag(digest: Digest, suffix: ".sig" | ".att" | ".sbom" = ".
   return `${algorithmOf(digest)}-${encodedOf(digest)}${suffix}`;
 }
 
-/** `image` with a cosign signature that verifies, reached by its tag alone. Without a key, by one nobody knows. */
+/** `image` with a valid cosign signature, which only has its tag. Without `key`, signed by an unknown key. */
 export function signCosign(
   image: BuiltImage,
   {
@@ -351,7 +351,7 @@ function writesOf(
   return writes;
 }
 
-/** A registry whose storage a test writes directly: no request is made. */
+/** A registry whose storage a test writes directly, without requests. */
 export type MemoryRegistry = {
   putBlob(repository: string, bytes: Uint8Array): unknown;
   putManifest(repository: string, bytes: Uint8Array, mediaType: string, tag?: string): unknown;

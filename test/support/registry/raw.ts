@@ -21,7 +21,7 @@ export function rawAnswer(bytes: string | Uint8Array, status = 0): Answer {
   };
 }
 
-/** The head of `answer` with `sent` as its body, framed so that the client sees a wrong length late or never. */
+/** The head of `answer` with `sent` as its body, framed so that the client notices the wrong length late or never. */
 export function brokenBody(
   answer: Answer,
   { sent, framing }: { readonly sent: Uint8Array; readonly framing: Framing },

@@ -59,14 +59,14 @@ export type TestRegistry = AsyncDisposable &
     revokeTokens(): void;
   };
 
-/** A registry on a real socket, in this process, in memory, that can be told to misbehave. */
+/** A registry in memory, in this process, on a real socket. Tests can make it misbehave. */
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   const { tls, store = createRegistryStore(), behaviour, auth, hooks, port = 0 } = options;
   const ledger = options.ledger ?? openLedger();
   const rules = openRules();
   const befores = new Set<(request: RegistryRequest) => void | Promise<void>>();
   const shared = { tls, ledger, rules, befores };
-  // one after the other opened is one after the other closed, also when the next does not open
+  // everything that was opened is closed in reverse order, even if a later step fails
   await using stack = new AsyncDisposableStack();
   let registry: Listener | undefined;
   let tokens: Listener | undefined;
@@ -142,7 +142,7 @@ export async function listen(serving: Serving & { readonly port: number }): Prom
   const server = tls
     ? createTlsServer({ ...tls, requestCert: tls.ca !== undefined }, answer)
     : createServer(answer);
-  // clients decide how long a connection lives: the server never closes one at an unlucky moment
+  // Clients decide how long a connection stays open. The server never closes one at a bad moment.
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
   const connections = countConnections(server, below);
@@ -194,7 +194,7 @@ async function serve({ ledger, rules, befores, handle }: Serving, request: Regis
     if (response.writableEnded) ledger.complete(entry);
     await drain(request);
   } catch (cause) {
-    // a client that went away in the middle is what many tests are about
+    // many tests are about clients that disconnect
     if (gone.aborted || response.socket?.destroyed !== false) return;
     console.error(`${request.method} ${request.path}`, cause);
     if (!response.headersSent) response.writeHead(500);

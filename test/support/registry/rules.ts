@@ -2,8 +2,8 @@ import { fits, type RequestMatch } from "../ledger.ts";
 import type { Answer, Awaitable, RegistryRequest } from "./wire.ts";
 
 /**
- * What happens to one request instead of the usual. `respondNormally` lets the registry act and gives its answer, unsent:
- * a fault that does not call it leaves the registry untouched.
+ * Replaces the normal handling of one request. `respondNormally` lets the registry act and returns its answer without
+ * sending it. A fault that does not call it leaves the registry unchanged.
  */
 export type Fault = (request: RegistryRequest, respondNormally: () => Promise<Answer>) => Awaitable<Answer>;
 
@@ -14,7 +14,7 @@ export type RuleMatch = RequestMatch & {
   readonly always?: boolean;
 };
 
-/** A request that stands still. */
+/** A request that is held. */
 export type Held = {
   readonly request: RegistryRequest;
   /** Lets it go on. */
@@ -80,7 +80,7 @@ async function hold(
   tell({ request, release: () => resolve(), reset: () => request.break() });
   if (!request.gone.aborted) await promise;
   if (handled) return handled;
-  // a client that died while its request stood still never sent it, as far as the registry can tell
+  // for the registry, a client that died while its request was held never sent it
   if (request.gone.aborted) return { status: 0, headers: {}, send: async () => {} };
   return respondNormally();
 }
