@@ -72,6 +72,10 @@ function folderOf(file: string): string {
   return file.split("/")[1] ?? "";
 }
 
+function pathOf({ file, target }: Import): string {
+  return posix.join(posix.dirname(file), target);
+}
+
 function exportsIn(code: string): string[] {
   const declared =
     /^export\s+(?:declare\s+)?(?:async\s+)?(?:function\*?|const|class|type|interface)\s+(\w+)/gm;
@@ -115,6 +119,9 @@ function wrongWith({ file, folder, target }: Import): string | undefined {
 /** The most files that a folder of src holds: a larger one gets folders that are its table of contents. */
 const FILES_MAX = 15;
 
+/** Names that two files export with different meanings, each with the reason why that is right. */
+const SHARED_NAMES: Readonly<Record<string, string>> = {};
+
 const imports = FILES.flatMap((file) => importsIn(file, readFileSync(file, "utf8")));
 
 describe("the imports of src", () => {
@@ -130,9 +137,26 @@ describe("the imports of src", () => {
   });
 });
 
+test("no import leads back to its own file, not even as a type", () => {
+  const importsOf = Map.groupBy(
+    imports.filter(({ target }) => target.startsWith(".")),
+    ({ file }) => file,
+  );
+  expect(circlesIn((file) => (importsOf.get(file) ?? []).map(pathOf), FILES)).toEqual([]);
+});
+
 test("every folder of src has at most fifteen files", () => {
   const folders = Map.groupBy(FILES, (file) => posix.dirname(file));
   expect([...folders].filter(([, files]) => files.length > FILES_MAX).map(([folder]) => folder)).toEqual([]);
+});
+
+test("every exported name has one meaning", () => {
+  const exporters = Map.groupBy(
+    FILES.flatMap((file) => exportsIn(codeOf(file)).map((name) => ({ file, name }))),
+    ({ name }) => name,
+  );
+  const shared = [...exporters].filter(([name, files]) => files.length > 1 && !(name in SHARED_NAMES));
+  expect(shared.map(([name, files]) => `${name}: ${files.map(({ file }) => file).join(", ")}`)).toEqual([]);
 });
 
 test("every folder of src has its row", () => {

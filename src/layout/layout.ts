@@ -10,7 +10,7 @@ import { openIndexFile } from "./index-writer.ts";
 import { linksReader } from "./links.ts";
 import { WORKSPACE } from "./lock.ts";
 import { type Files, readManifest } from "./reader.ts";
-import { type LayoutView, openView } from "./view.ts";
+import { type LayoutView, openRepositoryView } from "./view.ts";
 import { LAYOUT_FILE, LAYOUT_VERSION, type LayoutTurns, NO_TURNS, openWriter } from "./writer.ts";
 
 /**
@@ -52,8 +52,8 @@ export async function openLayout(
   const writer = openWriter(files, async () => linksOf(await index.read()), turns);
   const store = { files, linksOf, writer };
   return {
-    ...openView(store, undefined),
-    repository: (text) => openView(store, formatRepository(parseRepository(text))),
+    ...openRepositoryView(store, undefined),
+    repository: (text) => openRepositoryView(store, formatRepository(parseRepository(text))),
     [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
   };
 }

@@ -17,7 +17,10 @@ type Store = {
 };
 
 /** `repository`: `registry/repository`; undefined: the bare tags. */
-export function openView({ files, linksOf, writer }: Store, repository: string | undefined): LayoutView {
+export function openRepositoryView(
+  { files, linksOf, writer }: Store,
+  repository: string | undefined,
+): LayoutView {
   const { index, blobs } = files;
   const name = repository === undefined ? files.name : `${files.name}:${repository}`;
   return {

@@ -18,7 +18,7 @@ import { openRequester, type RequestFacts } from "./http/client.ts";
 import { errorOfTransport } from "./http/error.ts";
 import { profileOf, refineProfile, type RegistryKind } from "./profile.ts";
 import type { RepositoryClient } from "./repository-client.ts";
-import { openRepository, type RegistryRepository, type Shared } from "./repository.ts";
+import { openRepository, type RegistryRepository, type SharedParts } from "./repository.ts";
 import type { ProxyRules } from "./transport/proxy.ts";
 import type { Resolve } from "./transport/redirect-guard.ts";
 import { openTransport, type Transport } from "./transport/transport.ts";
@@ -131,7 +131,7 @@ export function openRegistry(options: RegistryOptions): Registry {
       profile = refineProfile(profile, registryUrl.hostname, headers);
     },
   });
-  const shared: Shared = {
+  const shared: SharedParts = {
     registry,
     knowledge: openBlobLocations(),
     uploads: openUploadMemory(),

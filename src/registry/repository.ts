@@ -14,7 +14,7 @@ import type { BlobLocations } from "./blob-locations.ts";
 import type { RepositoryClient } from "./repository-client.ts";
 
 /** What the repositories of one registry share. */
-export type Shared = {
+export type SharedParts = {
   /** The registry's normalized host. */
   readonly registry: string;
   readonly knowledge: BlobLocations;
@@ -26,7 +26,7 @@ export type Shared = {
 export type RegistryRepository = ImageSource & ImageTarget;
 
 /** Opens one repository to read and write. Each method uses one endpoint of the specification. */
-export function openRepository(endpoint: RepositoryClient, shared: Shared): RegistryRepository {
+export function openRepository(endpoint: RepositoryClient, shared: SharedParts): RegistryRepository {
   const digestTags = openDigestTags();
   const upload = { endpoint, knowledge: shared.knowledge, memory: shared.uploads };
   const referring = { endpoint, memory: openReferrersMemory(), digestTags };

@@ -1,11 +1,9 @@
 import type { Mirror } from "../config/config.ts";
 import { copyImage } from "../copy/copy.ts";
-import type { CopyEvent } from "../copy/events.ts";
 import { ERROR_CODES } from "../errors/codes.ts";
 import { asTagferryError, type Failure, failureOf } from "../errors/error.ts";
-import type { Cancellable } from "../lib/cancel.ts";
-import type { Limit } from "../lib/limit.ts";
 import type { Action, Change, Plan } from "../plan/action.ts";
+import type { ApplyOptions } from "./apply-options.ts";
 import type { Context } from "./context.ts";
 import { type Confirm, openConfirm } from "./freshness.ts";
 import { NOTHING_MOVED, type Outcome } from "./report.ts";
@@ -13,24 +11,6 @@ import { locationOf } from "./sources.ts";
 import { openTarget } from "./targets/open.ts";
 import type { Copied, Publisher } from "./targets/target.ts";
 import { isVerification, recordProof, type Verification, verifyTag } from "./verify.ts";
-
-/** Callbacks for progress and log lines. */
-export type Watch = {
-  readonly begin?: (change: Change) => void;
-  readonly copying?: (change: Change, event: CopyEvent) => void;
-  readonly outcome?: (outcome: Outcome) => void;
-};
-
-export type ApplyOptions = Cancellable & {
-  readonly now: Date;
-  /** Gives the time, to compute the age of a plan. */
-  readonly clock?: () => Date;
-  readonly watch: Watch;
-  /** Limits the copies of the whole run. */
-  readonly copies: Limit;
-  /** Called immediately before something is published. Throws when the job now belongs to another process. */
-  readonly assertStillOurs?: (() => Promise<void>) | undefined;
-};
 
 /**
  * Applies a plan: claims the tags, copies the images, publishes the tags, and records what was published.

@@ -4,7 +4,8 @@ import type { Cancellable } from "../lib/cancel.ts";
 import { type Limit, limit } from "../lib/limit.ts";
 import type { Location } from "../oci/reference.ts";
 import type { Change, Plan } from "../plan/action.ts";
-import { applyPlan, type ApplyOptions, failedOutcome, type Watch } from "./apply.ts";
+import type { ApplyOptions, Watch } from "./apply-options.ts";
+import { applyPlan, failedOutcome } from "./apply.ts";
 import { checkMirror, type Planned, recheckTags } from "./check.ts";
 import type { Context } from "./context.ts";
 import {

@@ -7,7 +7,7 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import type { Action, Change, Plan } from "../plan/action.ts";
-import type { ApplyOptions } from "./apply.ts";
+import type { ApplyOptions } from "./apply-options.ts";
 import type { Context } from "./context.ts";
 import { type DueFor, dueFor } from "./proofs.ts";
 import type { Outcome } from "./report.ts";

@@ -9,6 +9,10 @@ async function read(text: string, { size = Buffer.byteLength(text) } = {}): Prom
   return readImageConfig({ config }, { blob: () => reusing(bytes, 8) });
 }
 
+const blob = (): never => {
+  throw new Error("read");
+};
+
 test("the fields of a config are read, whatever the size of the chunks", async () => {
   expect(await read('{"os":"linux","created":"2026-01-01T00:00:00Z"}')).toEqual({
     os: "linux",
@@ -25,9 +29,6 @@ test.for(["", "no JSON", "null", "7", '["os"]'])(
 
 test("a config of more than 4 MiB is not read", async () => {
   const config = { ...describing(Buffer.from("{}")), size: 4 * 1024 * 1024 + 1 };
-  const blob = (): never => {
-    throw new Error("read");
-  };
   expect(await readImageConfig({ config }, { blob })).toEqual({});
 });
 

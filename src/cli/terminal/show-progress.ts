@@ -1,7 +1,7 @@
 import type { Mirror } from "../../config/config.ts";
 import { targetName } from "../../config/target-name.ts";
 import type { CopyEvent } from "../../copy/events.ts";
-import type { Watch } from "../../sync/apply.ts";
+import type { Watch } from "../../sync/apply-options.ts";
 import type { CommonFlags, Process } from "../process.ts";
 import { openProgressDisplay, type ProgressDisplay } from "./progress-display.ts";
 

@@ -8,7 +8,7 @@ import {
   badge,
   banners,
   cell,
-  type Clock,
+  type PageClock,
   clockOf,
   digestHtml,
   fact,
@@ -94,7 +94,7 @@ function mirrorFacts(mirror: MirrorStatus): Html {
   </dl>`;
 }
 
-function tagTable(tags: readonly TagRecord[], mirror: MirrorStatus, clock: Clock): Html {
+function tagTable(tags: readonly TagRecord[], mirror: MirrorStatus, clock: PageClock): Html {
   return html`<table class="tags">
     <caption class="unseen">
       Tags of ${displayText(mirror.name)}
@@ -115,7 +115,7 @@ function tagTable(tags: readonly TagRecord[], mirror: MirrorStatus, clock: Clock
 }
 
 /** One row, or a note in a row: a table cannot contain a paragraph. */
-function tagRowOrNote(record: TagRecord, mirror: MirrorStatus, clock: Clock): Html {
+function tagRowOrNote(record: TagRecord, mirror: MirrorStatus, clock: PageClock): Html {
   try {
     return tagRow(record, mirror, clock);
   } catch {
@@ -127,7 +127,7 @@ function tagRowOrNote(record: TagRecord, mirror: MirrorStatus, clock: Clock): Ht
   }
 }
 
-function tagRow(record: TagRecord, mirror: MirrorStatus, clock: Clock): Html {
+function tagRow(record: TagRecord, mirror: MirrorStatus, clock: PageClock): Html {
   const { tag, digest, publishedAt, checkedAt, last, failure, history } = record;
   return html`<tr id="t-${displayText(tag)}">
       <th scope="row" data-label="Tag">
@@ -154,7 +154,7 @@ function tagRow(record: TagRecord, mirror: MirrorStatus, clock: Clock): Html {
 
 function historyOf(
   history: TagRecord["history"],
-  { clock, key }: { readonly clock: Clock; readonly key: string },
+  { clock, key }: { readonly clock: PageClock; readonly key: string },
 ): Html {
   if (history.length === 0) return html`<span class="quiet">none</span>`;
   return html`<details id="h-${displayText(key)}">
@@ -167,7 +167,7 @@ function historyOf(
 
 const OUTCOME_ORDER = ["copied", "imported", "pruned", "missing", "refused", "failed", "unchanged"] as const;
 
-function runLine(run: Run, clock: Clock): Html {
+function runLine(run: Run, clock: PageClock): Html {
   const { cause, startedAt, finishedAt, state, outcomes, warnings, failure, expected } = run;
   const counts = OUTCOME_ORDER.flatMap((kind) => {
     const count = outcomes.filter((outcome) => outcome.kind === kind).length;

@@ -10,7 +10,7 @@ import {
   badge,
   banners,
   cell,
-  type Clock,
+  type PageClock,
   clockOf,
   fact,
   failureBox,
@@ -245,7 +245,7 @@ function rateLimitTable(rateLimits: readonly RateLimitStatus[]): Html {
 /** Whether requests to the registry are paused, because it asked for that or because it does not answer. */
 function registryState(
   { pausedUntil, unresponsiveUntil }: Pick<RateLimitStatus, "pausedUntil" | "unresponsiveUntil">,
-  clock: Clock,
+  clock: PageClock,
 ): Html {
   if (unresponsiveUntil !== undefined)
     return html`<span class="bad">does not answer</span>

@@ -103,14 +103,14 @@ export function badge(state: MirrorState | "done" | "partial" | "failed"): Html 
   return html`<span class="badge is-${state}">${state}</span>`;
 }
 
-export type Clock = { readonly now: Date; readonly timeZone: string };
+export type PageClock = { readonly now: Date; readonly timeZone: string };
 
-export function clockOf(mirror: MirrorStatus | undefined): Clock {
+export function clockOf(mirror: MirrorStatus | undefined): PageClock {
   return { now: new Date(), timeZone: mirror?.schedule?.timeZone ?? "UTC" };
 }
 
 /** A time, relative and absolute. */
-export function moment(iso: string | undefined, clock: Clock): Html {
+export function moment(iso: string | undefined, clock: PageClock): Html {
   if (iso === undefined) return html`<span class="quiet">never</span>`;
   return html`<time datetime="${iso}"
     >${relativeOf(iso, clock.now)} <span class="quiet">${absoluteOf(iso, clock)}</span></time
@@ -118,7 +118,7 @@ export function moment(iso: string | undefined, clock: Clock): Html {
 }
 
 /** A time, relative; the absolute time is in the title. */
-export function shortMoment(iso: string, clock: Clock): Html {
+export function shortMoment(iso: string, clock: PageClock): Html {
   return html`<time datetime="${iso}" title="${absoluteOf(iso, clock)}">${relativeOf(iso, clock.now)}</time>`;
 }
 
@@ -222,7 +222,7 @@ export function hrefOf(mirror: string): string {
   return `/mirrors/${encodeURIComponent(mirror)}`;
 }
 
-export function quarantineBox({ quarantined }: MirrorStatus, clock: Clock): Html {
+export function quarantineBox({ quarantined }: MirrorStatus, clock: PageClock): Html {
   if (quarantined.length === 0) return html``;
   return html`<div class="quarantine">
     <p>Workers crashed on these tags three times. They are not tried again until you press Retry.</p>

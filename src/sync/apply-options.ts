@@ -1,0 +1,23 @@
+import type { CopyEvent } from "../copy/events.ts";
+import type { Cancellable } from "../lib/cancel.ts";
+import type { Limit } from "../lib/limit.ts";
+import type { Change } from "../plan/action.ts";
+import type { Outcome } from "./report.ts";
+
+/** Callbacks for progress and log lines. */
+export type Watch = {
+  readonly begin?: (change: Change) => void;
+  readonly copying?: (change: Change, event: CopyEvent) => void;
+  readonly outcome?: (outcome: Outcome) => void;
+};
+
+export type ApplyOptions = Cancellable & {
+  readonly now: Date;
+  /** Gives the time, to compute the age of a plan. */
+  readonly clock?: () => Date;
+  readonly watch: Watch;
+  /** Limits the copies of the whole run. */
+  readonly copies: Limit;
+  /** Called immediately before something is published. Throws when the job now belongs to another process. */
+  readonly assertStillOurs?: (() => Promise<void>) | undefined;
+};
