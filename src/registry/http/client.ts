@@ -124,6 +124,8 @@ export function openRequester(options: RequesterOptions): Requester {
       const wwwAuthenticate = answer.headers["www-authenticate"];
       // The upload session still exists, but the stream is consumed: the caller must open it again.
       const body = await drain(answer);
+      const refused = errorOfResponse({ status: answer.status, headers: answer.headers, body }, subject);
+      if (refused.code === "TARGET_PROJECT") throw refused;
       sent = await authenticator.challenged(
         { wwwAuthenticate, scopes, sent, attempt, where: subject.where },
         { signal },

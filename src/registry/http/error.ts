@@ -78,8 +78,10 @@ function codeOf({ status, body }: Refusal, errors: readonly SpecError[], subject
     return "TARGET_IMMUTABLE";
   switch (status) {
     case 401:
-      return "AUTH_DENIED";
+      // Harbor, to a valid token
+      return pushing && /project [^\s"]{1,255} not found/i.test(body) ? "TARGET_PROJECT" : "AUTH_DENIED";
     case 403:
+      if (pushing && /read[ -]?only mode/i.test(body)) return "TARGET_READONLY"; // Harbor at rest
       return pushing && /quota|limit|exceed/i.test(body) ? "TARGET_QUOTA" : "DENIED";
     case 404:
       return notFound(subject, has);

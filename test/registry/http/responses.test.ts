@@ -268,6 +268,29 @@ const ROWS: readonly Row[] = [
     code: "TARGET_READONLY",
   },
   {
+    row: "D58 read-only, as Harbor says it",
+    at: "target",
+    on: { method: "POST", always: true },
+    fault: registryError(403, "DENIED", { message: "The system is in read only mode" }),
+    code: "TARGET_READONLY",
+  },
+  {
+    row: "D58 no such project, as Harbor says it",
+    at: "target",
+    on: { method: "POST", always: true },
+    fault: registryError(401, "UNAUTHORIZED", {
+      message: "project nosuch not found: not found",
+      headers: { "www-authenticate": "" },
+    }),
+    code: "TARGET_PROJECT",
+  },
+  {
+    row: "D58 a policy that forbids the download, as Harbor says it",
+    on: { method: "GET", kind: "manifest", always: true },
+    fault: registryError(412, "PROJECTPOLICYVIOLATION", { message: "The image is not signed" }),
+    code: "SOURCE_POLICY",
+  },
+  {
     row: "D58 an immutable tag",
     at: "target",
     on: { method: "PUT", kind: "manifest", always: true },
