@@ -22,9 +22,9 @@ for (const stream of [process.stdout, process.stderr])
     throw error;
   });
 
-/** No top-level await: the built form is CommonJS, where there is none. */
+/** No top-level await, because the built program is CommonJS. */
 async function main(): Promise<void> {
-  // stands when a promise is never settled and Node runs out of work, as for a top-level await
+  // used when a promise never settles and Node runs out of work, as with a top-level await
   process.exitCode = 13;
   const { code, endsBySignal } = await runCommandLine(process.argv.slice(2), {
     env: process.env,
@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     signal: stop.signal,
   });
   process.exitCode = signalled && !endsBySignal ? EXIT_OF_SIGNAL[signalled] : code;
-  // a daemon has closed what it can; a connection that still tries to reach its Redis keeps nobody
+  // the daemon has closed everything it can; a pending Redis connection must not keep the process alive
   if (endsBySignal) process.exit();
 }
 

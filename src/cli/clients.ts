@@ -7,7 +7,7 @@ import { fileProofs } from "../sync/proof-file.ts";
 import type { ProofStore } from "../sync/proofs.ts";
 import type { CommonFlags, Process } from "./process.ts";
 
-/** The log and the clients of commands that connect to registries and clusters. Other commands do not load this file. */
+/** The log and the clients of commands that connect to registries and clusters. Other commands do not load it. */
 
 export function logOf({ logLevel, logFormat }: CommonFlags, { stderr }: Process): Log {
   return openLog({

@@ -25,12 +25,12 @@ function environment(extra: Readonly<Record<string, string>> = {}): Record<strin
   return { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", NO_COLOR: "1", ...extra };
 }
 
-/** Runs the program as its users do, to its end. An abort of `signal` is a SIGKILL. */
+/** Runs the program as users do, until it ends. An abort of `signal` sends SIGKILL. */
 export async function tagferry(args: readonly string[], options: RunOptions = {}): Promise<Run> {
   return runProgram(BIN, args, options);
 }
 
-/** The same for another installation of it. */
+/** The same for another installation of the program. */
 export async function runProgram(
   program: string,
   args: readonly string[],

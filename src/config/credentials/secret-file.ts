@@ -16,7 +16,7 @@ export function openSecretFile(path: string): () => Promise<string> {
     } catch (cause) {
       throw new TagferryError("CONFIG_SECRET", `the file ${path} cannot be read`, { cause, where: path });
     }
-    // only line ends: a password may begin or end with a space
+    // only line ends, because a password may begin or end with a space
     const secret = text.replace(/(?<![\r\n])[\r\n]+$/, "");
     if (secret.trim() === "")
       throw new TagferryError("CONFIG_SECRET", `the file ${path} is empty`, { where: path });
