@@ -58,22 +58,7 @@ const ALLOWED: readonly {
   readonly file: RegExp;
   readonly word: string;
   readonly reason: string;
-}[] = [
-  { file: /^src\/openshift\//, word: "generation", reason: "a field of Kubernetes objects" },
-  ...pending(/^src\/registry\//, ["endpoint", "knowledge", "told", "isTold", "waitAsTold"]),
-  ...pending(/^src\/web\//, ["Told", "toldOf", "told"]),
-  ...pending(/^src\/sync\//, ["Moved"]),
-  ...pending(/^src\/layout\/writer/, ["placeBlob", "placeManifest"]),
-  ...pending(/^src\/openshift\/streams/, ["stilled"]),
-  ...pending(/^src\/daemon\//, ["toldMs", "tell", "told", "books"]),
-  ...pending(/^src\/copy\/blob/, ["told"]),
-  ...pending(/^src\/config\//, ["readPlace", "tell", "Tell", "toTell"]),
-];
-
-/** Old names that still stand there. Each goes from this list with its rename. */
-function pending(file: RegExp, words: readonly string[]): typeof ALLOWED {
-  return words.map((word) => ({ file, word, reason: "to be renamed" }));
-}
+}[] = [{ file: /^src\/openshift\//, word: "generation", reason: "a field of Kubernetes objects" }];
 
 type Found = { readonly file: string; readonly word: string; readonly use: string };
 

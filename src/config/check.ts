@@ -24,10 +24,10 @@ function checkNames(located: readonly Located[], yaml: YamlFile): Problem[] {
         yaml.problem(
           ["mirrors", position],
           "CONFIG_OVERLAP",
-          `two mirrors are called ${mirror.name}, the first on line ${yaml.placeOf(["mirrors", before]).line}`,
+          `two mirrors have the name ${mirror.name}, the first on line ${yaml.placeOf(["mirrors", before]).line}`,
           {
             found: mirror.name,
-            next: "Give one of them a name.",
+            next: "Set `name` of one of them.",
           },
         ),
       );
@@ -41,7 +41,7 @@ function checkSelf({ mirror, position }: Located, yaml: YamlFile): Problem[] {
     yaml.problem(
       ["mirrors", position, key],
       "CONFIG_SELF",
-      `the mirror ${mirror.name} writes what it reads`,
+      `the source and the target of mirror ${mirror.name} are the same`,
       { found },
     );
   if (formatLocation(source) === targetName(target)) return [self("target", formatLocation(source))];

@@ -47,7 +47,7 @@ export function readDaemon(
   };
   const redis = shape.redis === undefined ? undefined : readRedis(shape.redis, reader);
   if (shape.redis !== undefined && shape.stateFile !== undefined)
-    reader.fail(["stateFile"], "CONFIG_STATE", "Redis remembers already", {
+    reader.fail(["stateFile"], "CONFIG_STATE", "records are already in Redis", {
       found: "redis and stateFile",
       allowed: "one of them",
     });
@@ -88,7 +88,7 @@ function readRedis(shape: NonNullable<DaemonShape["redis"]>, reader: Reader): Re
       allowed: "redis://HOST:PORT[/DATABASE], rediss://… with TLS, unix:/path/to/redis.sock",
     });
   if (url.password !== "")
-    return reader.fail(at("url"), "CONFIG_INLINE_SECRET", "a password stands in the address of Redis", {
+    return reader.fail(at("url"), "CONFIG_INLINE_SECRET", "the address of Redis contains a password", {
       allowed: "redis: {url: redis://…, passwordFile: …}",
       next: "Write the password into a file and name it in daemon.redis.passwordFile.",
     });
@@ -104,16 +104,21 @@ function readListen({ listen, tokenFile }: DaemonShape, reader: Reader): DaemonS
   const text = listen;
   const place = parseListen(text);
   if (!place)
-    reader.fail(["listen"], "CONFIG_LISTEN", `"${text}" is no address to listen on`, {
+    reader.fail(["listen"], "CONFIG_LISTEN", `"${text}" is not an address to listen on`, {
       found: text,
       allowed: "HOST:PORT, such as 127.0.0.1:8080 or 0.0.0.0:8080",
     });
   else if (!isLoopback(place.host) && tokenFile === undefined)
-    reader.fail(["listen"], "CONFIG_LISTEN", `${text} can be reached from elsewhere, and there is no token`, {
-      found: text,
-      allowed: "127.0.0.1:PORT, or any address with tokenFile",
-      next: "Write a random token into a file and name it in daemon.tokenFile.",
-    });
+    reader.fail(
+      ["listen"],
+      "CONFIG_LISTEN",
+      `${text} can be reached from other machines, and there is no token`,
+      {
+        found: text,
+        allowed: "127.0.0.1:PORT, or any address with tokenFile",
+        next: "Write a random token into a file and name it in daemon.tokenFile.",
+      },
+    );
   return place ?? DEFAULT_DAEMON.listen;
 }
 
@@ -126,12 +131,12 @@ function readHealthListen(
   const place = parseListen(text);
   const { port } = (listen === undefined ? undefined : parseListen(listen)) ?? DEFAULT_DAEMON.listen;
   if (!place)
-    return reader.fail(["healthListen"], "CONFIG_LISTEN", `"${text}" is no address to listen on`, {
+    return reader.fail(["healthListen"], "CONFIG_LISTEN", `"${text}" is not an address to listen on`, {
       found: text,
       allowed: "HOST:PORT, such as 0.0.0.0:8081",
     });
   if (place.port === port && port !== 0)
-    return reader.fail(["healthListen"], "CONFIG_LISTEN", `port ${port} is the one of listen`, {
+    return reader.fail(["healthListen"], "CONFIG_LISTEN", `port ${port} is also the port of listen`, {
       found: text,
       allowed: "another port",
     });
@@ -142,7 +147,7 @@ function readHealthListen(
 function readReadToken({ readTokenFile, tokenFile }: DaemonShape, reader: Reader): SecretSource | undefined {
   const at = ["readTokenFile"];
   if (readTokenFile !== undefined && tokenFile === undefined)
-    return reader.fail(at, "CONFIG_SECRET", "there is a token that reads and none that acts", {
+    return reader.fail(at, "CONFIG_SECRET", "readTokenFile is set, but not tokenFile", {
       found: "readTokenFile without tokenFile",
       allowed: "both",
     });
@@ -150,7 +155,7 @@ function readReadToken({ readTokenFile, tokenFile }: DaemonShape, reader: Reader
   if (secret && readTokenFile !== undefined && tokenFile !== undefined) {
     const [read, act] = [readTokenFile, tokenFile].map((path) => readText(at, path, reader)?.trim());
     if (read !== undefined && read === act)
-      return reader.fail(at, "CONFIG_SECRET", "it is the token of tokenFile, which acts", {
+      return reader.fail(at, "CONFIG_SECRET", "both files contain the same token", {
         found: readTokenFile,
         allowed: "a file with another token",
       });

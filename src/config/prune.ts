@@ -13,15 +13,20 @@ export function readPrune(
 ): PruneRules | undefined {
   if (!prune) return undefined;
   if (target && target.kind !== "imagestream")
-    reader.fail(["prune"], "CONFIG_PRUNE", "nothing is owned at this target, so nothing can be pruned", {
+    reader.fail(["prune"], "CONFIG_PRUNE", "Tagferry owns no tags at this target, so it cannot prune them", {
       key: true,
       allowed: "an imagestream: target",
     });
   if (tags?.kind === "exact")
-    reader.fail(["prune"], "CONFIG_PRUNE", "exact tags are not listed, so none can be seen to be gone", {
-      key: true,
-      allowed: "tag rules",
-    });
+    reader.fail(
+      ["prune"],
+      "CONFIG_PRUNE",
+      "with exact tags there is no listing, so missing tags are not detected",
+      {
+        key: true,
+        allowed: "tag rules",
+      },
+    );
   const graceMs = reader.duration(["prune", "grace"], prune.grace);
   const atMost = readAtMost(prune.atMost ?? DEFAULT_AT_MOST, reader);
   return graceMs === undefined || !atMost ? undefined : { graceMs, atMost };

@@ -30,16 +30,16 @@ export function readRegistries(
   const seen = new Map<string, string>();
   for (const [key, shape] of Object.entries(registries)) {
     const path: Path = ["registries", key];
-    const tell =
-      (list: Problem[]): Tell =>
+    const reporter =
+      (list: Problem[]): ReportProblem =>
       (at, code, message, facts) => {
         list.push(context.yaml.problem([...path, ...at], code, message, facts));
         return undefined;
       };
     const report: Report = {
       ...context,
-      problem: tell(problems),
-      warning: tell(warnings),
+      problem: reporter(problems),
+      warning: reporter(warnings),
       original: (at) => originalAt(context.raw, [...path, ...at]),
     };
     const place = readKey(key, report);
@@ -60,13 +60,13 @@ export function readRegistries(
   return { settings, problems, warnings };
 }
 
-type Tell = (at: Path, code: ErrorCode, message: string, facts?: ProblemFacts) => undefined;
+type ReportProblem = (at: Path, code: ErrorCode, message: string, facts?: ProblemFacts) => undefined;
 
 type Report = {
   readonly yaml: YamlFile;
   readonly directory: string;
-  readonly problem: Tell;
-  readonly warning: Tell;
+  readonly problem: ReportProblem;
+  readonly warning: ReportProblem;
   /** The text in the file, before variables are replaced. */
   readonly original: (at: Path) => unknown;
 };
@@ -158,19 +158,22 @@ function refuseLaxity(
   const lax = insecure === true ? "insecure" : plainHttp === true ? "plainHttp" : undefined;
   if (lax === undefined) return;
   if (insecure === true && plainHttp === true)
-    problem(["insecure"], "CONFIG_INSECURE", "insecure and plainHttp are two different things", {
+    problem(["insecure"], "CONFIG_INSECURE", "insecure and plainHttp exclude each other", {
       key: true,
       allowed: "one of them",
     });
   if (ca !== undefined)
-    problem([lax], "CONFIG_INSECURE", `${lax} makes the ca useless`, { key: true, allowed: `ca or ${lax}` });
+    problem([lax], "CONFIG_INSECURE", `with ${lax}, the ca has no effect`, {
+      key: true,
+      allowed: `ca or ${lax}`,
+    });
   if (clientCertificate !== undefined && lax === "plainHttp")
-    problem([lax], "CONFIG_INSECURE", "plainHttp makes the clientCertificate useless", {
+    problem([lax], "CONFIG_INSECURE", "with plainHttp, the clientCertificate has no effect", {
       key: true,
       allowed: "one of them",
     });
   if (registry === DOCKER_HUB)
-    problem([lax], "CONFIG_INSECURE", `${lax} is never right for Docker Hub`, {
+    problem([lax], "CONFIG_INSECURE", `${lax} is not allowed for Docker Hub`, {
       key: true,
       allowed: "nothing",
     });
@@ -206,9 +209,9 @@ function readCa(path: string, { directory, problem }: Report): string | undefine
   for (const pem of certificates) {
     try {
       const { validTo } = new X509Certificate(pem);
-      if (Date.parse(validTo) < Date.now()) return fail(`holds a certificate that expired on ${validTo}`);
+      if (Date.parse(validTo) < Date.now()) return fail(`contains a certificate that expired on ${validTo}`);
     } catch {
-      return fail("holds a certificate that cannot be read");
+      return fail("contains a certificate that cannot be read");
     }
   }
   return file.text;
@@ -221,8 +224,8 @@ function readClientCertificate(
   const { clientCertificate, clientKey } = shape;
   if (clientCertificate === undefined && clientKey === undefined) return undefined;
   const fail = (at: string, why: string): undefined => problem([at], "CONFIG_CLIENT_CERTIFICATE", why);
-  if (clientCertificate === undefined) return fail("clientKey", "clientKey stands without clientCertificate");
-  if (clientKey === undefined) return fail("clientCertificate", "clientCertificate stands without clientKey");
+  if (clientCertificate === undefined) return fail("clientKey", "clientKey is set without clientCertificate");
+  if (clientKey === undefined) return fail("clientCertificate", "clientCertificate is set without clientKey");
   const certificate = readFile(clientCertificate, directory);
   if (certificate.kind === "failed")
     return fail("clientCertificate", `the file ${clientCertificate} ${certificate.why}`);
@@ -257,15 +260,15 @@ function readCredentials(
   const forms =
     "usernameFile (or username) and passwordFile (or password), or tokenFile alone, or anonymous: true alone";
   if (anonymous === true)
-    return given.length === 1 ? { kind: "anonymous" } : fail("anonymous and credentials at once", forms);
+    return given.length === 1 ? { kind: "anonymous" } : fail("both anonymous and credentials", forms);
   if (tokenFile !== undefined)
     return given.length === 1
       ? { kind: "token", token: secretFile(tokenFile, "tokenFile", report) }
-      : fail("tokenFile and other credentials at once", forms);
+      : fail("both tokenFile and other credentials", forms);
   if (username !== undefined && usernameFile !== undefined)
-    return fail("username and usernameFile at once", forms);
+    return fail("both username and usernameFile", forms);
   if (password !== undefined && passwordFile !== undefined)
-    return fail("password and passwordFile at once", forms);
+    return fail("both password and passwordFile", forms);
   const user =
     usernameFile !== undefined
       ? secretFile(usernameFile, "usernameFile", report)
@@ -287,10 +290,15 @@ function inlineSecret(report: Report): SecretSource | undefined {
   const original = report.original(["credentials", "password"]);
   if (typeof original === "string" && isVariable(original))
     return { kind: "environment", variable: original.slice(2, -1) };
-  report.problem(["credentials", "password"], "CONFIG_INLINE_SECRET", "a password stands in the file", {
-    key: true,
-    allowed: "passwordFile, or password: ${NAME}",
-  });
+  report.problem(
+    ["credentials", "password"],
+    "CONFIG_INLINE_SECRET",
+    "the configuration file contains a password",
+    {
+      key: true,
+      allowed: "passwordFile, or password: ${NAME}",
+    },
+  );
   return { kind: "text", text: "" };
 }
 
@@ -303,7 +311,7 @@ function secretFile(path: string, key: string, report: Report): SecretSource {
   else if (file.text.trim() === "")
     report.problem(at, "CONFIG_SECRET", `the file ${path} is empty`, { found: path });
   else if (/\r/.test(file.text))
-    report.warning(at, "CONFIG_SECRET", `the file ${path} has Windows line ends; they are cut off`, {
+    report.warning(at, "CONFIG_SECRET", `the file ${path} has Windows line ends; they are removed`, {
       found: path,
       next: "Write it with printf '%s', without a line end.",
     });

@@ -17,7 +17,7 @@ export function readSchedule(
   if (schedule !== undefined) return { cron: schedule, timeZone: timeZone ?? "UTC", jitterMs: jitterMs ?? 0 };
   for (const key of ["timeZone", "jitter"] as const)
     if (own[key] !== undefined)
-      reader.fail([key], "CONFIG_CRON", `${key} means nothing without schedule`, {
+      reader.fail([key], "CONFIG_CRON", `${key} has no effect without schedule`, {
         key: true,
         allowed: "schedule",
       });

@@ -6,7 +6,7 @@ import type { MirrorReader } from "./mirror-reader.ts";
 
 export function readTags({ tags }: MirrorShape, reader: MirrorReader): TagRules | undefined {
   if (tags === undefined)
-    return reader.fail([], "CONFIG_TYPE", "tags is missing: no tag is mirrored by accident", {
+    return reader.fail([], "CONFIG_TYPE", "tags is missing, and there is no default", {
       found: "nothing",
       allowed: "a list of tags, rules, or {all: true}",
       next: "Write tags.",
@@ -26,7 +26,7 @@ function readExact(list: readonly string[], reader: MirrorReader): TagRules | un
       tag !== undefined &&
       list.some((other, earlier) => earlier < position && (other === tag || other.startsWith(`${tag}@`)))
     )
-      reader.fail(["tags", position], "CONFIG_OVERLAP", `the tag ${tag} stands twice`, { found: tag });
+      reader.fail(["tags", position], "CONFIG_OVERLAP", `the tag ${tag} occurs twice`, { found: tag });
     return tag;
   });
   const known = tags.filter((tag) => tag !== undefined);
@@ -52,14 +52,14 @@ function readRules(shape: TagRulesShape, reader: MirrorReader): TagRules | undef
     return reader.fail(["tags"], "CONFIG_FILTER", "the rules include nothing", {
       found: Object.keys(shape).join(", ") || "nothing",
       allowed: "all: true, exact, glob, regex or semver",
-      next: "Say what is included; exclude and newest only take away.",
+      next: "Write which tags are included; exclude and newest only remove some of them.",
     });
   if (all === true && include.length > 1)
     reader.fail(["tags"], "CONFIG_FILTER", "all: true makes the other rules useless", {
       allowed: "all: true, or rules",
     });
   if (by !== undefined && newest === undefined)
-    reader.fail(["tags", "by"], "CONFIG_FILTER", "by means nothing without newest", {
+    reader.fail(["tags", "by"], "CONFIG_FILTER", "by has no effect without newest", {
       key: true,
       allowed: "newest and by",
     });

@@ -21,14 +21,14 @@ export function readTarget(text: string, reader: MirrorReader): Target | undefin
   if (!text.startsWith("imagestream:")) return reader.attempt(["target"], () => readLocation(text, reader));
   const name = text.slice("imagestream:".length);
   const fail = (why: string): undefined =>
-    reader.fail(["target"], "CONFIG_KUBERNETES_NAME", `"${text}" is no image stream: ${why}`, {
+    reader.fail(["target"], "CONFIG_KUBERNETES_NAME", `"${text}" is not an image stream: ${why}`, {
       found: name,
       allowed: "imagestream:NAMESPACE/NAME",
     });
   const [namespace = "", stream = "", ...rest] = name.split("/");
-  if (rest.length > 0 || stream === "") return fail("it has to have two parts");
-  if (stream.includes(":") || stream.includes("@")) return fail("tags stand under tags:");
-  if (namespace.includes(":")) return fail("one cluster is known, and needs no name");
+  if (rest.length > 0 || stream === "") return fail("it must have two parts");
+  if (stream.includes(":") || stream.includes("@")) return fail("write tags under tags:");
+  if (namespace.includes(":")) return fail("only one cluster is possible, and it has no name here");
   if (!NAMESPACE.test(namespace)) return fail(`"${namespace}" is not a namespace`);
   if (!STREAM.test(stream)) return fail(`"${stream}" is not a name in the integrated registry`);
   if (name.length > 255) return fail("it is longer than 255 characters");
@@ -57,13 +57,13 @@ export function refuseIdleKeys(
   if (target.kind !== "imagestream")
     for (const key of streamOnly)
       if (shape[key] !== undefined)
-        fail([key], "CONFIG_TYPE", `${key} means nothing for this target`, {
+        fail([key], "CONFIG_TYPE", `${key} has no effect for this target`, {
           key: true,
           found: shape.target,
           allowed: "an imagestream: target",
         });
   if (target.kind === "imagestream" && storage.kind === "integrated" && shape.referencePolicy !== undefined)
-    fail(["referencePolicy"], "CONFIG_TYPE", "referencePolicy means nothing for storage: integrated", {
+    fail(["referencePolicy"], "CONFIG_TYPE", "referencePolicy has no effect with storage: integrated", {
       key: true,
       allowed: "storage: source, or a repository",
     });

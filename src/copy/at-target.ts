@@ -18,7 +18,7 @@ export async function isAtTarget(
     return (await target.resolve(digest, options)) !== undefined;
   } catch (error) {
     if (!isTagferryError(error, "REGISTRY_NOT_V2")) throw error;
-    throw new TagferryError("TARGET_NOT_A_REGISTRY", `${target.name}: what answers is no registry`, {
+    throw new TagferryError("TARGET_NOT_A_REGISTRY", `${target.name}: the host is not a registry`, {
       ...error.details,
       cause: error,
     });

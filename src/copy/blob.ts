@@ -83,7 +83,7 @@ export function blobFailure(
 ): unknown {
   const where = `${source.name}@${image}`;
   if (isTagferryError(error, "BLOB_UNKNOWN"))
-    return new TagferryError("SOURCE_BROKEN", `${source.name} lacks the blob ${digest}`, {
+    return new TagferryError("SOURCE_BROKEN", `${source.name} does not have the blob ${digest}`, {
       cause: error,
       where,
       found: `no ${digest}`,

@@ -151,7 +151,7 @@ function refuseTooLarge({ root, nodes, blobs }: Graph, maxBytes: number, { sourc
   const where = `${source.name}@${root.descriptor.digest}`;
   throw new TagferryError(
     "IMAGE_TOO_LARGE",
-    `${where} has ${bytes} bytes, more than the ${maxBytes} allowed`,
+    `${where} has ${bytes} bytes, more than the ${maxBytes} that are allowed`,
     {
       where,
       found: bytes,

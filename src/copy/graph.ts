@@ -93,7 +93,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
       return await reads(() => onceMore(() => source.manifest(manifest, { signal })), { signal });
     } catch (error) {
       if (parent === undefined || !isTagferryError(error, "MANIFEST_UNKNOWN")) throw error;
-      throw new TagferryError("SOURCE_BROKEN", `${source.name} lacks the manifest ${manifest}`, {
+      throw new TagferryError("SOURCE_BROKEN", `${source.name} does not have the manifest ${manifest}`, {
         cause: error,
         where: `${source.name}@${parent}`,
         found: `no ${manifest}`,
@@ -229,7 +229,7 @@ function cannotChoose(
 ): TagferryError {
   return new TagferryError(
     "CONFIG_PLATFORM",
-    `${target.name} takes no index with only some of its platforms (${platforms.map(formatPlatform).join(", ")})`,
+    `${target.name} does not accept an index with only some of its platforms (${platforms.map(formatPlatform).join(", ")})`,
     {
       where: `${source.name}@${descriptor.digest}`,
       found: platforms.map(formatPlatform).join(", "),

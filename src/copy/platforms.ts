@@ -60,7 +60,7 @@ export function platformAbsent(
   found: readonly string[],
 ): TagferryError {
   const names = wanted.map(formatPlatform).join(", ");
-  return new TagferryError("PLATFORM_ABSENT", `${subject} has nothing for ${names}`, {
+  return new TagferryError("PLATFORM_ABSENT", `${subject} has no image for ${names}`, {
     found: [...new Set(found)].join(", ") || "no platform",
     allowed: names,
   });

@@ -52,7 +52,7 @@ export async function proveImage(
   async function manifest(descriptor: Descriptor, choice: readonly Platform[] | undefined): Promise<void> {
     if (!isNew(descriptor.digest)) return;
     if (seen.size > MANIFESTS_MAX)
-      throw new TagferryError("MANIFEST_FANOUT", `${target.name}@${digest} names too much`, {
+      throw new TagferryError("MANIFEST_FANOUT", `${target.name}@${digest} names too many parts`, {
         allowed: MANIFESTS_MAX,
       });
     const found = await questions(() => readAtTarget(descriptor.digest, target, { signal }), { signal });

@@ -65,7 +65,7 @@ export function openActiveConfigs({
     if (!isSame) {
       retire(current);
       current = openOne(config);
-      log.info({ file: config.file, fingerprint: config.fingerprint }, "another configuration is in force");
+      log.info({ file: config.file, fingerprint: config.fingerprint }, "a new configuration is in force");
     }
     if (!isSame || wasBroken) onChange(current);
   }
@@ -76,7 +76,7 @@ export function openActiveConfigs({
     failure = found;
     log.error(
       { code: found.code, file: current.config.file, details: found.details },
-      `the configuration is broken, the one before stays in force: ${found.message}`,
+      `the configuration is not valid, the previous one stays in force: ${found.message}`,
     );
     onBroken(found);
   }

@@ -147,7 +147,7 @@ function startWork(copies: number, parts: WorkerParts): Workers | undefined {
     onBroken: ({ kind, mirror }, error) =>
       parts.log.error(
         { err: error, mirror },
-        `a ${kind} of ${mirror} broke; the next check takes it up again`,
+        `a ${kind} of ${mirror} was interrupted; the next check does the work again`,
       ),
   });
 }

@@ -65,12 +65,12 @@ async function judge(directory: string, { create }: { readonly create: boolean }
   const facts = await onDisk(directory, () => ifThere(() => stat(directory)));
   if (!facts && create) return;
   if (!facts) throw new TagferryError("LAYOUT_INVALID", `there is no directory ${directory}`, { where });
-  if (!facts.isDirectory()) throw new TagferryError(code, `${directory} is no directory`, { where });
+  if (!facts.isDirectory()) throw new TagferryError(code, `${directory} is not a directory`, { where });
   const bytes = await readInside(directory, join(directory, LAYOUT_FILE), { maxBytes: 4_096 });
   if (bytes !== undefined) return judgeVersion(bytes, join(directory, LAYOUT_FILE));
   const names = await onDisk(directory, () => readdir(directory));
   if (create && (await isBegun(directory, names))) return;
-  throw new TagferryError(code, `${directory} is no OCI image layout: it has no ${LAYOUT_FILE}`, {
+  throw new TagferryError(code, `${directory} is not an OCI image layout: it has no ${LAYOUT_FILE}`, {
     where,
     ...(names.includes("manifest.json")
       ? { next: "This looks like `docker save`: convert it with skopeo copy docker-archive:FILE oci:DIR." }
@@ -89,7 +89,7 @@ async function isBegun(directory: string, names: readonly string[]): Promise<boo
 function judgeVersion(bytes: Uint8Array | "large", where: string): void {
   const version = bytes === "large" ? undefined : versionIn(Buffer.from(bytes).toString("utf8"));
   if (version !== LAYOUT_VERSION)
-    throw new TagferryError("LAYOUT_INVALID", `${where} has no version we know`, {
+    throw new TagferryError("LAYOUT_INVALID", `${where} has an unknown version`, {
       where,
       found: version,
       allowed: LAYOUT_VERSION,

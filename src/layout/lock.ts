@@ -86,10 +86,10 @@ async function take(workspace: string): Promise<Owner> {
 function locked(workspace: string, holder: Owner | undefined): TagferryError {
   const where = join(workspace, LOCK);
   const who = holder ? `process ${holder.pid} on ${holder.host}` : "an unknown process";
-  return new TagferryError("LAYOUT_LOCKED", `${who} writes this layout`, {
+  return new TagferryError("LAYOUT_LOCKED", `${who} is writing this layout`, {
     where,
     found: who,
-    next: `Wait for it. If that process is gone, remove the directory ${where}.`,
+    next: `Wait until it has finished. If that process no longer exists, remove the directory ${where}.`,
   });
 }
 

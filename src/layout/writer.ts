@@ -123,7 +123,7 @@ export function openWriter(
     loose.clear();
   }
 
-  async function placeBlob(
+  async function storeBlob(
     descriptor: Descriptor,
     open: OpenContent,
     { signal, onBytes, again = false }: PushBlobOptions,
@@ -141,7 +141,7 @@ export function openWriter(
     return { how: "pushed", bytes: size };
   }
 
-  async function placeManifest(
+  async function storeManifest(
     manifest: Manifest,
     { tag, repository, signal }: WriteManifestOptions,
   ): Promise<void> {
@@ -163,8 +163,8 @@ export function openWriter(
   }
 
   return {
-    pushBlob: (descriptor, open, options = {}) => writing(() => placeBlob(descriptor, open, options)),
-    pushManifest: (manifest, options = {}) => writing(() => placeManifest(manifest, options)),
+    pushBlob: (descriptor, open, options = {}) => writing(() => storeBlob(descriptor, open, options)),
+    pushManifest: (manifest, options = {}) => writing(() => storeManifest(manifest, options)),
     forget(digests) {
       for (const digest of digests) doubted.add(digest);
     },
@@ -221,7 +221,7 @@ function refuseWrong({ bytes, descriptor: { digest } }: Manifest, name: string):
     });
   const found = digestOf(bytes, algorithmOf(digest));
   if (found !== digest)
-    throw new TagferryError("DIGEST_MISMATCH", `${name}@${digest} has other content`, {
+    throw new TagferryError("DIGEST_MISMATCH", `the content of ${name}@${digest} does not match its digest`, {
       found,
       allowed: digest,
     });
@@ -235,10 +235,14 @@ async function refuseIncomplete(
   const missing: Digest[] = [];
   for (const blob of named) if (!(await blobs.has(blob))) missing.push(blob.digest);
   if (missing.length > 0)
-    throw new TagferryError("TARGET_BLOB_UNKNOWN", `${name} lacks what ${descriptor.digest} names`, {
-      where: name,
-      missing,
-    });
+    throw new TagferryError(
+      "TARGET_BLOB_UNKNOWN",
+      `${name} does not have everything that ${descriptor.digest} names`,
+      {
+        where: name,
+        missing,
+      },
+    );
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {

@@ -72,7 +72,7 @@ export function parseManifest(
   const json = parseStrictJson(bytes, { subject });
   const digest = digestOf(bytes, expected === undefined ? "sha256" : algorithmOf(expected));
   if (expected !== undefined && digest !== expected)
-    throw new TagferryError("DIGEST_MISMATCH", `${subject} is not what was asked for`, {
+    throw new TagferryError("DIGEST_MISMATCH", `${subject} does not match its digest`, {
       found: digest,
       allowed: expected,
     });
@@ -127,28 +127,31 @@ function mediaTypeOf(json: JsonObject, contentType: string | undefined, { fail, 
     ["application/json", "text/plain", "application/octet-stream"].includes(header);
   const body = json["mediaType"];
   if (body !== undefined && typeof body !== "string")
-    throw fail("MEDIA_TYPE", "has a mediaType that is no text", { found: kindOf(body) });
+    throw fail("MEDIA_TYPE", "has a mediaType that is not text", { found: kindOf(body) });
   if (isSchema1Type(body ?? "") || isSchema1Type(header ?? "") || has("fsLayers"))
-    throw fail("MANIFEST_SCHEMA1", "is in the withdrawn schema 1 format", {
+    throw fail("MANIFEST_SCHEMA1", "has the obsolete format schema 1", {
       found: body ?? header ?? DOCKER_SCHEMA1_SIGNED,
     });
   if (has("manifests") && (has("layers") || has("config") || has("blobs")))
-    throw fail("MANIFEST_AMBIGUOUS", "is an index and an image at once", {
+    throw fail("MANIFEST_AMBIGUOUS", "is an index and an image at the same time", {
       found: Object.keys(json).join(", "),
     });
   const shape = has("manifests") ? OCI_INDEX : has("layers") || has("config") ? OCI_MANIFEST : undefined;
   if (!generic && body !== undefined && body !== header)
-    throw fail("MEDIA_TYPE", "says something else than its Content-Type", { found: body, allowed: header });
+    throw fail("MEDIA_TYPE", "has another media type than its Content-Type", {
+      found: body,
+      allowed: header,
+    });
   const mediaType = body ?? (generic ? shape : header);
   if (mediaType === undefined)
     throw fail("MANIFEST_SHAPE", "has neither layers nor manifests", { found: Object.keys(json).join(", ") });
   if (!KNOWN.has(mediaType))
-    throw fail("MEDIA_TYPE", "has a media type that is no manifest", {
+    throw fail("MEDIA_TYPE", "has a media type that is not one of a manifest", {
       found: mediaType,
       allowed: [...KNOWN].join(", "),
     });
   if (isIndexType(mediaType) ? shape === OCI_MANIFEST : shape === OCI_INDEX)
-    throw fail("MEDIA_TYPE", "has another shape than its media type", { found: mediaType });
+    throw fail("MEDIA_TYPE", "does not have the fields of its media type", { found: mediaType });
   return mediaType;
 }
 
@@ -194,7 +197,7 @@ function reader(json: JsonObject, subject: string) {
 /** @throws {TagferryError} MANIFEST_SHAPE, DESCRIPTOR_SIZE, DESCRIPTOR_DIGEST, DESCRIPTOR_DATA */
 function parseDescriptor(json: Json, where: string): Descriptor {
   if (!isObject(json))
-    throw new TagferryError("MANIFEST_SHAPE", `${where} is no descriptor`, { found: kindOf(json) });
+    throw new TagferryError("MANIFEST_SHAPE", `${where} is not a descriptor`, { found: kindOf(json) });
   const { mediaType, digest, size, data, artifactType, urls } = json;
   if (!isDigest(digest))
     throw new TagferryError("DESCRIPTOR_DIGEST", `${where} has no valid digest`, { found: digest });
@@ -233,7 +236,7 @@ function parsePlatformField(json: Json | undefined): Platform | undefined {
 function checkData(data: string, digest: Digest, size: number, where: string): void {
   const bytes = Buffer.from(data, "base64");
   if (bytes.length !== size || digestOf(bytes, algorithmOf(digest)) !== digest)
-    throw new TagferryError("DESCRIPTOR_DATA", `${where} embeds data that is not its digest`, {
+    throw new TagferryError("DESCRIPTOR_DATA", `${where} embeds data that does not match its digest`, {
       found: digestOf(bytes),
       allowed: digest,
     });

@@ -77,9 +77,9 @@ export function parseRegistry(text: string): string {
       allowed: "1 to 65535",
     });
   const match = HOST.exec(text);
-  if (!match) throw bad("this is no host name");
+  if (!match) throw bad("this is not a host name");
   const [, address, port] = match;
-  if (address !== undefined && !isIPv6(address)) throw bad("this is no IPv6 address");
+  if (address !== undefined && !isIPv6(address)) throw bad("this is not an IPv6 address");
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535))
     throw new TagferryError("CONFIG_PORT", `"${text}": port ${port} does not exist`, {
       found: port,
@@ -139,13 +139,13 @@ export function parseReference(text: string): Reference {
 export function parseRepository(text: string): Repository {
   const { tag, digest, ...repository } = parseReference(text);
   if (tag !== undefined)
-    throw new TagferryError("CONFIG_REPOSITORY", `"${text}" has a tag where a repository is meant`, {
+    throw new TagferryError("CONFIG_REPOSITORY", `"${text}" has a tag, but a repository is expected`, {
       found: `:${tag}`,
       allowed: "registry/repository",
-      next: "Put tags under `tags:`.",
+      next: "Write tags under `tags:`.",
     });
   if (digest !== undefined)
-    throw new TagferryError("CONFIG_REPOSITORY", `"${text}" has a digest where a repository is meant`, {
+    throw new TagferryError("CONFIG_REPOSITORY", `"${text}" has a digest, but a repository is expected`, {
       found: `@${digest}`,
       allowed: "registry/repository",
     });

@@ -61,6 +61,9 @@ export async function* verified(
     });
   const found = `${algorithmOf(digest)}:${hash.digest("hex")}`;
   if (found !== digest)
-    throw new TagferryError("DIGEST_MISMATCH", `${digest} has other content`, { found, allowed: digest });
+    throw new TagferryError("DIGEST_MISMATCH", `the content does not match ${digest}`, {
+      found,
+      allowed: digest,
+    });
   if (held.length > 0) yield held;
 }

@@ -253,15 +253,19 @@ function errorOf(
   if (status === 409)
     return new TagferryError("STREAM_CONFLICT", `${where}: somebody else changed it (${said})`, details);
   if (status === 401)
-    return new TagferryError("CLUSTER_DENIED", `${where}: the cluster does not know us (${said})`, {
-      ...details,
-      next: "Log in again with `oc login`.",
-    });
+    return new TagferryError(
+      "CLUSTER_DENIED",
+      `${where}: the cluster does not accept the credentials (${said})`,
+      {
+        ...details,
+        next: "Log in again with `oc login`.",
+      },
+    );
   if (status === 403) return forbidden(message, where, said, details);
   if (status === 429 || status >= 500)
     return new TagferryError(
       "CLUSTER_UNREACHABLE",
-      `${where}: the API server has trouble (${said})`,
+      `${where}: the API server answers with an error (${said})`,
       details,
     );
   if (status === 404 && /namespaces? "[^"]*" not found/.test(message))
@@ -288,7 +292,11 @@ function forbidden(
   const [, verb, resource] = /cannot (\w+) resource "([^"]+)"/.exec(message) ?? [];
   // The message about a missing right contains the names of user and namespace. These may contain "limit".
   if (verb === undefined && /quota|limit/i.test(message))
-    return new TagferryError("TARGET_QUOTA", `${where}: a quota or limit of the namespace says no`, details);
+    return new TagferryError(
+      "TARGET_QUOTA",
+      `${where}: a quota or limit of the namespace refuses it`,
+      details,
+    );
   const namespace = where.split("/")[0];
   return new TagferryError(
     "CLUSTER_DENIED",

@@ -116,7 +116,7 @@ function judge(body: unknown, tags: readonly ImportTag[], stream: string): Reado
   if (!Array.isArray(images) || images.length !== tags.length)
     throw new TagferryError(
       "CLUSTER_ANSWER",
-      `${stream}: the import was answered for ${images?.length ?? "no"} of ${tags.length} tags`,
+      `${stream}: the answer to the import has ${images?.length ?? "no"} of ${tags.length} tags`,
       { where: stream },
     );
   return new Map(
@@ -147,7 +147,7 @@ function failureOfImage(
   if (found === digest) return undefined;
   return new TagferryError(
     "STREAM_IMPORT_MOVED",
-    `the import of ${from} into ${where} brought another digest`,
+    `the import of ${from} into ${where} has another digest than the planned one`,
     {
       where,
       found: found ?? "none",

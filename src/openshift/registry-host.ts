@@ -24,7 +24,7 @@ export function registryHostOf(
   if (internal !== undefined && !/\.svc(?:\.cluster\.local)?(?::\d+)?$/.test(internal)) return internal;
   throw new TagferryError(
     "CLUSTER_REGISTRY",
-    `the integrated registry ${internal} is reached only from within the cluster`,
+    `the integrated registry ${internal} can be reached only inside the cluster`,
     {
       where,
       found: internal,

@@ -151,5 +151,5 @@ export function isOurs(owned: OwnedTag | undefined, mirror: string, installation
 
 export function notOurs(where: string, owned: OwnedTag | undefined): TagferryError {
   const found = owned ? `${owned.installation}/${owned.mirror}` : "nobody";
-  return new TagferryError("STREAM_OWNED", `${where} is not ours: it belongs to ${found}`, { where, found });
+  return new TagferryError("STREAM_OWNED", `${where} belongs to ${found}`, { where, found });
 }

@@ -169,7 +169,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
       if (token !== undefined) return token;
       throw new TagferryError(
         "CLUSTER_TOKEN",
-        "the kubeconfig has only a client certificate, and the integrated registry wants a token",
+        "the kubeconfig has only a client certificate, and the integrated registry needs a token",
       );
     },
     async claim(stream, claims, options = {}) {

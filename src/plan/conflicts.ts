@@ -93,7 +93,7 @@ function doubt(
   return failureOf(
     new TagferryError(
       "OVERLAP_UNKNOWN",
-      `${where} may be written by mirror ${rival.mirror} too, whose source did not tell`,
+      `${where} may also be written by mirror ${rival.mirror}, whose source could not be read`,
       { where, found: `${rival.failure.code}: ${rival.failure.message}`, allowed: mirror.name },
     ),
   );

@@ -109,7 +109,7 @@ export function compileRegex(regex: string): TagTest {
           allowed: "RE2 syntax: no lookahead, no lookbehind, no backreferences",
         },
       );
-    throw new TagferryError("CONFIG_REGEX", `the regular expression "${regex}" does not compile`, {
+    throw new TagferryError("CONFIG_REGEX", `the regular expression "${regex}" is not valid`, {
       cause,
       found: `${message}${positionOf(regex, message)}`,
       allowed: "RE2 syntax",

@@ -65,7 +65,7 @@ function publishing(
   if (isSettled(observed, image.digest))
     return observed.missingSince === undefined
       ? { kind: "keep", ...base, digest: image.digest, reason: "in place" }
-      : { kind: "remember", ...base, reason: "back at the source: its grace ends" };
+      : { kind: "remember", ...base, reason: "back at the source: the grace period ends" };
   if (digest === undefined)
     return {
       kind: "create",
@@ -98,8 +98,8 @@ function updateReason(state: {
 }): string {
   if (state.takeover) return `takes over ${state.importsFrom}`;
   if (!state.same) return "moved at the source";
-  if (!state.inPlace) return "the right digest in another place";
-  return state.owned ? "in place" : "in place, to be claimed";
+  if (!state.inPlace) return "the right digest, but stored elsewhere";
+  return state.owned ? "in place" : "up to date, but not owned yet";
 }
 
 /** Why a tag must not be changed. */
@@ -133,7 +133,7 @@ function refusal(observed: ObservedTag, wanted: Digest, mirror: Mirror, tag: str
   // pushed but not recorded: by an interrupted run of ours, or by someone who pushed the same image
   if (owner.importsFrom === undefined && observed.digest === wanted && observed.inPlace) return undefined;
   return failureOf(
-    new TagferryError("STREAM_TAKEOVER", `${where} exists and is not ours`, {
+    new TagferryError("STREAM_TAKEOVER", `${where} exists, and Tagferry does not own it`, {
       where,
       found:
         owner.importsFrom === undefined
@@ -146,7 +146,7 @@ function refusal(observed: ObservedTag, wanted: Digest, mirror: Mirror, tag: str
 
 function missingAtSource({ source, tag }: TagSource): Failure {
   return failureOf(
-    new TagferryError("MANIFEST_UNKNOWN", `${source} has no tag ${tag}; the target keeps what it has`, {
+    new TagferryError("MANIFEST_UNKNOWN", `${source} has no tag ${tag}; the target is not changed`, {
       where: `${source}:${tag}`,
     }),
   );

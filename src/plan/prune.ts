@@ -35,7 +35,7 @@ export function planRemovals(desired: Desired, observed: Observed, mirror: Mirro
           kind: "remember",
           ...base,
           missingSince: now.toISOString(),
-          reason: `${absence(tag, desired)}: its grace begins`,
+          reason: `${absence(tag, desired)}: the grace period begins`,
         },
       ];
     if (capped || !isOver(missingSince, prune, now)) return [];
@@ -73,7 +73,7 @@ function tooMany(due: number, most: number, { name }: Mirror): Failure {
   return failureOf(
     new TagferryError(
       "PRUNE_CAPPED",
-      `mirror ${name} would prune ${due} tags and may prune ${most}: none is pruned`,
+      `mirror ${name} would prune ${due} tags, more than the limit of ${most}: none is pruned`,
       { found: due, allowed: most },
     ),
   );

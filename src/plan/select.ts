@@ -32,7 +32,7 @@ export function include(rules: Rules, listed: readonly ListedTag[]): Selected {
   const meant = rules.include.some((matcher) => JSON.stringify(matcher).includes("sha256-"));
   return decide(listed, ({ tag }) => {
     if (!meant && DIGEST_TAG.test(tag))
-      return { kept: false, rule: "a signature: it travels with its image" };
+      return { kept: false, rule: "a signature: it is copied with its image" };
     const included = includes.find(({ test }) => test(tag));
     if (!included) return { kept: false, rule: "no rule includes it" };
     const excluded = excludes.find(({ test }) => test(tag));
@@ -106,7 +106,7 @@ function keepSince({ sinceMs }: Rules, dated: readonly ListedTag[], now: Date): 
   return decide(dated, ({ pushedAt }) => ({
     // an invalid date counts as no date
     kept: pushedAt === undefined || !(Date.parse(pushedAt) < oldestMs),
-    rule: `since: pushed ${pushedAt ?? "at an unknown time"}, oldest wanted ${oldest}`,
+    rule: `since: pushed ${pushedAt ?? "at an unknown time"}, the limit is ${oldest}`,
   }));
 }
 
@@ -123,7 +123,7 @@ function keepNewest({ newest }: Rules, tags: readonly ListedTag[]): Selected {
     kept: best.has(listed),
     rule:
       groupOf(listed, newest.by) === undefined
-        ? `${describeNewest(newest)}: it is no version`
+        ? `${describeNewest(newest)}: it is not a version`
         : describeNewest(newest),
   }));
 }

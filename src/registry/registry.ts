@@ -133,7 +133,7 @@ export function openRegistry(options: RegistryOptions): Registry {
   });
   const shared: SharedParts = {
     registry,
-    knowledge: openBlobLocations(),
+    blobLocations: openBlobLocations(),
     uploads: openUploadMemory(),
     subjects: subjectQueue(),
     blobTimeouts: timeouts,
@@ -150,7 +150,7 @@ export function openRegistry(options: RegistryOptions): Registry {
     const pull: readonly Scope[] = [{ repository: name, actions: ["pull"] }];
     const push: readonly Scope[] = [{ repository: name, actions: ["pull", "push"] }];
     const base = new URL(`/v2/${name}/`, registryUrl);
-    const endpoint: RepositoryClient = {
+    const client: RepositoryClient = {
       name: `${registry}/${name}`,
       repository: name,
       requester,
@@ -166,7 +166,7 @@ export function openRegistry(options: RegistryOptions): Registry {
         target.startsWith(`${registry}/`) ? target.slice(registry.length + 1) : undefined,
       url: (path) => below(base, path),
     };
-    return openRepository(endpoint, shared);
+    return openRepository(client, shared);
   }
 
   return {

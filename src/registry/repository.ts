@@ -17,7 +17,7 @@ import type { RepositoryClient } from "./repository-client.ts";
 export type SharedParts = {
   /** The registry's normalized host. */
   readonly registry: string;
-  readonly knowledge: BlobLocations;
+  readonly blobLocations: BlobLocations;
   readonly uploads: UploadMemory;
   readonly subjects: ReturnType<typeof subjectQueue>;
   readonly blobTimeouts: BlobTimeouts;
@@ -25,36 +25,36 @@ export type SharedParts = {
 
 export type RegistryRepository = ImageSource & ImageTarget;
 
-/** Opens one repository to read and write. Each method uses one endpoint of the specification. */
-export function openRepository(endpoint: RepositoryClient, shared: SharedParts): RegistryRepository {
+/** Opens one repository to read and write. Each method uses one part of the specification. */
+export function openRepository(client: RepositoryClient, shared: SharedParts): RegistryRepository {
   const digestTags = openDigestTags();
-  const upload = { endpoint, knowledge: shared.knowledge, memory: shared.uploads };
-  const referring = { endpoint, memory: openReferrersMemory(), digestTags };
+  const upload = { client, blobLocations: shared.blobLocations, memory: shared.uploads };
+  const referring = { client, memory: openReferrersMemory(), digestTags };
   return {
-    name: endpoint.name,
+    name: client.name,
     blobStore: shared.registry,
     get capabilities() {
-      return endpoint.profile().capabilities;
+      return client.profile().capabilities;
     },
-    resolve: (reference, options) => resolveManifest(reference, endpoint, options),
-    resolveTags: (tags, options) => surveyTags(tags, endpoint, options),
-    manifest: (reference, options) => getManifest(reference, endpoint, options),
-    blob: (descriptor, options) => readBlob(descriptor, endpoint, shared.blobTimeouts, options),
+    resolve: (reference, options) => resolveManifest(reference, client, options),
+    resolveTags: (tags, options) => surveyTags(tags, client, options),
+    manifest: (reference, options) => getManifest(reference, client, options),
+    blob: (descriptor, options) => readBlob(descriptor, client, shared.blobTimeouts, options),
     referrers: (digest, options) => readReferrers(digest, referring, options),
-    listing: (options) => listTags(endpoint, options),
+    listing: (options) => listTags(client, options),
     pushBlob: (descriptor, open, options) => pushBlob(descriptor, open, upload, options),
     async pushManifest(manifest, { tag, signal } = {}) {
-      const { subjectListed } = await putManifest(manifest, endpoint, { tag, signal });
+      const { subjectListed } = await putManifest(manifest, client, { tag, signal });
       if (tag !== undefined) digestTags.written(tag);
       const { subject } = manifest;
-      if (!subject || subjectListed || endpoint.profile().capabilities.referrers !== "all") return;
-      const line = shared.subjects(`${endpoint.repository}@${subject.digest}`);
-      await line(() => registerWithSubject(manifest, endpoint, { signal }), { signal });
+      if (!subject || subjectListed || client.profile().capabilities.referrers !== "all") return;
+      const line = shared.subjects(`${client.repository}@${subject.digest}`);
+      await line(() => registerWithSubject(manifest, client, { signal }), { signal });
       digestTags.written(fallbackTag(subject.digest));
     },
-    hasBlob: (descriptor, options) => hasWholeBlob(descriptor, endpoint, shared.blobTimeouts, options),
+    hasBlob: (descriptor, options) => hasWholeBlob(descriptor, client, shared.blobTimeouts, options),
     forget(digests: Iterable<Digest>) {
-      for (const digest of digests) shared.knowledge.forget(digest, endpoint.repository);
+      for (const digest of digests) shared.blobLocations.forget(digest, client.repository);
     },
   };
 }

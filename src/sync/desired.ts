@@ -68,9 +68,13 @@ function notPinned(
   pinned: string,
 ): TagferryError {
   const where = `${from.source}:${from.tag}`;
-  return new TagferryError("DIGEST_MISMATCH", `${where} is no longer what the configuration pins`, {
-    where,
-    found: digest,
-    allowed: pinned,
-  });
+  return new TagferryError(
+    "DIGEST_MISMATCH",
+    `${where} no longer has the digest that the configuration pins`,
+    {
+      where,
+      found: digest,
+      allowed: pinned,
+    },
+  );
 }

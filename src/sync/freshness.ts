@@ -39,9 +39,13 @@ function isPinned({ tags }: Mirror, tag: string): boolean {
 
 function moved({ from, image }: Change, found: string | undefined): TagferryError {
   const where = `${from.source}:${from.tag}`;
-  return new TagferryError("SOURCE_MOVED", `${where} moved after it was read; nothing was published`, {
-    where,
-    found: found ?? "no such tag",
-    allowed: image.digest,
-  });
+  return new TagferryError(
+    "SOURCE_MOVED",
+    `${where} moved at the source after it was read; nothing was published`,
+    {
+      where,
+      found: found ?? "no such tag",
+      allowed: image.digest,
+    },
+  );
 }

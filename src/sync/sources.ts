@@ -16,7 +16,7 @@ export function sourcesOf({ source }: Mirror): readonly Location[] {
 export function locationOf(mirror: Mirror, { source, tag }: TagSource): Location {
   const found = sourcesOf(mirror).find((location) => formatLocation(location) === source);
   if (found) return found;
-  throw new TagferryError("JOB_INVALID", `${source}:${tag} is no source of mirror ${mirror.name}`, {
+  throw new TagferryError("JOB_INVALID", `${source}:${tag} is not a source of mirror ${mirror.name}`, {
     where: mirror.name,
     found: source,
     allowed: sourcesOf(mirror).map(formatLocation).join(", "),

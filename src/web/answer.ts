@@ -33,8 +33,8 @@ export function publicFailure(error: unknown): Failure {
   if (httpStatusOf(failure.code) !== 500) return failure;
   return {
     ...failure,
-    message: "the daemon could not do that",
-    next: "Look at its log: it says why.",
+    message: "the daemon could not do this",
+    next: "See the log of the daemon for the reason.",
     details: {},
   };
 }

@@ -48,7 +48,7 @@ export function webApp(parts: WebParts): Hono<WebEnv> {
         context.header("Allow", methods.join(", "));
         return answerFailure(
           context,
-          new TagferryError("WEB_METHOD", `${context.req.method} is not possible here`),
+          new TagferryError("WEB_METHOD", `${context.req.method} is not allowed here`),
         );
       },
     }),
@@ -62,14 +62,15 @@ export function webApp(parts: WebParts): Hono<WebEnv> {
     return failureAnswer(context, error, assets);
   });
   app.notFound((context) =>
-    failureAnswer(context, new TagferryError("WEB_NOT_FOUND", "there is nothing here"), assets),
+    failureAnswer(context, new TagferryError("WEB_NOT_FOUND", "there is nothing at this path"), assets),
   );
 
   const guard: MiddlewareHandler<WebEnv> = async (context, next) => {
     const caller = await callerOf(context, access);
     if (!["GET", "HEAD"].includes(context.req.method)) {
       checkOrigin(context, caller);
-      if (caller.access === "read") throw new TagferryError("WEB_READ_ONLY", "this login may only read");
+      if (caller.access === "read")
+        throw new TagferryError("WEB_READ_ONLY", "this login allows reading only");
     }
     context.set("caller", caller);
     await next();

@@ -45,14 +45,14 @@ async function ask(view: DaemonView): Promise<Readiness> {
   try {
     return await view.health();
   } catch {
-    return { ready: false, reasons: ["the daemon cannot tell its state"] };
+    return { ready: false, reasons: ["the state of the daemon cannot be read"] };
   }
 }
 
 async function within(timeoutMs: number, answer: Promise<Readiness>): Promise<Readiness> {
   const { promise: late, resolve } = Promise.withResolvers<Readiness>();
   const timer = setTimeout(
-    () => resolve({ ready: false, reasons: ["the daemon does not tell its state"] }),
+    () => resolve({ ready: false, reasons: ["the state of the daemon is not available"] }),
     timeoutMs,
   );
   try {

@@ -116,22 +116,22 @@ function mirrorGauges(registry: Registry, { mirrors }: Scrape): void {
     });
   each(
     "mirror_last_success_timestamp_seconds",
-    "When the mirror's last good run ended, in Unix time.",
+    "When the last successful run of the mirror ended, in Unix time.",
     ({ lastSuccessAt }) => secondsOf(lastSuccessAt),
   );
   each(
     "mirror_lateness_seconds",
-    "How long ago the last due time was that no run has answered.",
+    "Seconds since the last due time after which no run has finished.",
     ({ latenessS }) => latenessS,
   );
   each(
     "quarantined",
-    "Tags left alone because work on them ended workers.",
+    "Tags that are skipped because work on them ended worker processes.",
     (mirror) => mirror.quarantined.length,
   );
   gauge(registry, {
     name: "mirror_state",
-    help: "1 for the state the mirror is in, 0 for the others.",
+    help: "1 for the current state of the mirror, 0 for the others.",
     labels: ["mirror", "state"],
     read: async () =>
       (await mirrors()).flatMap(({ name, state: now }) =>
@@ -160,7 +160,7 @@ function daemonGauges(registry: Registry, { health, mirrorsRead }: Scrape): void
   );
   one(
     "redis_up",
-    "1 while Redis answers and may be used; absent without Redis.",
+    "1 while Redis answers and can be used; absent without Redis.",
     ({ redis }) => redis && (redis.kind === "up" ? 1 : 0),
   );
   gauge(registry, {
@@ -170,7 +170,7 @@ function daemonGauges(registry: Registry, { health, mirrorsRead }: Scrape): void
   });
   gauge(registry, {
     name: "stream_watch_up",
-    help: "1 while the image streams of a namespace are watched; else changes by others wait for the next due time.",
+    help: "1 while the image streams of a namespace are watched; otherwise changes by others are found at the next due time.",
     labels: ["namespace"],
     read: async () =>
       ((await health())?.streamWatches ?? []).map(({ namespace, kind }) => ({
@@ -187,7 +187,7 @@ function daemonGauges(registry: Registry, { health, mirrorsRead }: Scrape): void
   });
   gauge(registry, {
     name: "registry_pulls_left",
-    help: "What the registry said last is left of its limit on pulls.",
+    help: "Pulls that are left, as the registry last reported.",
     labels: ["registry"],
     read: async () =>
       ((await health())?.rateLimits ?? []).map((rateLimit) => ({
@@ -201,7 +201,7 @@ function openCounters(registry: Registry, { mirrors }: Scrape): (observation: Ob
   const registers = [registry];
   const missed = new Counter({
     name: "tagferry_mirror_missed_total",
-    help: "Due times that passed while nothing ran.",
+    help: "Due times that passed while no daemon ran.",
     labelNames: ["mirror"],
     registers,
     // starts at 0, so that the first event is an increase
@@ -211,7 +211,7 @@ function openCounters(registry: Registry, { mirrors }: Scrape): (observation: Ob
   });
   const outcomes = new Counter({
     name: "tagferry_outcomes_total",
-    help: "What became of tags.",
+    help: "Results of tags.",
     labelNames: ["mirror", "kind"],
     registers,
   });
@@ -229,7 +229,7 @@ function openCounters(registry: Registry, { mirrors }: Scrape): (observation: Ob
   });
   const freshness = new Histogram({
     name: "tagferry_tag_freshness_seconds",
-    help: "From the earliest moment the source can have moved to the published tag.",
+    help: "From the earliest time at which the source can have moved to the publication of the tag.",
     buckets: FRESHNESS_BUCKETS_S,
     registers,
   });

@@ -63,10 +63,14 @@ export async function openWeb(options: WebOptions): Promise<Web> {
   const { view, settings, healthSettings, token, only, headersMs } = options;
   const { host, port } = settings;
   if (!token && !isLoopback(host) && only === undefined)
-    throw new TagferryError("CONFIG_LISTEN", `${host} can be reached from elsewhere, and there is no token`, {
-      found: `${host}:${port}`,
-      allowed: "127.0.0.1:PORT, or any address with a token",
-    });
+    throw new TagferryError(
+      "CONFIG_LISTEN",
+      `${host} can be reached from other machines, and there is no token`,
+      {
+        found: `${host}:${port}`,
+        allowed: "127.0.0.1:PORT, or any address with a token",
+      },
+    );
   await using stack = new AsyncDisposableStack();
   const closing = new AbortController();
   const app = webApp({

@@ -8,7 +8,7 @@ import { doing, status } from "../support/registry/faults.ts";
 const STREAM = { namespace: "mirror", name: "app" };
 const FAILURE: Failure = {
   code: "TARGET_QUOTA",
-  message: "mirror/app: a quota or limit of the namespace says no",
+  message: "mirror/app: a quota or limit of the namespace refuses it",
   next: "Ask for more quota.",
   details: { status: 403 },
 };

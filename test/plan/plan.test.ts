@@ -40,7 +40,7 @@ describe("a wanted tag", () => {
       "is claimed when our very image is there already",
       ours({ owner: { kind: "unowned" } }),
       {},
-      { kind: "update", takeover: false, reason: "in place, to be claimed" },
+      { kind: "update", takeover: false, reason: "up to date, but not owned yet" },
     ],
     ["is remembered as back", ours({ missingSince: "2026-06-01T00:00:00Z" }), {}, { kind: "remember" }],
   ])("%s", ([, observed, mirror, expected]) => {

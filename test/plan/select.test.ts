@@ -98,7 +98,7 @@ describe("newest", () => {
     expect(explained).toContainEqual({
       tag: "latest",
       kept: false,
-      rule: "newest: 2, by: semver: it is no version",
+      rule: "newest: 2, by: semver: it is not a version",
     });
     expect(explained).toContainEqual({ tag: "1.8", kept: false, rule: "newest: 2, by: semver" });
   });

@@ -55,7 +55,7 @@ test("a webhook makes a running daemon mirror what moved, and page, API and metr
   const page = await read("/mirrors/app");
   expect(page).toContain(first.manifest.digest); // its history
   expect(page).toContain(`${source}:latest`);
-  expect(await read("/")).toContain("All is well with 1 mirror");
+  expect(await read("/")).toContain("No problems with 1 mirror");
   expect(JSON.parse(await read("/api/v1/runs?mirror=app"))).toMatchObject({
     runs: [
       { cause: "asked", state: "done" },

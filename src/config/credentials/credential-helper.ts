@@ -82,7 +82,7 @@ async function run(
     signal?.throwIfAborted();
     const { code, name: kind } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") throw fail("is not installed", error);
-    throw fail(kind === "AbortError" ? "did not answer in 20 seconds" : "could not be run", error);
+    throw fail(kind === "AbortError" ? "did not answer in 20 seconds" : "could not be started", error);
   }
 }
 

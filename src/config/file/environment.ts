@@ -23,7 +23,7 @@ export function replaceVariables(
           yaml.problem(
             at,
             "CONFIG_ENVIRONMENT",
-            `\${${name}} stands here and the variable is ${found === undefined ? "not set" : "empty"}`,
+            `\${${name}} is used here, and the variable is ${found === undefined ? "not set" : "empty"}`,
             {
               found: `\${${name}}`,
               next: `Set ${name}, or give a default: \${${name}:-default}.`,

@@ -53,10 +53,7 @@ export async function loadConfig({ file, env, directory, checks = [] }: LoadOpti
   const shape = fileSchema.safeParse(replaced.value, { jitless: true });
   if (!shape.success)
     refuse(path, besides(replaced.problems, problemsOfShape(shape.error.issues, yaml, keysAt)));
-  refuse(
-    path,
-    shape.success ? [] : [yaml.problem([], "CONFIG_TYPE", "the file has not the form of a configuration")],
-  );
+  refuse(path, shape.success ? [] : [yaml.problem([], "CONFIG_TYPE", "the file is not a configuration")]);
   const {
     config,
     problems: found,
@@ -129,11 +126,16 @@ function readCluster(
     return {
       settings: {},
       problems: [
-        yaml.problem(["clusters", second[0]], "CONFIG_TYPE", "one cluster is written, and here is a second", {
-          key: true,
-          found: Object.keys(clusters).join(", "),
-          allowed: "one cluster",
-        }),
+        yaml.problem(
+          ["clusters", second[0]],
+          "CONFIG_TYPE",
+          "this is a second cluster, and only one is possible",
+          {
+            key: true,
+            found: Object.keys(clusters).join(", "),
+            allowed: "one cluster",
+          },
+        ),
       ],
     };
   if (!first) return { settings: {}, problems: [] };

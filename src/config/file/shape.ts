@@ -25,7 +25,7 @@ function problemOf(
   keysAt: (path: Path) => readonly string[],
 ): readonly Problem[] {
   const path: Path = [...base, ...issue.path.map((part) => (typeof part === "symbol" ? String(part) : part))];
-  const found = toTell(valueAt(yaml.value, path), path);
+  const found = printableValue(valueAt(yaml.value, path), path);
   const name = keyName(path);
   switch (issue.code) {
     case "unrecognized_keys":
@@ -56,7 +56,7 @@ function unknownKey(key: string, path: Path, yaml: YamlFile, known: readonly str
     allowed: known.join(", "),
     next:
       near === undefined
-        ? "Remove it, or write one that is allowed; docs/config.md tells what each does."
+        ? "Remove it, or use a key that is allowed; docs/config.md describes all keys."
         : `Did you mean "${near}"?`,
   });
 }
@@ -68,7 +68,7 @@ function unionProblem(
   yaml: YamlFile,
   keysAt: (path: Path) => readonly string[],
 ): readonly Problem[] {
-  const found = toTell(valueAt(yaml.value, path), path);
+  const found = printableValue(valueAt(yaml.value, path), path);
   const fitting = issue.errors.find(
     (errors) => !errors.some((error) => error.path.length === 0 && error.code === "invalid_type"),
   );
@@ -132,14 +132,14 @@ function valueProblem(
     return yaml.problem(
       path,
       "CONFIG_VERSION",
-      `version ${shownValue(found)} is not one this Tagferry reads`,
+      `version ${shownValue(found)} cannot be read by this Tagferry`,
       {
         found: shownValue(found),
         allowed,
       },
     );
   const near = typeof found === "string" ? closest(found, values.map(String)) : undefined;
-  return yaml.problem(path, "CONFIG_TYPE", `${name} is not one of the values it can be`, {
+  return yaml.problem(path, "CONFIG_TYPE", `${name} is not one of the allowed values`, {
     found: shownValue(found),
     allowed,
     next: near === undefined ? undefined : `Did you mean "${near}"?`,
@@ -158,11 +158,11 @@ function sizeProblem(
   if (issue.origin === "array")
     return yaml.problem(path, "CONFIG_TYPE", `${name} is empty`, {
       found: "an empty list",
-      allowed: "one item or more",
+      allowed: "at least one item",
       next:
         path.at(-1) === "mirrors"
-          ? "Write a first mirror: config/quickstart.yaml is a start."
-          : "Write one item or more.",
+          ? "Write a first mirror; config/quickstart.yaml is an example."
+          : "Write at least one item.",
     });
   if (issue.origin === "string")
     return yaml.problem(path, "CONFIG_TYPE", `${name} is empty`, {
@@ -190,14 +190,14 @@ function adviceFor(found: unknown, path: Path, textIsAllowed: boolean): string |
   if (typeof found === "number" && key === "listen") return `Write the address too: 127.0.0.1:${found}.`;
   // YAML reads 1.10 as a number and drops the zero
   if (typeof found === "number")
-    return `Quote it if text is meant: "${found}" (YAML reads 1.10 as the number 1.1).`;
-  return typeof found === "boolean" ? `Quote it if text is meant: "${found}".` : undefined;
+    return `Quote it if you mean text: "${found}" (YAML reads 1.10 as the number 1.1).`;
+  return typeof found === "boolean" ? `Quote it if you mean text: "${found}".` : undefined;
 }
 
 /** Replaces a value that is a secret, or was intended as one. */
 const HIDDEN = Symbol("hidden");
 
-function toTell(value: unknown, path: Path): unknown {
+function printableValue(value: unknown, path: Path): unknown {
   const isScalar = typeof value === "string" || typeof value === "number";
   return isScalar && value !== "" && isSecretPath(path) ? HIDDEN : value;
 }

@@ -64,7 +64,7 @@ export function readYaml(
   };
   const [document, second] = list;
   if (!document || (document.contents === null && list.length === 1))
-    throw new TagferryError("CONFIG_EMPTY", `${file} says nothing`, { where: file });
+    throw new TagferryError("CONFIG_EMPTY", `${file} is empty`, { where: file });
   const [error] = document.errors;
   if (error) {
     const { line, column } = at(error.pos[0]);
@@ -75,7 +75,7 @@ export function readYaml(
   }
   if (second) {
     const { line, column } = at(second.range[0]);
-    throw new TagferryError("CONFIG_MULTIPLE_DOCUMENTS", `${file} holds ${list.length} documents`, {
+    throw new TagferryError("CONFIG_MULTIPLE_DOCUMENTS", `${file} contains ${list.length} documents`, {
       where: `${file}:${line}:${column}`,
       found: list.length,
       allowed: 1,
@@ -155,13 +155,13 @@ function structure(
         const before = seen.get(key);
         if (key === "<<") problems.push(problemAt(keyOffset, "CONFIG_ALIAS", "<< is a merge key"));
         else if (RESERVED.has(key))
-          problems.push(problemAt(keyOffset, "CONFIG_RESERVED_KEY", `"${key}" is never a key`));
+          problems.push(problemAt(keyOffset, "CONFIG_RESERVED_KEY", `"${key}" is not allowed as a key`));
         else if (before !== undefined)
           problems.push(
             problemAt(
               keyOffset,
               "CONFIG_DUPLICATE_KEY",
-              `"${key}" stands twice, first on line ${at(before).line}`,
+              `"${key}" occurs twice, first on line ${at(before).line}`,
               { found: key },
             ),
           );

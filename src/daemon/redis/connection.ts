@@ -63,9 +63,9 @@ export function openRedis(settings: RedisSettings, log: Log): RedisLink {
   async function look(): Promise<RedisState> {
     let next: RedisState;
     try {
-      const told = await client.info();
-      const policy = /^maxmemory_policy:(\S+)/m.exec(told)?.[1];
-      const version = /^redis_version:(\d+)\.(\d+)/m.exec(told)?.slice(1).map(Number);
+      const info = await client.info();
+      const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
+      const version = /^redis_version:(\d+)\.(\d+)/m.exec(info)?.slice(1).map(Number);
       // a write tells what a ping does not: a replica, a full memory, a disk that refuses
       await client.set(`${REDIS_PREFIX}:alive`, new Date().toISOString(), "PX", 60_000);
       next = judge(policy, version);
@@ -109,10 +109,10 @@ function judge(policy: string | undefined, version: readonly number[] | undefine
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
     return {
       kind: "unfit",
-      reason: `it is version ${major}.${minor}, it has to be ${OLDEST.join(".")} or later`,
+      reason: `it is version ${major}.${minor}, it must be ${OLDEST.join(".")} or later`,
     };
   if (policy !== undefined && policy !== "noeviction")
-    return { kind: "unfit", reason: `maxmemory-policy is ${policy}, it has to be noeviction` };
+    return { kind: "unfit", reason: `maxmemory-policy is ${policy}, it must be noeviction` };
   return { kind: "up" };
 }
 
@@ -141,6 +141,6 @@ export async function withRedis<T>(task: () => Promise<T>): Promise<T> {
   } catch (cause) {
     if (cause instanceof TagferryError) throw cause;
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new TagferryError("QUEUE_AWAY", `redis does not do what it was asked: ${message}`, { cause });
+    throw new TagferryError("QUEUE_AWAY", `Redis refused a command: ${message}`, { cause });
   }
 }

@@ -127,7 +127,7 @@ const places = (registry: string): string => `${REDIS_PREFIX}:places:${registry}
 const pauseKeyOf = (line: string): string => `${REDIS_PREFIX}:paused:${registryOfQueue(line)}`;
 
 function busy(registry: string, waitMs: number): TagferryError {
-  return new TagferryError("BUSY", `the rateLimit of ${registry} is used up for now`, {
+  return new TagferryError("BUSY", `the rate limit of ${registry} is used up for now`, {
     where: registry,
     retryAt: new Date(Date.now() + waitMs).toISOString(),
   });

@@ -49,7 +49,7 @@ export async function fileStateStore(
   const store = inProcessStateStore();
   const unread = await readChanges(path, store);
   if (unread > 0)
-    log.warn({ path, lines: unread }, `${path} has lines that cannot be read: they are passed over`);
+    log.warn({ path, lines: unread }, `${path} has lines that cannot be read; they are ignored`);
   const file = await openJournal(path, () => store.dump(), log);
   return {
     ...store,
@@ -166,7 +166,7 @@ async function openJournal(path: string, dump: () => Iterable<StateNamespace>, l
         refused = false;
       } catch (error) {
         if (!refused)
-          log.error({ path, ...failureOf(error) }, `${path} cannot be written: a restart forgets`);
+          log.error({ path, ...failureOf(error) }, `${path} cannot be written: a restart loses the records`);
         refused = true;
       }
     }

@@ -14,7 +14,7 @@ export function checkSchedules({ mirrors }: Config): readonly UpperProblem[] {
         {
           path,
           code: "CONFIG_CRON",
-          message: `"${schedule.cron}" is no schedule: ${errors.map(({ field, message }) => `${field}: ${message}`).join("; ")}`,
+          message: `"${schedule.cron}" is not a schedule: ${errors.map(({ field, message }) => `${field}: ${message}`).join("; ")}`,
           found: schedule.cron,
           allowed: "minute hour day-of-month month day-of-week, such as */30 * * * *",
         },
@@ -27,7 +27,7 @@ export function checkSchedules({ mirrors }: Config): readonly UpperProblem[] {
         path,
         warning: true,
         code: "CONFIG_CRON_BOTH_DAYS",
-        message: `"${schedule.cron}" fires only when the day of the month and the day of the week are both right`,
+        message: `"${schedule.cron}" fires only when both the day of the month and the day of the week match`,
         found: schedule.cron,
       },
     ];

@@ -77,7 +77,10 @@ export function openDriftTracker({
     if (restedMs < restMs) return lookLater(mirror, state, restMs - restedMs);
     state.asked = state.drift;
     state.askedAtMs = performance.now();
-    log.info({ mirror, tags: state.tags }, `somebody else changed the stream of ${mirror}: it is checked`);
+    log.info(
+      { mirror, tags: state.tags },
+      `somebody else changed the stream of ${mirror}: the mirror is checked`,
+    );
     requestCheck(mirror, "stream", { occasion: `stream-${state.version}` }).catch((error: unknown) => {
       // what Redis could not take is sent again
       if (!isTagferryError(error, "QUEUE_AWAY"))

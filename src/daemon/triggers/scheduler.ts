@@ -70,7 +70,7 @@ export function openScheduler({ clock, queue, records, log, forgetful, onMissed 
     const job = checkJob(name, dueAt, cause, epoch);
     log.debug({ mirror: name, dueAt: job.dueAt, cause }, `${name} is due`);
     send(job, jitterOf(name, dueAt, schedule)).catch((error: unknown) =>
-      log.error({ err: error, mirror: name }, `${name} is due, and the queue does not take it`),
+      log.error({ err: error, mirror: name }, `${name} is due, but the queue does not accept the job`),
     );
   }
 

@@ -36,34 +36,34 @@ export function openStreamWatch(options: DriftTrackerOptions): StreamWatch {
   const states = new Map<string, WatchState>();
   let stopping = new AbortController();
 
-  function tell(namespace: string, kind: WatchState["kind"], reason?: string): void {
+  function notify(namespace: string, kind: WatchState["kind"], reason?: string): void {
     if (states.get(namespace)?.kind === kind) return;
     const since = now().toISOString();
     states.set(namespace, { namespace, kind, since, ...(reason === undefined ? {} : { reason }) });
     const facts = { namespace, ...(reason === undefined ? {} : { reason }) };
     if (kind === "watching") log.info(facts, `the image streams of ${namespace} are watched`);
     else if (kind !== "beginning")
-      log.warn(facts, `the image streams of ${namespace} are not watched; schedules go on: ${reason}`);
+      log.warn(facts, `the image streams of ${namespace} are not watched; schedules continue: ${reason}`);
   }
 
   async function watch(active: ActiveConfig, namespace: string, mirrors: readonly Mirror[]): Promise<void> {
     const { signal } = stopping;
     using _ = active.use(namespace); // its clients stay open
     using tracker = openDriftTracker(options);
-    tell(namespace, "beginning");
+    notify(namespace, "beginning");
     for (let failures = 0; !signal.aborted; failures += 1)
       try {
         const streams = await active.context.streams({ signal });
         for await (const news of streams.watch(namespace, { signal })) {
           failures = 0;
-          tell(namespace, "watching");
+          notify(namespace, "watching");
           noteNews(news, mirrors, streams.installation, tracker);
         }
       } catch (error) {
         if (signal.aborted) return;
         const { code, message } = failureOf(error);
         const denied = isTagferryError(error, "CLUSTER_DENIED");
-        tell(namespace, denied ? "denied" : "away", `${code}: ${message}`);
+        notify(namespace, denied ? "denied" : "away", `${code}: ${message}`);
         const pauseMs = denied ? DENIED_MS : Math.min(AWAY_MAX_MS, AWAY_BASE_MS * 2 ** failures);
         await sleep(pauseMs * (0.5 + Math.random() / 2), { signal }).catch(() => {}); // told to stop: seen above
       }
@@ -79,7 +79,10 @@ export function openStreamWatch(options: DriftTrackerOptions): StreamWatch {
       for (const namespace of states.keys()) if (!namespaces.has(namespace)) states.delete(namespace);
       for (const [namespace, mirrors] of namespaces)
         watch(active, namespace, mirrors).catch((error: unknown) =>
-          log.error({ err: error, namespace }, `the watch of ${namespace} broke; schedules go on`),
+          log.error(
+            { err: error, namespace },
+            `the watch of ${namespace} was interrupted; schedules continue`,
+          ),
         );
     },
     states: () => [...states.values()],

@@ -27,7 +27,7 @@ export function openObservers(log: Log): Observers {
       try {
         listener(observation);
       } catch (error) {
-        log.warn({ err: error }, "who counts failed to"); // work must not fail for it
+        log.warn({ err: error }, "an observer failed"); // work must not fail for it
       }
   }
 

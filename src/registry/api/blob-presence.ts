@@ -19,17 +19,17 @@ export type BlobPresence = "present" | "absent" | "other";
  */
 export async function findBlob(
   descriptor: Descriptor,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   options: Cancellable,
 ): Promise<BlobPresence> {
   const { digest, size } = descriptor;
-  const url = endpoint.url(`blobs/${digest}`);
-  await using answer = await endpoint.requester.ask(
+  const url = client.url(`blobs/${digest}`);
+  await using answer = await client.requester.ask(
     {
       method: "HEAD",
       url,
-      scopes: endpoint.push,
-      subject: { action: "resolve", what: "blob", where: `${endpoint.name}@${digest}` },
+      scopes: client.push,
+      subject: { action: "resolve", what: "blob", where: `${client.name}@${digest}` },
       expect: [200, 301, 302, 303, 307, 308, 404, 405],
       // a signed URL of object storage may allow only GET
       manualRedirect: true,
@@ -40,7 +40,7 @@ export async function findBlob(
   if (answer.status === 200 && size === 0) return "present";
   const length = answer.status === 200 ? lengthOfBody(answer) : undefined;
   if (length !== undefined) return length === size ? "present" : "other";
-  return findByRange(descriptor, endpoint, options);
+  return findByRange(descriptor, client, options);
 }
 
 /**
@@ -54,16 +54,16 @@ function lengthOfBody(answer: Answer): number | undefined {
 
 async function findByRange(
   { digest, size }: Descriptor,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   options: Cancellable,
 ): Promise<BlobPresence> {
-  await using answer = await endpoint.requester.ask(
+  await using answer = await client.requester.ask(
     {
       method: "GET",
-      url: endpoint.url(`blobs/${digest}`),
+      url: client.url(`blobs/${digest}`),
       headers: { range: "bytes=0-0" },
-      scopes: endpoint.push,
-      subject: { action: "resolve", what: "blob", where: `${endpoint.name}@${digest}` },
+      scopes: client.push,
+      subject: { action: "resolve", what: "blob", where: `${client.name}@${digest}` },
       expect: [200, 206, 404, 416],
     },
     options,

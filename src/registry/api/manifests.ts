@@ -21,23 +21,23 @@ const UNUSABLE_FOR_MS = 60 * 60_000;
  */
 export async function resolveManifest(
   reference: string,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable = {},
 ): Promise<Descriptor | undefined> {
   let head: Head | undefined;
-  if (!isUseless(endpoint)) {
-    head = await headManifest(reference, endpoint, { signal });
+  if (!isUseless(client)) {
+    head = await headManifest(reference, client, { signal });
     if (head.kind === "found") return head.descriptor;
-    if (head.kind === "absent" && isBelieved(endpoint)) return undefined;
+    if (head.kind === "absent" && isBelieved(client)) return undefined;
   }
   try {
-    const { descriptor } = await getManifest(reference, endpoint, { signal });
-    giveUpHead(endpoint);
+    const { descriptor } = await getManifest(reference, client, { signal });
+    giveUpHead(client);
     return descriptor;
   } catch (error) {
     if (isTagferryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) {
       // when both answer 404, it is still unknown whether HEAD works
-      if (head?.kind === "unusable") giveUpHead(endpoint);
+      if (head?.kind === "unusable") giveUpHead(client);
       return undefined;
     }
     // A login portal or a catch-all page answers HEAD with 200 and no digest, and GET with a page.
@@ -48,10 +48,10 @@ export async function resolveManifest(
     )
       throw new TagferryError(
         "REGISTRY_NOT_V2",
-        `${referenceName(endpoint, reference)}: what answers is no registry`,
+        `${referenceName(client, reference)}: the host is not a registry`,
         {
           cause: error,
-          where: referenceName(endpoint, reference),
+          where: referenceName(client, reference),
           found: error.message,
         },
       );
@@ -65,27 +65,27 @@ export function isUseless({ heads }: RepositoryClient): boolean {
 }
 
 /** Whether a HEAD that answers 404 is trusted. */
-export function isBelieved(endpoint: RepositoryClient): boolean {
-  return endpoint.heads.isTruthful || endpoint.profile().truthfulHead;
+export function isBelieved(client: RepositoryClient): boolean {
+  return client.heads.isTruthful || client.profile().truthfulHead;
 }
 
-export function giveUpHead(endpoint: RepositoryClient): void {
+export function giveUpHead(client: RepositoryClient): void {
   // Within the hour, a GET shows nothing new about HEAD. After the hour, HEAD is tried again.
-  if (!isUseless(endpoint)) endpoint.heads.unusableUntilMs = performance.now() + UNUSABLE_FOR_MS;
+  if (!isUseless(client)) client.heads.unusableUntilMs = performance.now() + UNUSABLE_FOR_MS;
 }
 
 export async function headManifest(
   reference: string,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable,
 ): Promise<Head> {
-  await using answer = await endpoint.requester.ask(
+  await using answer = await client.requester.ask(
     {
       method: "HEAD",
-      url: endpoint.url(`manifests/${reference}`),
+      url: client.url(`manifests/${reference}`),
       headers: { accept: MANIFEST_ACCEPT },
-      scopes: endpoint.pull,
-      subject: { action: "resolve", what: "manifest", where: referenceName(endpoint, reference) },
+      scopes: client.pull,
+      subject: { action: "resolve", what: "manifest", where: referenceName(client, reference) },
       expect: [200, 404, 405, 501],
     },
     { signal },
@@ -98,7 +98,7 @@ export async function headManifest(
   if (isDigest(reference) && digest !== reference && algorithmOf(digest) === algorithmOf(reference))
     return { kind: "unusable", status: answer.status };
   const length = Number(header(answer, "content-length"));
-  endpoint.heads.isTruthful = true;
+  client.heads.isTruthful = true;
   return {
     kind: "found",
     descriptor: { mediaType, digest, size: Number.isSafeInteger(length) && length > 0 ? length : -1 },
@@ -108,10 +108,10 @@ export async function headManifest(
 /** Reads a manifest, then parses and checks it. If it was requested by digest, its bytes match this digest. */
 export async function getManifest(
   reference: string,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   options: Cancellable = {},
 ): Promise<Manifest> {
-  return (await fetchManifest(reference, endpoint, options)).manifest;
+  return (await fetchManifest(reference, client, options)).manifest;
 }
 
 export type FetchedManifest = { readonly manifest: Manifest; readonly etag: string | undefined };
@@ -119,16 +119,16 @@ export type FetchedManifest = { readonly manifest: Manifest; readonly etag: stri
 /** Like `getManifest`, with the ETag for a later `If-Match`. */
 export async function fetchManifest(
   reference: string,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable = {},
 ): Promise<FetchedManifest> {
-  const where = referenceName(endpoint, reference);
-  await using answer = await endpoint.requester.ask(
+  const where = referenceName(client, reference);
+  await using answer = await client.requester.ask(
     {
       method: "GET",
-      url: endpoint.url(`manifests/${reference}`),
+      url: client.url(`manifests/${reference}`),
       headers: { accept: MANIFEST_ACCEPT },
-      scopes: endpoint.pull,
+      scopes: client.pull,
       subject: { action: "pull", what: "manifest", where },
       expect: [200],
     },
@@ -141,11 +141,11 @@ export async function fetchManifest(
     expected: isDigest(reference) ? reference : undefined,
     subject: where,
   });
-  const told = header(answer, "docker-content-digest");
-  if (isDigest(told) && told !== digestOf(bytes, algorithmOf(told)))
-    throw new TagferryError("DIGEST_HEADER", `${where}: the digest header is not that of the bytes`, {
+  const sent = header(answer, "docker-content-digest");
+  if (isDigest(sent) && sent !== digestOf(bytes, algorithmOf(sent)))
+    throw new TagferryError("DIGEST_HEADER", `${where}: the digest header does not match the bytes`, {
       where,
-      found: told,
+      found: sent,
       allowed: manifest.descriptor.digest,
     });
   return { manifest, etag: header(answer, "etag") };
@@ -167,7 +167,7 @@ async function manifestBytes(answer: Answer, where: string): Promise<Buffer> {
 export function refuseEncoding(answer: Answer, where: string): void {
   const encoding = header(answer, "content-encoding");
   if (encoding !== undefined && encoding !== "identity")
-    throw new TagferryError("CONTENT_ENCODING", `${where} came encoded as ${encoding}`, {
+    throw new TagferryError("CONTENT_ENCODING", `${where} was sent with the encoding ${encoding}`, {
       where,
       found: encoding,
       allowed: "identity",

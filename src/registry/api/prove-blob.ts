@@ -9,14 +9,14 @@ import { hasBlob } from "./upload-session.ts";
 /** Whether a blob with the right length is in the repository. With `bytes`, its content is read and checked too. */
 export async function hasWholeBlob(
   descriptor: Descriptor,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   timeouts: BlobTimeouts,
   { bytes = false, signal }: HasBlobOptions = {},
 ): Promise<boolean> {
-  if (!(await hasBlob(descriptor, endpoint, { signal }))) return false;
+  if (!(await hasBlob(descriptor, client, { signal }))) return false;
   if (!bytes) return true;
   try {
-    const content = verified(readBlob(descriptor, endpoint, timeouts, { signal }), descriptor);
+    const content = verified(readBlob(descriptor, client, timeouts, { signal }), descriptor);
     while (!(await content.next()).done);
     return true;
   } catch (error) {

@@ -2,7 +2,7 @@ import { isTagferryError } from "../../errors/error.ts";
 import { withRetryBudget } from "../../errors/retry-budget.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { BlobPushed, OpenContent, PushBlobOptions } from "../../oci/store.ts";
-import { waitAsTold } from "../http/retry-after.ts";
+import { waitForRetryAfter } from "../http/retry-after.ts";
 import { send } from "./upload-content.ts";
 import { begin, cancel, hasBlob, type UploadContext } from "./upload-session.ts";
 
@@ -24,16 +24,16 @@ export async function pushBlob(
   context: UploadContext,
   { onBytes, mountFrom, again, ...options }: PushBlobOptions = {},
 ): Promise<BlobPushed> {
-  const { endpoint, knowledge } = context;
-  const { budget, signal } = withRetryBudget(endpoint.retriesMs, options);
-  const elsewhere = mountFrom === undefined ? undefined : endpoint.repositoryOf(mountFrom);
-  if (elsewhere !== undefined && elsewhere !== endpoint.repository)
-    knowledge.learn(descriptor.digest, elsewhere);
-  if (!again && knowledge.has(descriptor.digest, endpoint.repository)) return { how: "present", bytes: 0 };
+  const { client, blobLocations } = context;
+  const { budget, signal } = withRetryBudget(client.retriesMs, options);
+  const elsewhere = mountFrom === undefined ? undefined : client.repositoryOf(mountFrom);
+  if (elsewhere !== undefined && elsewhere !== client.repository)
+    blobLocations.learn(descriptor.digest, elsewhere);
+  if (!again && blobLocations.has(descriptor.digest, client.repository)) return { how: "present", bytes: 0 };
   for (let sending = 1; ; sending += 1) {
     const begun = await begin(descriptor, context, { signal, ...(again === undefined ? {} : { again }) });
     if (begun.kind === "placed") {
-      knowledge.learn(descriptor.digest, endpoint.repository);
+      blobLocations.learn(descriptor.digest, client.repository);
       return { how: begun.how, bytes: 0 };
     }
     let sentBytes = 0;
@@ -43,19 +43,19 @@ export async function pushBlob(
     };
     try {
       await send(begun, descriptor, open, context, { onBytes: count, signal });
-      knowledge.learn(descriptor.digest, endpoint.repository);
+      blobLocations.learn(descriptor.digest, client.repository);
       return { how: "pushed", bytes: descriptor.size };
     } catch (error) {
-      await cancel(begun.location, endpoint);
+      await cancel(begun.location, client);
       signal?.throwIfAborted();
       const maybeThere = isTagferryError(error, "OUTCOME_UNKNOWN", "TARGET_UNPROVEN");
-      if (maybeThere && (await hasBlob(descriptor, endpoint, { signal }))) {
-        knowledge.learn(descriptor.digest, endpoint.repository);
+      if (maybeThere && (await hasBlob(descriptor, client, { signal }))) {
+        blobLocations.learn(descriptor.digest, client.repository);
         return { how: "pushed", bytes: descriptor.size };
       }
       if (sentBytes >= PROGRESS_BYTES) budget.renew();
       if (sending >= SENDINGS_MAX || !maySendAgain(error, context) || !budget.allows(error, 0)) throw error;
-      if (!(await waitAsTold(error, { signal }))) throw error;
+      if (!(await waitForRetryAfter(error, { signal }))) throw error;
       onBytes?.(-sentBytes);
     }
   }
@@ -65,11 +65,11 @@ export async function pushBlob(
  * Whether a new session from the start may succeed: the session was lost, the connection broke, the registry was busy,
  * the body was too large for one request, or the answer was not 201 and the blob is not there.
  */
-function maySendAgain(error: unknown, { endpoint, memory }: UploadContext): boolean {
+function maySendAgain(error: unknown, { client, memory }: UploadContext): boolean {
   if (isTagferryError(error, "TARGET_TOO_LARGE")) {
     // first the registry's own chunk size, then the smallest default limit of a proxy
     const before = memory.chunkBytes ?? Infinity;
-    memory.chunkBytes = before === Infinity ? endpoint.profile().chunkBytes : SMALLEST_CHUNK_BYTES;
+    memory.chunkBytes = before === Infinity ? client.profile().chunkBytes : SMALLEST_CHUNK_BYTES;
     return memory.chunkBytes < before;
   }
   return isTagferryError(

@@ -46,23 +46,23 @@ type PutAnswer = { readonly status: number; readonly isStored: boolean; readonly
  */
 export async function putManifest(
   manifest: Manifest,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   options: PutOptions,
 ): Promise<{ readonly subjectListed: boolean }> {
   const { tag, readsBack = false, signal } = options;
   const { descriptor, bytes } = manifest;
-  const where = referenceName(endpoint, tag ?? descriptor.digest);
+  const where = referenceName(client, tag ?? descriptor.digest);
   if (bytes.length > MANIFEST_WRITE_MAX_BYTES)
-    throw new TagferryError("MANIFEST_TOO_LARGE", `${where} has more than the 4 MiB that registries take`, {
+    throw new TagferryError("MANIFEST_TOO_LARGE", `${where} has more than the 4 MiB that registries accept`, {
       where,
       found: bytes.length,
       allowed: MANIFEST_WRITE_MAX_BYTES,
     });
   for (let sending = 1; ; sending += 1) {
-    const { status, isStored, subjectListed } = await putOnce(manifest, endpoint, options);
-    const needsProof = !isStored || (tag !== undefined && !readsBack && endpoint.profile().readBack);
+    const { status, isStored, subjectListed } = await putOnce(manifest, client, options);
+    const needsProof = !isStored || (tag !== undefined && !readsBack && client.profile().readBack);
     if (!needsProof) return { subjectListed };
-    const found = await readBack(tag ?? descriptor.digest, manifest, endpoint, { isStored, signal });
+    const found = await readBack(tag ?? descriptor.digest, manifest, client, { isStored, signal });
     if (found === descriptor.digest) return { subjectListed };
     if (isStored) throw otherThanWritten(where, found, descriptor.digest);
     if (sending >= SENDINGS_MAX) throw unproven(where, status, found);
@@ -71,31 +71,31 @@ export async function putManifest(
 
 async function putOnce(
   manifest: Manifest,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { tag, ifMatch, signal }: PutOptions,
 ): Promise<PutAnswer> {
   const { descriptor, bytes } = manifest;
   const reference = tag ?? descriptor.digest;
-  const where = referenceName(endpoint, reference);
-  await using answer = await endpoint.requester
+  const where = referenceName(client, reference);
+  await using answer = await client.requester
     .ask(
       {
         method: "PUT",
-        url: endpoint.url(`manifests/${reference}`),
+        url: client.url(`manifests/${reference}`),
         headers: {
           "content-type": descriptor.mediaType,
           "content-length": String(bytes.length),
           ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
         },
         body: bytes,
-        scopes: endpoint.push,
+        scopes: client.push,
         subject: { action: "push", what: "manifest", where },
         expect: [201, 200, 202, 204],
         timeoutMs: PUT_TIMEOUT_MS,
       },
       { signal },
     )
-    .catch((error: unknown) => immutableButOurs(error, manifest, endpoint, reference, { signal }));
+    .catch((error: unknown) => immutableButOurs(error, manifest, client, reference, { signal }));
   if (!answer) return { status: 201, isStored: true, subjectListed: true };
   const stored = header(answer, "docker-content-digest");
   if (
@@ -105,7 +105,7 @@ async function putOnce(
   )
     throw new TagferryError(
       "TARGET_REJECTED",
-      `${where}: the registry stored another manifest than it was sent`,
+      `${where}: the registry stored another manifest than the one that was sent`,
       { where, found: stored, allowed: descriptor.digest },
     );
   const subjectListed = header(answer, "oci-subject") !== undefined;
@@ -116,12 +116,12 @@ async function putOnce(
 async function immutableButOurs(
   error: unknown,
   { descriptor }: Manifest,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   reference: string,
   options: Cancellable,
 ): Promise<undefined> {
   if (isTagferryError(error, "TARGET_IMMUTABLE", "TARGET_REJECTED")) {
-    const there = await resolveManifest(reference, endpoint, options);
+    const there = await resolveManifest(reference, client, options);
     if (there?.digest === descriptor.digest) return undefined;
   }
   throw error;
@@ -133,21 +133,21 @@ type ReadBackOptions = Cancellable & { readonly isStored: boolean };
 async function readBack(
   reference: string,
   { descriptor, bytes }: Manifest,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { isStored, signal }: ReadBackOptions,
 ): Promise<Digest | undefined> {
   try {
     for (const pauseMs of READ_BACK_PAUSES_MS) {
       if (pauseMs > 0) await sleep(pauseMs, { signal });
-      const head = isUseless(endpoint) ? undefined : await headManifest(reference, endpoint, { signal });
+      const head = isUseless(client) ? undefined : await headManifest(reference, client, { signal });
       if (head?.kind === "found" && head.descriptor.digest !== descriptor.digest)
         return head.descriptor.digest;
       // the length may be missing (-1); if it was sent, it must be right
       if (head?.kind === "found" && [-1, bytes.length].includes(head.descriptor.size))
         return descriptor.digest;
       // nothing found: the registry may need time, or its HEAD may not work
-      const mayLie = head?.kind !== "absent" || !isBelieved(endpoint);
-      const found = mayLie ? await digestByGet(reference, endpoint, { signal }) : undefined;
+      const mayLie = head?.kind !== "absent" || !isBelieved(client);
+      const found = mayLie ? await digestByGet(reference, client, { signal }) : undefined;
       if (found !== undefined) return found;
     }
     return undefined;
@@ -161,20 +161,20 @@ async function readBack(
 /** The digest that GET returns. If GET finds what HEAD did not find, HEAD is not used any more. */
 async function digestByGet(
   reference: string,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   options: Cancellable,
 ): Promise<Digest | undefined> {
-  const where = referenceName(endpoint, reference);
+  const where = referenceName(client, reference);
   try {
-    const { descriptor } = await getManifest(reference, endpoint, options);
-    giveUpHead(endpoint);
+    const { descriptor } = await getManifest(reference, client, options);
+    giveUpHead(client);
     return descriptor.digest;
   } catch (cause) {
     if (isTagferryError(cause, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
     if (isTagferryError(cause, "MANIFEST_EMPTY", "MANIFEST_NOT_JSON", "MANIFEST_SHAPE", "MEDIA_TYPE"))
       throw new TagferryError(
         "TARGET_NOT_A_REGISTRY",
-        `${where} was "written" to something that keeps nothing`,
+        `${where} was accepted by a host that stores nothing`,
         { cause, where },
       );
     throw cause;
@@ -182,7 +182,7 @@ async function digestByGet(
 }
 
 function otherThanWritten(where: string, found: Digest | undefined, digest: Digest): TagferryError {
-  return new TagferryError("TARGET_READBACK", `${where} was written and the registry shows something else`, {
+  return new TagferryError("TARGET_READBACK", `${where} was written, but the registry shows another digest`, {
     where,
     found: found ?? "nothing",
     allowed: digest,

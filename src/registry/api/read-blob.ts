@@ -6,7 +6,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import type { ReadBlobOptions } from "../../oci/store.ts";
 import type { Answer } from "../http/client.ts";
 import { errorOfTransport } from "../http/error.ts";
-import { waitAsTold } from "../http/retry-after.ts";
+import { waitForRetryAfter } from "../http/retry-after.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import { header, refuseEncoding } from "./manifests.ts";
 
@@ -35,11 +35,11 @@ const LARGE_BYTES = 4 * 1024 * 1024;
  */
 export async function* readBlob(
   descriptor: Descriptor,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   timeouts: BlobTimeouts,
   { fromBytes = 0, ...options }: ReadBlobOptions = {},
 ): AsyncGenerator<Uint8Array, void, void> {
-  const { budget, signal } = withRetryBudget(endpoint.retriesMs, options);
+  const { budget, signal } = withRetryBudget(client.retriesMs, options);
   const { size } = descriptor;
   let givenBytes = fromBytes;
   let ranges = true;
@@ -48,7 +48,7 @@ export async function* readBlob(
   for (;;) {
     const startBytes = givenBytes;
     try {
-      for await (const chunk of oneBody(descriptor, endpoint, timeouts, {
+      for await (const chunk of oneBody(descriptor, client, timeouts, {
         fromBytes: givenBytes,
         ranges,
         signal,
@@ -60,22 +60,22 @@ export async function* readBlob(
       if (givenBytes >= size) return;
       throw new TagferryError(
         "BLOB_SHORT",
-        `${endpoint.name}: ${descriptor.digest} ended after ${givenBytes} of ${size} bytes`,
+        `${client.name}: ${descriptor.digest} ended after ${givenBytes} of ${size} bytes`,
         {
-          where: endpoint.name,
+          where: client.name,
           found: givenBytes,
           allowed: size,
         },
       );
     } catch (error) {
-      const broken = errorOfTransport(error, { where: endpoint.name, signal });
+      const broken = errorOfTransport(error, { where: client.name, signal });
       if (givenBytes > startBytes) budget.renew();
       fruitless = givenBytes > startBytes ? 0 : fruitless + 1;
       const pauseMs = timeouts.resumePauseMs * 2 ** fruitless;
       if (!budget.allows(broken, pauseMs)) throw broken;
       if (isTagferryError(broken, "RANGE") && ranges) ranges = false;
       else if (!isTagferryError(broken) || !mayResume(broken) || fruitless >= FRUITLESS_MAX) throw broken;
-      if (!(await waitAsTold(broken, { signal }))) throw broken;
+      if (!(await waitForRetryAfter(broken, { signal }))) throw broken;
       await sleep(pauseMs, { signal });
     }
   }
@@ -89,18 +89,18 @@ type OneBody = Cancellable & { readonly fromBytes: number; readonly ranges: bool
 
 async function* oneBody(
   { digest, size }: Descriptor,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   timeouts: BlobTimeouts,
   { fromBytes, ranges, signal }: OneBody,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const where = `${endpoint.name}@${digest}`;
+  const where = `${client.name}@${digest}`;
   const asked = fromBytes > 0 && ranges;
-  await using answer = await endpoint.requester.ask(
+  await using answer = await client.requester.ask(
     {
       method: "GET",
-      url: endpoint.url(`blobs/${digest}`),
+      url: client.url(`blobs/${digest}`),
       headers: asked ? { range: `bytes=${fromBytes}-` } : {},
-      scopes: endpoint.pull,
+      scopes: client.pull,
       subject: { action: "pull", what: "blob", where },
       expect: asked ? [200, 206] : [200],
       timeoutMs: Infinity,
@@ -122,16 +122,20 @@ function checkRange(
   answer: Answer,
   { fromBytes, size, where }: { readonly fromBytes: number; readonly size: number; readonly where: string },
 ): void {
-  const told = header(answer, "content-range");
-  const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(told ?? "") ?? [];
+  const sent = header(answer, "content-range");
+  const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(sent ?? "") ?? [];
   const right =
     Number(start) === fromBytes && Number(end) === size - 1 && (total === "*" || Number(total) === size);
   if (!right)
-    throw new TagferryError("RANGE", `${where}: the registry answers another range than it was asked for`, {
-      where,
-      found: told ?? "no Content-Range",
-      allowed: `bytes ${fromBytes}-${size - 1}/${size}`,
-    });
+    throw new TagferryError(
+      "RANGE",
+      `${where}: the registry answers with another range than the requested one`,
+      {
+        where,
+        found: sent ?? "no Content-Range",
+        allowed: `bytes ${fromBytes}-${size - 1}/${size}`,
+      },
+    );
 }
 
 /** Aborts a body that is too slow. The timeout of undici notices only silence. */
@@ -155,7 +159,7 @@ async function* aboveFloor(
           {
             where,
             found: windowBytes,
-            allowed: `${floorBytesPerSecond} bytes a second`,
+            allowed: `${floorBytesPerSecond} bytes per second`,
           },
         );
       waitedMs = 0;

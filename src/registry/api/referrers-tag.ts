@@ -38,7 +38,7 @@ const LOOK_AGAIN_MAX_MS = 2_000;
  */
 export async function registerWithSubject(
   manifest: Manifest,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable = {},
 ): Promise<void> {
   if (!manifest.subject) return;
@@ -46,14 +46,14 @@ export async function registerWithSubject(
   let refusedEtag: string | undefined;
   for (let writes = 0; ; writes += 1) {
     const startedMs = performance.now();
-    const current = await currentFallback(tag, endpoint, { signal });
+    const current = await currentFallback(tag, client, { signal });
     const entries = current ? rawEntries(current.manifest) : [];
     if (entries.some((entry) => (entry as { digest?: unknown }).digest === manifest.descriptor.digest))
       return;
-    if (writes >= WRITES_MAX) throw overwritten(manifest, tag, endpoint);
+    if (writes >= WRITES_MAX) throw overwritten(manifest, tag, client);
     // refused although nobody wrote: this registry does not handle its own ETags correctly
     const etag = current?.etag === refusedEtag ? undefined : strong(current?.etag);
-    const written = await writeFallback([...entries, entryOf(manifest)], tag, endpoint, {
+    const written = await writeFallback([...entries, entryOf(manifest)], tag, client, {
       ifMatch: etag,
       signal,
     });
@@ -73,13 +73,13 @@ function strong(etag: string | undefined): string | undefined {
 async function writeFallback(
   entries: readonly unknown[],
   tag: string,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { ifMatch, signal }: Cancellable & { readonly ifMatch: string | undefined },
 ): Promise<boolean> {
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries }));
-  const index = parseManifest(bytes, { contentType: OCI_INDEX, subject: `${endpoint.name}:${tag}` });
+  const index = parseManifest(bytes, { contentType: OCI_INDEX, subject: `${client.name}:${tag}` });
   try {
-    await putManifest(index, endpoint, { tag, ifMatch, readsBack: true, signal });
+    await putManifest(index, client, { tag, ifMatch, readsBack: true, signal });
     return true;
   } catch (error) {
     const overtaken =
@@ -110,11 +110,11 @@ function overwritten({ descriptor }: Manifest, tag: string, { name }: Repository
 
 async function currentFallback(
   tag: string,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   options: Cancellable,
 ): Promise<FetchedManifest | undefined> {
   try {
-    return await fetchManifest(tag, endpoint, options);
+    return await fetchManifest(tag, client, options);
   } catch (error) {
     if (isTagferryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
     throw error;

@@ -33,7 +33,7 @@ export function openReferrersMemory(): ReferrersMemory {
 /** The tags of one repository that contain digests: cosign's tags, and the fallback tags of the referrers API. */
 export type DigestTags = {
   /** Whether the listing contains a tag; true when no listing can be read. */
-  mayHave(tag: string, endpoint: RepositoryClient, options?: Cancellable): Promise<boolean>;
+  mayHave(tag: string, client: RepositoryClient, options?: Cancellable): Promise<boolean>;
   /** Call this after a tag was written. If it contains a digest, the listing is read again. */
   written(tag: string): void;
 };
@@ -48,10 +48,10 @@ export function openDigestTags(): DigestTags {
   let kept: Reading | undefined;
 
   /** All waiting callers share this read, so no caller can abort it for the others. */
-  function read(endpoint: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
+  function read(client: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
     const reading: Reading = {
       readAtMs: Infinity,
-      tags: readDigestTags(endpoint).finally(() => {
+      tags: readDigestTags(client).finally(() => {
         reading.readAtMs = performance.now();
       }),
     };
@@ -63,9 +63,9 @@ export function openDigestTags(): DigestTags {
   }
 
   return {
-    async mayHave(tag, endpoint, { signal } = {}) {
+    async mayHave(tag, client, { signal } = {}) {
       const good = kept && performance.now() - kept.readAtMs <= LISTING_GOOD_FOR_MS ? kept.tags : undefined;
-      const tags = await unlessAborted(good ?? read(endpoint), signal);
+      const tags = await unlessAborted(good ?? read(client), signal);
       return tags?.has(tag) ?? true;
     },
     written(tag) {
@@ -75,7 +75,7 @@ export function openDigestTags(): DigestTags {
 }
 
 export type ReferrersContext = {
-  readonly endpoint: RepositoryClient;
+  readonly client: RepositoryClient;
   readonly memory: ReferrersMemory;
   readonly digestTags: DigestTags;
 };
@@ -98,7 +98,7 @@ export async function* readReferrers(
   { signal }: Cancellable = {},
 ): AsyncGenerator<Referrer, void, void> {
   const seen = new Set<Digest>();
-  const options = { ...context.endpoint.retry, attempts: QUESTIONS_MAX, signal };
+  const options = { ...context.client.retry, attempts: QUESTIONS_MAX, signal };
   const viaApi = await retry(() => fromApi(digest, context, { signal }), options);
   const descriptors =
     viaApi && viaApi.length > 0
@@ -112,7 +112,7 @@ export async function* readReferrers(
   for (const suffix of COSIGN_SUFFIXES) {
     const tag = `${fallbackTag(digest)}${suffix}`;
     if (!(await mayExist(tag, context, { signal }))) continue;
-    const descriptor = await resolveManifest(tag, context.endpoint, { signal });
+    const descriptor = await resolveManifest(tag, context.client, { signal });
     if (descriptor) yield { descriptor, tag };
   }
 }
@@ -120,20 +120,19 @@ export async function* readReferrers(
 /** undefined: this repository does not have the API. Every other answer that is not an index is thrown as an error. */
 async function fromApi(
   digest: Digest,
-  { endpoint, memory }: ReferrersContext,
+  { client, memory }: ReferrersContext,
   { signal }: Cancellable,
 ): Promise<readonly Descriptor[] | undefined> {
-  if (endpoint.profile().referrersApi === "never" || performance.now() < memory.absentUntilMs)
-    return undefined;
+  if (client.profile().referrersApi === "never" || performance.now() < memory.absentUntilMs) return undefined;
   const found: Descriptor[] = [];
   const trail = openPageTrail({ pages: 1_000, emptyPages: 3 });
-  let url: URL | undefined = endpoint.url(`referrers/${digest}`);
+  let url: URL | undefined = client.url(`referrers/${digest}`);
   while (url) {
-    const page: ApiPage | undefined = await apiPage(url, endpoint, { signal });
+    const page: ApiPage | undefined = await apiPage(url, client, { signal });
     if (!page) {
       // a registry that has the API never answers 404, but a proxy in front of it may do so for a moment
-      if (memory.isPresent || (await apiPage(url, endpoint, { signal })))
-        throw invalid(endpoint, "404 from a registry that has a referrers API");
+      if (memory.isPresent || (await apiPage(url, client, { signal })))
+        throw invalid(client, "404 from a registry that has a referrers API");
       memory.absentUntilMs = performance.now() + UNSUPPORTED_FOR_MS;
       memory.reason = `404 to ${url.pathname}`;
       return undefined;
@@ -146,7 +145,7 @@ async function fromApi(
 }
 
 function invalid({ name }: RepositoryClient, found: string, cause?: unknown): TagferryError {
-  return new TagferryError("REFERRERS_INVALID", `${name}: the answer about referrers is no index`, {
+  return new TagferryError("REFERRERS_INVALID", `${name}: the answer about referrers is not an index`, {
     where: `${name} referrers`,
     found,
     cause,
@@ -154,11 +153,11 @@ function invalid({ name }: RepositoryClient, found: string, cause?: unknown): Ta
 }
 
 /** Converts the errors that `parseManifest` throws for a page, garbage or half a document. */
-function asInvalid(error: unknown, endpoint: RepositoryClient): unknown {
+function asInvalid(error: unknown, client: RepositoryClient): unknown {
   return isTagferryError(error) &&
     error.code !== "MANIFEST_UNKNOWN" &&
     /^(?:MANIFEST_|MEDIA_TYPE|DIGEST_|DESCRIPTOR_|HTTP_PROTOCOL)/.test(error.code)
-    ? invalid(endpoint, error.message, error)
+    ? invalid(client, error.message, error)
     : error;
 }
 
@@ -167,23 +166,23 @@ type ApiPage = { readonly index: Manifest; readonly link: string | string[] | un
 /** Reads one page; undefined: 404. */
 async function apiPage(
   url: URL,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable,
 ): Promise<ApiPage | undefined> {
-  const where = `${endpoint.name} referrers`;
-  await using answer = await endpoint.requester.ask(
+  const where = `${client.name} referrers`;
+  await using answer = await client.requester.ask(
     {
       method: "GET",
       url,
       headers: { accept: OCI_INDEX },
-      scopes: endpoint.pull,
+      scopes: client.pull,
       subject: { action: "pull", what: "referrers", where },
       expect: [200, 400, 404, 405, 406],
     },
     { signal },
   );
   if (answer.status === 404) return undefined;
-  if (answer.status !== 200) throw invalid(endpoint, `status ${answer.status}`);
+  if (answer.status !== 200) throw invalid(client, `status ${answer.status}`);
   try {
     const index = parseManifest(await answer.bytes(PAGE_MAX_BYTES), {
       contentType: header(answer, "content-type"),
@@ -191,9 +190,9 @@ async function apiPage(
     });
     if (index.kind === "index") return { index, link: answer.headers["link"] };
   } catch (error) {
-    throw asInvalid(error, endpoint);
+    throw asInvalid(error, client);
   }
-  throw invalid(endpoint, "an image manifest");
+  throw invalid(client, "an image manifest");
 }
 
 async function fromFallback(
@@ -204,30 +203,30 @@ async function fromFallback(
   const tag = fallbackTag(digest);
   if (!(await mayExist(tag, context, options))) return [];
   try {
-    const index = await getManifest(tag, context.endpoint, options);
+    const index = await getManifest(tag, context.client, options);
     return index.kind === "index" ? index.children : [];
   } catch (error) {
     if (isTagferryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return [];
-    throw asInvalid(error, context.endpoint);
+    throw asInvalid(error, context.client);
   }
 }
 
 /** Whether the listing contains a tag; true when no listing can be read. */
 async function mayExist(
   tag: string,
-  { endpoint, digestTags }: ReferrersContext,
+  { client, digestTags }: ReferrersContext,
   options: Cancellable,
 ): Promise<boolean> {
-  if (endpoint.profile().cosignTags === "ask") return true;
-  return digestTags.mayHave(tag, endpoint, options);
+  if (client.profile().cosignTags === "ask") return true;
+  return digestTags.mayHave(tag, client, options);
 }
 
 /** undefined: the listing is refused, or so long that separate requests for each tag cost less. */
-async function readDigestTags(endpoint: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
+async function readDigestTags(client: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
   const tags = new Set<string>();
   let listed = 0;
   try {
-    for await (const { tag } of listTags(endpoint)) {
+    for await (const { tag } of listTags(client)) {
       listed += 1;
       if (listed > LISTING_MAX_TAGS) return undefined;
       if (DIGEST_TAG.test(tag)) tags.add(tag);

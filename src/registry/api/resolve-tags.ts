@@ -20,19 +20,19 @@ const LISTED_PER_TAG = 100;
  */
 export async function surveyTags(
   tags: readonly string[],
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable = {},
 ): Promise<ReadonlyMap<string, Descriptor>> {
   const found = new Map<string, Descriptor>();
   const [first] = tags;
   if (first === undefined) return found;
-  const isWorthIt = tags.length >= LISTED_MIN && !isUseless(endpoint);
-  const head = isWorthIt ? await headManifest(first, endpoint, { signal }) : undefined;
+  const isWorthIt = tags.length >= LISTED_MIN && !isUseless(client);
+  const head = isWorthIt ? await headManifest(first, client, { signal }) : undefined;
   if (head?.kind === "found") found.set(first, head.descriptor);
-  const listed = head?.kind === "absent" ? await listedAmong(tags, endpoint, { signal }) : undefined;
+  const listed = head?.kind === "absent" ? await listedAmong(tags, client, { signal }) : undefined;
   const asked = tags.filter((tag) => !found.has(tag) && (listed?.has(tag) ?? true));
   const resolve = async (tag: string): Promise<void> => {
-    const descriptor = await resolveManifest(tag, endpoint, { signal });
+    const descriptor = await resolveManifest(tag, client, { signal });
     if (descriptor) found.set(tag, descriptor);
   };
   await Array.fromAsync(mapConcurrently(asked, CONCURRENCY, resolve));
@@ -42,12 +42,12 @@ export async function surveyTags(
 /** The requested tags that are listed; undefined when the listing cannot be read or is very long. */
 async function listedAmong(
   tags: readonly string[],
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable,
 ): Promise<ReadonlySet<string> | undefined> {
   const listed = new Set<string>();
   try {
-    for await (const { tag } of listTags(endpoint, { signal })) {
+    for await (const { tag } of listTags(client, { signal })) {
       listed.add(tag);
       if (listed.size > tags.length * LISTED_PER_TAG) return undefined;
     }

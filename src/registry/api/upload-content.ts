@@ -3,7 +3,7 @@ import type { Cancellable } from "../../lib/cancel.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { OpenContent, PushBlobOptions } from "../../oci/store.ts";
 import { type Checkpoint, verified } from "../../oci/verified.ts";
-import { waitAsTold } from "../http/retry-after.ts";
+import { waitForRetryAfter } from "../http/retry-after.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import { type Chunk, chunksOf, lengthOf } from "./chunks.ts";
 import { uploadLocation, withDigest } from "./upload-location.ts";
@@ -28,7 +28,7 @@ type Sending = {
   readonly session: UploadSession;
   readonly descriptor: Descriptor;
   readonly open: OpenContent;
-  readonly endpoint: RepositoryClient;
+  readonly client: RepositoryClient;
   readonly options: PushBlobOptions;
 };
 
@@ -45,7 +45,7 @@ export async function send(
   context: UploadContext,
   options: PushBlobOptions,
 ): Promise<void> {
-  const sending = { session, descriptor, open, endpoint: context.endpoint, options };
+  const sending = { session, descriptor, open, client: context.client, options };
   const chunkBytes = chunkBytesFor(session, descriptor, context);
   return chunkBytes === undefined ? sendWhole(sending) : sendInParts(sending, chunkBytes);
 }
@@ -54,9 +54,9 @@ export async function send(
 function chunkBytesFor(
   { chunkMinBytes, chunkMaxBytes }: UploadSession,
   { size }: Descriptor,
-  { endpoint, memory }: UploadContext,
+  { client, memory }: UploadContext,
 ): number | undefined {
-  const { upload, chunkBytes } = endpoint.profile();
+  const { upload, chunkBytes } = client.profile();
   if (size === 0) return undefined;
   const wanted = memory.chunkBytes ?? (upload === "chunked" || size > chunkMaxBytes ? chunkBytes : undefined);
   if (wanted === undefined) return upload === "patch" ? Infinity : undefined;
@@ -67,11 +67,11 @@ function closingTimeoutMs(bytes: number, { firstByteMs }: RepositoryClient): num
   return Math.min(Math.max(CLOSING_MAX_MS, firstByteMs), firstByteMs + bytes / CLOSING_BYTES_PER_MS);
 }
 
-async function sendWhole({ session, descriptor, open, endpoint, options }: Sending): Promise<void> {
+async function sendWhole({ session, descriptor, open, client, options }: Sending): Promise<void> {
   const content = observed(verified(open(0), descriptor), options);
   try {
     const url = withDigest(session.location, descriptor.digest);
-    await close(url, { content, bytes: descriptor.size }, descriptor, endpoint, options);
+    await close(url, { content, bytes: descriptor.size }, descriptor, client, options);
   } catch (error) {
     throw content.failure() ?? error;
   } finally {
@@ -87,44 +87,44 @@ async function close(
   url: URL,
   body: Chunk | undefined,
   { size }: Descriptor,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable,
 ): Promise<void> {
   try {
-    await using answer = await endpoint.requester.askOnce(
+    await using answer = await client.requester.askOnce(
       {
         method: "PUT",
         url,
         headers: { "content-type": "application/octet-stream", "content-length": String(lengthOf(body)) },
         ...(body && body.bytes > 0 ? { body: body.content } : {}),
-        scopes: endpoint.push,
-        subject: uploadSubject(endpoint),
+        scopes: client.push,
+        subject: uploadSubject(client),
         expect: [201, 200, 202, 204, 504],
-        timeoutMs: closingTimeoutMs(size, endpoint),
+        timeoutMs: closingTimeoutMs(size, client),
       },
       { signal },
     );
     if (answer.status === 504)
       throw new TagferryError(
         "OUTCOME_UNKNOWN",
-        `${endpoint.name}: the gateway gave up while the registry finished an upload`,
-        { where: endpoint.name, status: 504 },
+        `${client.name}: the gateway gave up while the registry finished an upload`,
+        { where: client.name, status: 504 },
       );
     if (answer.status !== 201)
       throw new TagferryError(
         "TARGET_UNPROVEN",
-        `${endpoint.name}: an upload was closed with ${answer.status} and the blob is not there`,
-        { where: endpoint.name, status: answer.status, allowed: 201 },
+        `${client.name}: an upload was closed with ${answer.status} and the blob is not there`,
+        { where: client.name, status: answer.status, allowed: 201 },
       );
   } catch (error) {
-    throw isTagferryError(error, "TARGET_PROJECT") ? lost(endpoint, error) : error;
+    throw isTagferryError(error, "TARGET_PROJECT") ? lost(client, error) : error;
   }
 }
 
-function lost(endpoint: RepositoryClient, cause: unknown): TagferryError {
-  return new TagferryError("UPLOAD", `${endpoint.name}: the registry no longer knows the upload`, {
+function lost(client: RepositoryClient, cause: unknown): TagferryError {
+  return new TagferryError("UPLOAD", `${client.name}: the registry no longer knows the upload`, {
     cause,
-    where: endpoint.name,
+    where: client.name,
   });
 }
 
@@ -133,7 +133,7 @@ function lost(endpoint: RepositoryClient, cause: unknown): TagferryError {
  * checkpoint.
  */
 async function sendInParts(sending: Sending, chunkBytes: number): Promise<void> {
-  const { session, endpoint, options } = sending;
+  const { session, client, options } = sending;
   const checkpoints: Checkpoint[] = [];
   let from: Standing = { location: session.location, bytes: 0 };
   let fruitless = 0;
@@ -144,10 +144,8 @@ async function sendInParts(sending: Sending, chunkBytes: number): Promise<void> 
       sent.byTarget &&
       isPassing(sent.error) &&
       resumes < RESUMES_MAX &&
-      (await waitAsTold(sent.error, options));
-    const standing = mayResume
-      ? await standingOf(sent.standing, sent.sentBytes, endpoint, options)
-      : undefined;
+      (await waitForRetryAfter(sent.error, options));
+    const standing = mayResume ? await standingOf(sent.standing, sent.sentBytes, client, options) : undefined;
     fruitless = standing !== undefined && standing.bytes > from.bytes ? 0 : fruitless + 1;
     if (standing === undefined || fruitless > FRUITLESS_MAX) throw sent.error;
     options.onBytes?.(standing.bytes - sent.sentBytes);
@@ -183,7 +181,7 @@ type Sent =
 async function sendFrom(
   from: Standing,
   checkpoints: Checkpoint[],
-  { descriptor, open, endpoint, options }: Sending,
+  { descriptor, open, client, options }: Sending,
   chunkBytes: number,
 ): Promise<Sent> {
   checkpoints.splice(checkpoints.findLastIndex(({ bytes }) => bytes <= from.bytes) + 1);
@@ -201,9 +199,9 @@ async function sendFrom(
     for await (const chunk of chunksOf(content, descriptor.size - from.bytes, chunkBytes)) {
       // a complete upload needs no range, and some registries refuse one
       const isRanged = isResumed || Number.isFinite(chunkBytes);
-      standing = await sendChunk(chunk, standing, isRanged, endpoint, options);
+      standing = await sendChunk(chunk, standing, isRanged, client, options);
     }
-    await close(withDigest(standing.location, descriptor.digest), undefined, descriptor, endpoint, options);
+    await close(withDigest(standing.location, descriptor.digest), undefined, descriptor, client, options);
     return { kind: "closed" };
   } catch (error) {
     const failure = content.failure();
@@ -218,11 +216,11 @@ async function sendChunk(
   { content, bytes }: Chunk,
   { location, bytes: offset }: Standing,
   isRanged: boolean,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable,
 ): Promise<Standing> {
   const end = offset + bytes;
-  await using answer = await endpoint.requester.askOnce(
+  await using answer = await client.requester.askOnce(
     {
       method: "PATCH",
       url: location,
@@ -232,14 +230,14 @@ async function sendChunk(
         ...(isRanged ? { "content-range": `${offset}-${end - 1}` } : {}),
       },
       body: content,
-      scopes: endpoint.push,
-      subject: uploadSubject(endpoint),
+      scopes: client.push,
+      subject: uploadSubject(client),
       expect: [202, 201, 204],
-      timeoutMs: closingTimeoutMs(bytes, endpoint),
+      timeoutMs: closingTimeoutMs(bytes, client),
     },
     { signal },
   );
-  return { location: uploadLocation(answer.headers["location"], location, endpoint.name), bytes: end };
+  return { location: uploadLocation(answer.headers["location"], location, client.name), bytes: end };
 }
 
 /** Skips the first bytes of the content. They are read all the same, because the digest covers them. */

@@ -13,7 +13,7 @@ import type { Digest } from "../../oci/digest.ts";
 export function uploadLocation(location: string | string[] | undefined, requestUrl: URL, where: string): URL {
   const text = Array.isArray(location) ? location[0] : location;
   const refuse = (found: string): TagferryError =>
-    new TagferryError("UPLOAD_LOCATION", `${where}: the registry sends the upload elsewhere`, {
+    new TagferryError("UPLOAD_LOCATION", `${where}: the registry sends the upload to another host`, {
       where,
       found,
       allowed: requestUrl.origin,

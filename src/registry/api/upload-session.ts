@@ -3,7 +3,7 @@ import { type Cancellable, within } from "../../lib/cancel.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { BlobLocations } from "../blob-locations.ts";
 import type { Answer } from "../http/client.ts";
-import { waitAsTold } from "../http/retry-after.ts";
+import { waitForRetryAfter } from "../http/retry-after.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import { findBlob } from "./blob-presence.ts";
 import { header } from "./manifests.ts";
@@ -25,8 +25,8 @@ export function openUploadMemory(): UploadMemory {
 const REFUSALS_MAX = 3;
 
 export type UploadContext = {
-  readonly endpoint: RepositoryClient;
-  readonly knowledge: BlobLocations;
+  readonly client: RepositoryClient;
+  readonly blobLocations: BlobLocations;
   /** What is known from earlier uploads to this registry. */
   readonly memory: UploadMemory;
 };
@@ -52,21 +52,21 @@ export async function begin(
   context: UploadContext,
   { again = false, signal }: Cancellable & { readonly again?: boolean },
 ): Promise<Begun> {
-  const { endpoint } = context;
-  if (again) return beginWith("", "present", undefined, endpoint, { signal });
+  const { client } = context;
+  if (again) return beginWith("", "present", undefined, client, { signal });
   const mounted = await tryMount(descriptor, context, { signal });
   if (mounted?.kind === "placed") return mounted;
-  if (mounted === undefined && endpoint.profile().selfMount) {
-    const begun = await beginWith(selfMount(descriptor, endpoint), "present", undefined, endpoint, {
+  if (mounted === undefined && client.profile().selfMount) {
+    const begun = await beginWith(selfMount(descriptor, client), "present", undefined, client, {
       signal,
     });
     if (begun.kind === "session") return begun;
   }
-  if ((await findBlob(descriptor, endpoint, { signal })) === "present") {
-    if (mounted) await cancel(mounted.location, endpoint);
+  if ((await findBlob(descriptor, client, { signal })) === "present") {
+    if (mounted) await cancel(mounted.location, client);
     return { kind: "placed", how: "present" };
   }
-  return mounted ?? beginWith("", "present", undefined, endpoint, { signal });
+  return mounted ?? beginWith("", "present", undefined, client, { signal });
 }
 
 /**
@@ -74,15 +74,15 @@ export async function begin(
  */
 async function tryMount(
   { digest }: Descriptor,
-  { endpoint, knowledge, memory: { refusedMounts } }: UploadContext,
+  { client, blobLocations, memory: { refusedMounts } }: UploadContext,
   options: Cancellable,
 ): Promise<Begun | undefined> {
-  const from = knowledge.elsewhere(digest, endpoint.repository);
-  const pair = `${from ?? ""} ${endpoint.repository}`;
+  const from = blobLocations.elsewhere(digest, client.repository);
+  const pair = `${from ?? ""} ${client.repository}`;
   const refusals = refusedMounts.get(pair) ?? 0;
   if (from === undefined || refusals >= REFUSALS_MAX) return undefined;
   const query = `?mount=${digest}&from=${encodeURIComponent(from)}`;
-  const begun = await beginWith(query, "mounted", from, endpoint, options);
+  const begun = await beginWith(query, "mounted", from, client, options);
   if (begun.kind === "placed") refusedMounts.delete(pair);
   else refusedMounts.set(pair, refusals + 1);
   return begun;
@@ -96,29 +96,29 @@ async function beginWith(
   query: string,
   how: "mounted" | "present",
   from: string | undefined,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable,
 ): Promise<Begun> {
-  const url = endpoint.url(`blobs/uploads/${query}`);
+  const url = client.url(`blobs/uploads/${query}`);
   const scopes =
-    from === undefined ? endpoint.push : [...endpoint.push, { repository: from, actions: ["pull" as const] }];
+    from === undefined ? client.push : [...client.push, { repository: from, actions: ["pull" as const] }];
   try {
-    await using answer = await endpoint.requester.ask(
+    await using answer = await client.requester.ask(
       {
         method: "POST",
         url,
         headers: { "content-length": "0" },
         scopes,
-        subject: uploadSubject(endpoint),
+        subject: uploadSubject(client),
         expect: [200, 201, 202, 204],
       },
       { signal },
     );
     if (answer.status === 201 && query !== "") return { kind: "placed", how };
-    if (answer.status !== 202) throw notARegistry(endpoint, answer.status);
+    if (answer.status !== 202) throw notARegistry(client, answer.status);
     return {
       kind: "session",
-      location: uploadLocation(answer.headers["location"], url, endpoint.name),
+      location: uploadLocation(answer.headers["location"], url, client.name),
       chunkMinBytes: chunkBound(answer, "oci-chunk-min-length") ?? 0,
       chunkMaxBytes: chunkBound(answer, "oci-chunk-max-length") ?? Infinity,
     };
@@ -134,17 +134,17 @@ async function beginWith(
         "TARGET_READONLY",
         "REGISTRY_UNAVAILABLE",
       );
-    if (!refusedMount || !(await waitAsTold(error, { signal }))) throw error;
-    return beginWith("", how, undefined, endpoint, { signal });
+    if (!refusedMount || !(await waitForRetryAfter(error, { signal }))) throw error;
+    return beginWith("", how, undefined, client, { signal });
   }
 }
 
-export function notARegistry(endpoint: RepositoryClient, status: number): TagferryError {
+export function notARegistry(client: RepositoryClient, status: number): TagferryError {
   return new TagferryError(
     "TARGET_NOT_A_REGISTRY",
-    `${endpoint.name}: an upload was answered ${status} and no place to send it`,
+    `${client.name}: an upload was answered with ${status} and without a Location`,
     {
-      where: endpoint.name,
+      where: client.name,
       found: status,
       allowed: "202 with a Location",
     },
@@ -165,18 +165,18 @@ export const uploadSubject = ({ name }: RepositoryClient) =>
  */
 export async function hasBlob(
   descriptor: Descriptor,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   options: Cancellable,
 ): Promise<boolean> {
   // behind pull-through, HEAD also finds blobs of other registries; a mount does not
-  if (endpoint.profile().selfMount && !endpoint.profile().capabilities.manifestImpliesContent) {
-    const begun = await beginWith(selfMount(descriptor, endpoint), "present", undefined, endpoint, options);
+  if (client.profile().selfMount && !client.profile().capabilities.manifestImpliesContent) {
+    const begun = await beginWith(selfMount(descriptor, client), "present", undefined, client, options);
     if (begun.kind === "session") {
-      await cancel(begun.location, endpoint);
+      await cancel(begun.location, client);
       return false;
     }
   }
-  return (await findBlob(descriptor, endpoint, options)) === "present";
+  return (await findBlob(descriptor, client, options)) === "present";
 }
 
 function selfMount({ digest }: Descriptor, { repository }: RepositoryClient): string {
@@ -199,16 +199,16 @@ export type Standing = { readonly location: URL; readonly bytes: number };
 export async function standingOf(
   { location, bytes: acknowledgedBytes }: Standing,
   sentBytes: number,
-  endpoint: RepositoryClient,
+  client: RepositoryClient,
   { signal }: Cancellable,
 ): Promise<Standing | undefined> {
   try {
-    await using answer = await endpoint.requester.ask(
+    await using answer = await client.requester.ask(
       {
         method: "GET",
         url: location,
-        scopes: endpoint.push,
-        subject: uploadSubject(endpoint),
+        scopes: client.push,
+        subject: uploadSubject(client),
         expect: [200, 202, 204],
       },
       { signal },
@@ -220,7 +220,7 @@ export async function standingOf(
     const next = answer.headers["location"];
     return {
       bytes,
-      location: next === undefined ? location : uploadLocation(next, location, endpoint.name),
+      location: next === undefined ? location : uploadLocation(next, location, client.name),
     };
   } catch {
     signal?.throwIfAborted();
@@ -229,14 +229,14 @@ export async function standingOf(
 }
 
 /** Best effort: most registries remove old sessions themselves, and many refuse this request. */
-export async function cancel(location: URL, endpoint: RepositoryClient): Promise<void> {
+export async function cancel(location: URL, client: RepositoryClient): Promise<void> {
   try {
-    await using _ = await endpoint.requester.askOnce(
+    await using _ = await client.requester.askOnce(
       {
         method: "DELETE",
         url: location,
-        scopes: endpoint.push,
-        subject: uploadSubject(endpoint),
+        scopes: client.push,
+        subject: uploadSubject(client),
         expect: [200, 202, 204],
       },
       { signal: within(CANCEL_TIMEOUT_MS) },

@@ -150,7 +150,7 @@ export function openAuthenticator({
       // the token was made for this request and lacks the right: another token will lack it too
       if (attempt > 2 || (insufficient && attempt > 1 && wanted.length === 0))
         throw denied(
-          found ? "the credentials were refused" : "it wants credentials and there are none",
+          found ? "the credentials were refused" : "it needs credentials and there are none",
           failing === undefined ? {} : { found: failing },
         );
       // Harbor answers an expired Bearer token with a Basic challenge: first renew the known token
@@ -165,7 +165,7 @@ export function openAuthenticator({
       remembered = challenge;
       if (challenge.scheme === "basic") {
         if (found?.credential.kind !== "basic")
-          throw denied("it wants a user and a password, and there are none");
+          throw denied("it needs a user and a password, and there are none");
         const header = basic(found.credential);
         if (header === sent) throw denied("user and password were refused");
         return header;
@@ -207,7 +207,7 @@ function refuseAgain(
   if (untilMs === undefined || performance.now() > untilMs) return;
   throw new TagferryError(
     "AUTH_DENIED",
-    `${registry}: these credentials were refused before; they are not tried again for a while`,
+    `${registry}: these credentials were refused a short time ago; Tagferry waits before it tries them again`,
     {
       where: registry,
       credentials: found?.from ?? "none",
@@ -222,7 +222,7 @@ function challengeError(
 ): TagferryError {
   if (header === undefined || header.length === 0)
     return new TagferryError("AUTH_NO_CHALLENGE", `${where}: 401 without WWW-Authenticate`, { where });
-  return new TagferryError("AUTH_CHALLENGE", `${where}: none of the ways to log in is one we know`, {
+  return new TagferryError("AUTH_CHALLENGE", `${where}: it offers no known way to log in`, {
     where,
     found: offered.map(({ scheme }) => scheme).join(", ") || "nothing readable",
     allowed: "Bearer with a realm, or Basic",

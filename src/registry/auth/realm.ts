@@ -29,14 +29,18 @@ export type RealmPolicy = {
 export function checkRealm(realm: string, { registryUrl, tokenRealms }: RealmPolicy): URL {
   const shown = realm.slice(0, 200).replace(/\/\/[^@/]*@/, "//***@");
   const refuse = (why: string): TagferryError =>
-    new TagferryError("AUTH_REALM", `${registryUrl.host} sends us to the token server "${shown}": ${why}`, {
-      where: registryUrl.host,
-      found: shown,
-      allowed: `${registryUrl.origin}, or a host under tokenRealms`,
-    });
+    new TagferryError(
+      "AUTH_REALM",
+      `${registryUrl.host} names the token server "${shown}", which is not allowed: ${why}`,
+      {
+        where: registryUrl.host,
+        found: shown,
+        allowed: `${registryUrl.origin}, or a host under tokenRealms`,
+      },
+    );
   const url = URL.parse(realm);
-  if (!url || url.hostname === "") throw refuse("it is no address");
-  if (url.protocol !== "https:" && url.protocol !== "http:") throw refuse("it is no web address");
+  if (!url || url.hostname === "") throw refuse("it is not a valid address");
+  if (url.protocol !== "https:" && url.protocol !== "http:") throw refuse("it is not a web address");
   if (url.username !== "" || url.password !== "") throw refuse("it has a user");
   if (url.protocol === "http:" && registryUrl.protocol === "https:") throw refuse("it is not encrypted");
   const isListed = tokenRealms.some((host) => host === url.host || host === url.hostname);

@@ -164,7 +164,7 @@ export function openRequester(options: RequesterOptions): Requester {
     }
   }
 
-  function told(answer: Answer, method: Ask["method"]): Answer {
+  function reported(answer: Answer, method: Ask["method"]): Answer {
     const left = /^\d+/.exec([answer.headers["ratelimit-remaining"] ?? ""].flat()[0] ?? "")?.[0];
     options.onRequest?.({
       registry,
@@ -197,7 +197,7 @@ export function openRequester(options: RequesterOptions): Requester {
       const read = await large?.get({ url, headers: sent }, { signal: deadline });
       if (read) {
         attempt?.answered();
-        return told(answerOf(fromDirect(read), url, subject, deadline), method);
+        return reported(answerOf(fromDirect(read), url, subject, deadline), method);
       }
       const request: Dispatcher.RequestOptions = {
         origin: url.origin,
@@ -214,7 +214,7 @@ export function openRequester(options: RequesterOptions): Requester {
       };
       const response = await transport.dispatcherFor(url).request(request);
       attempt?.answered();
-      return told(answerOf(fromClient(response), url, subject, deadline), method);
+      return reported(answerOf(fromClient(response), url, subject, deadline), method);
     } catch (error) {
       options.onRequest?.({ registry, status: undefined });
       const failure = errorOfTransport(error, { where: subject.where, signal });
@@ -259,10 +259,10 @@ function openRateLimited({ registry, rateLimit, retry: policy }: RequesterOption
     heard(error) {
       if (!isTagferryError(error, "RATE_LIMITED")) throw error;
       const { retryAt } = error.details;
-      const isTold = typeof retryAt === "string";
+      const namesTime = typeof retryAt === "string";
       // requests that were already in progress at the first such answer do not count
-      if (!isTold && Date.now() < untilMs) throw error;
-      untilMs = isTold ? Date.parse(retryAt) : Date.now() + Math.min(capMs, baseMs * 2 ** complaints);
+      if (!namesTime && Date.now() < untilMs) throw error;
+      untilMs = namesTime ? Date.parse(retryAt) : Date.now() + Math.min(capMs, baseMs * 2 ** complaints);
       complaints += 1;
       rateLimit.pauseUntil(registry, new Date(untilMs));
       throw error;

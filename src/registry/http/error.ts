@@ -175,14 +175,15 @@ export function errorOfTransport(
       found: printable(message, { maxLength: 200 }),
       ...details,
     });
-  if (inner instanceof Error && inner.name === "TimeoutError") return fail("STALLED", "no answer in time");
+  if (inner instanceof Error && inner.name === "TimeoutError")
+    return fail("STALLED", "no answer within the time limit");
   if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT")
-    return fail("STALLED", "nothing came for too long");
-  if (code === SEND_STALLED) return fail("STALLED", "it takes nothing of what is sent");
+    return fail("STALLED", "nothing was received for too long");
+  if (code === SEND_STALLED) return fail("STALLED", "it accepts nothing of what is sent");
   if (code === "ERR_REDIRECT_PRIVATE")
     return fail("REDIRECT_REFUSED", "a redirect leads to an address where it must not lead");
   if (["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA", "ENODATA"].includes(code))
-    return fail("REGISTRY_DNS", "the host name does not resolve");
+    return fail("REGISTRY_DNS", "the host name cannot be resolved");
   if (
     /^(?:ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|EPROTO|HOSTNAME_MISMATCH)/.test(code)
   )
@@ -196,7 +197,7 @@ export function errorOfTransport(
       "UND_ERR_RESPONSE_STATUS_CODE",
     ].includes(code)
   )
-    return fail("HTTP_PROTOCOL", "the answer breaks HTTP");
+    return fail("HTTP_PROTOCOL", "the answer violates HTTP");
   if (code === "UND_ERR_PRX_TLS" || /proxy/i.test(message))
     return fail("PROXY_REFUSED", "the proxy refused the connection");
   if (
@@ -214,8 +215,8 @@ function protocolError(
 ): TagferryError {
   const { data } = inner as { data?: unknown };
   if (typeof data === "string" && /429|too many requests/i.test(data))
-    return fail("RATE_LIMITED", "the registry asks us to slow down");
-  return fail("HTTP_PROTOCOL", "the answer breaks HTTP");
+    return fail("RATE_LIMITED", "the registry limits the rate of requests");
+  return fail("HTTP_PROTOCOL", "the answer violates HTTP");
 }
 
 function innermost(error: unknown): unknown {

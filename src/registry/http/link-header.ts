@@ -10,7 +10,7 @@ export function nextPage(link: string | string[] | undefined, url: URL): URL | u
   if (target === undefined) return undefined;
   const next = URL.parse(target, url.href);
   if (!next || next.origin !== url.origin)
-    throw new TagferryError("LINK_FOREIGN", `${url.host}: the next page of the listing is elsewhere`, {
+    throw new TagferryError("LINK_FOREIGN", `${url.host}: the next page of the listing is on another host`, {
       where: `${url.host}${url.pathname}`,
       found: next ? next.origin : "no address",
       allowed: url.origin,

@@ -30,13 +30,17 @@ export async function nextHop(
   const text = Array.isArray(location) ? location[0] : location;
   const to = text === undefined || text === "" ? null : URL.parse(text, from?.href);
   const refuse = (why: string): TagferryError =>
-    new TagferryError("REDIRECT_REFUSED", `${registryUrl.host} redirects where we do not follow: ${why}`, {
-      where: registryUrl.host,
-      found: [...chain, ...(to ? [to] : [])].map(shown).join(" → "),
-      allowed: `at most ${max} redirects, encrypted when the registry is, to public hosts, and elsewhere only when the registry is there, too`,
-    });
+    new TagferryError(
+      "REDIRECT_REFUSED",
+      `${registryUrl.host} sends a redirect that is not followed: ${why}`,
+      {
+        where: registryUrl.host,
+        found: [...chain, ...(to ? [to] : [])].map(shown).join(" → "),
+        allowed: `at most ${max} redirects, encrypted when the registry is, to public hosts, and elsewhere only when the registry is there, too`,
+      },
+    );
   if (text === undefined || text === "") throw refuse("there is no Location");
-  if (!to) throw refuse("the Location is no address");
+  if (!to) throw refuse("the Location is not a valid address");
   if (to.protocol !== "https:" && to.protocol !== "http:") throw refuse(`${to.protocol} is not followed`);
   if (to.username !== "" || to.password !== "") throw refuse("the Location has a user");
   if (from?.protocol === "https:" && to.protocol === "http:") throw refuse("it is not encrypted");

@@ -29,7 +29,7 @@ export function parseRetryAfter(headers: Headers, text: string, now = new Date()
  *
  * @returns false, at once, when the wait would be longer than the patience of the retry policy
  */
-export async function waitAsTold(error: unknown, { signal }: Cancellable = {}): Promise<boolean> {
+export async function waitForRetryAfter(error: unknown, { signal }: Cancellable = {}): Promise<boolean> {
   const { retryAt } = isTagferryError(error) ? error.details : {};
   if (typeof retryAt !== "string") return true;
   const waitMs = Date.parse(retryAt) - Date.now();

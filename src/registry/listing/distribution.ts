@@ -38,7 +38,7 @@ function namesIn(bytes: Uint8Array, name: string): readonly unknown[] {
   const subject = `the tag listing of ${name}`;
   const json = parseStrictJson(bytes, { subject, codes: CODES });
   const invalid = (found: string): TagferryError =>
-    new TagferryError("TAGS_INVALID", `${subject} is not one`, { where: name, found });
+    new TagferryError("TAGS_INVALID", `${subject} is not valid`, { where: name, found });
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("no object");
   const { tags } = json as { readonly tags?: unknown };
   if (tags === null) return [];

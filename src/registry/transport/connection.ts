@@ -40,7 +40,7 @@ export async function openConnection(
   let waiting: PromiseWithResolvers<void> | undefined;
   const wake = (): void => waiting?.resolve();
   const silence = setTimeout(() => {
-    if (waiting) socket.destroy(new DOMException("nothing came for too long", "TimeoutError"));
+    if (waiting) socket.destroy(new DOMException("nothing was received for too long", "TimeoutError"));
   }, idleTimeoutMs).unref();
 
   const onread = {
@@ -138,6 +138,8 @@ async function connected(
     socket.destroy();
     signal?.throwIfAborted();
     if (!inTime.aborted) throw error;
-    throw Object.assign(new Error(`no connection to ${url.host} in time`), { code: "ETIMEDOUT" });
+    throw Object.assign(new Error(`no connection to ${url.host} within the time limit`), {
+      code: "ETIMEDOUT",
+    });
   }
 }

@@ -30,7 +30,7 @@ function proxyUrl(name: string, text: string | undefined): URL | undefined {
   if (text === undefined) return undefined;
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
   if (url && url.hostname !== "" && (url.protocol === "http:" || url.protocol === "https:")) return url;
-  throw new TagferryError("PROXY_INVALID", `${name} is not a proxy we can use`, {
+  throw new TagferryError("PROXY_INVALID", `${name} is not a valid proxy address`, {
     where: name,
     found: text.replace(/\/\/[^@/]*@/, "//***@"),
     allowed: "http://host:port or https://host:port",

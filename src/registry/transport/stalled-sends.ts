@@ -29,6 +29,8 @@ function watch(socket: Socket, timeoutMs: number): void {
   socket.setTimeout(timeoutMs);
   socket.on("timeout", () => {
     if (socket.writableLength > 0)
-      socket.destroy(Object.assign(new Error("nothing was taken for too long"), { code: SEND_STALLED }));
+      socket.destroy(
+        Object.assign(new Error("the other side accepted nothing for too long"), { code: SEND_STALLED }),
+      );
   });
 }

@@ -60,6 +60,6 @@ function storePublisher(location: Location, context: Context): Publisher {
 function notPruned(tag: string): TagferryError {
   return new TagferryError(
     "CONFIG_PRUNE",
-    `${tag} is not pruned: nothing is owned at a registry or a layout`,
+    `${tag} is not pruned: Tagferry owns no tags at registries and layouts`,
   );
 }

@@ -208,7 +208,7 @@ function pushFailure(
   const event = stream && currentEvent(stream, tag);
   if (event?.image === image.digest) return undefined;
   return failureOf(
-    new TagferryError("TARGET_READBACK", `${name}:${tag} was pushed and the stream shows another digest`, {
+    new TagferryError("TARGET_READBACK", `${name}:${tag} was pushed, but the stream shows another digest`, {
       where: `${name}:${tag}`,
       found: event?.image ?? "no such tag",
       allowed: image.digest,

@@ -42,7 +42,7 @@ export async function callerOf(context: Context, options: AccessOptions): Promis
   const from = addressOf(context);
   if (!token) {
     if (!isLocalHost(context.req.header("host") ?? ""))
-      throw new TagferryError("WEB_ORIGIN", "without a token this page answers to localhost only");
+      throw new TagferryError("WEB_ORIGIN", "without a token this page answers only to localhost");
     return { kind: "local", by: user ?? `somebody at ${from}`, access: "act" };
   }
   const tokens = await readTokens({ token, readToken: options.readToken });
@@ -55,7 +55,7 @@ export async function callerOf(context: Context, options: AccessOptions): Promis
   const cookie = getCookie(context, SESSION_COOKIE);
   const access = cookie === undefined ? undefined : await sessions.check(cookie, tokens);
   if (access !== undefined) return { kind: "session", by: user ?? `page from ${from}`, access };
-  throw new TagferryError("WEB_UNAUTHORIZED", "this needs the daemon's token");
+  throw new TagferryError("WEB_UNAUTHORIZED", "this request needs the token of the daemon");
 }
 
 /**
@@ -135,7 +135,10 @@ export async function checkMetricsAccess(context: Context, options: AccessOption
  */
 export function checkInternalHost(context: Context): void {
   if (!isInternalName(hostnameOf(context.req.header("host") ?? "")))
-    throw new TagferryError("WEB_ORIGIN", "metrics answer to an address or a name inside the cluster only");
+    throw new TagferryError(
+      "WEB_ORIGIN",
+      "metrics are available only under an IP address or a name inside the cluster",
+    );
 }
 
 /** Parses the scheme in upper or lower case, spaces, and the token; undefined when the header has another form. */

@@ -31,7 +31,8 @@ const KINDS: ReadonlySet<unknown> = new Set<DaemonEvent["kind"]>([
 export function eventRoutes(app: Hono<WebEnv>, options: EventOptions): void {
   let open = 0;
   app.get("/api/v1/events", (context: Context<WebEnv>) => {
-    if (open >= STREAMS_MAX) throw new TagferryError("WEB_BUSY", `${STREAMS_MAX} pages look on already`);
+    if (open >= STREAMS_MAX)
+      throw new TagferryError("WEB_BUSY", `${STREAMS_MAX} clients read events already`);
     open += 1;
     context.header("X-Accel-Buffering", "no"); // otherwise nginx buffers the events
     return streamSSE(context, async (stream) => {

@@ -24,9 +24,9 @@ function object(properties: Readonly<Record<string, Schema>>): Schema {
 export function schemas(): Readonly<Record<string, Schema>> {
   return {
     Failure: object({
-      code: { ...TEXT, description: "Stable; docs/errors.md lists them." },
+      code: { ...TEXT, description: "Codes are stable; docs/errors.md lists them." },
       message: TEXT,
-      next: { ...TEXT, description: "What to do about it." },
+      next: { ...TEXT, description: "What to do." },
       "details?": { type: "object" },
     }),
     Done: object({ mirror: TEXT, result: { enum: ["queued", "duplicate", "paused", "resumed", "retried"] } }),
@@ -42,7 +42,7 @@ function mirrorSchemas(): Readonly<Record<string, Schema>> {
       name: TEXT,
       source: TEXT,
       target: TEXT,
-      "storage?": { ...TEXT, description: "Where the bytes of an image stream's tags are." },
+      "storage?": { ...TEXT, description: "Where the images of an image stream are stored." },
       "schedule?": object({ cron: TEXT, timeZone: TEXT, jitterMs: COUNT }),
       state: { enum: MIRROR_STATES },
       tags: COUNT,
@@ -57,7 +57,7 @@ function mirrorSchemas(): Readonly<Record<string, Schema>> {
       underWay: many(ref("Progress")),
       quarantined: many(object({ mirror: TEXT, key: TEXT, "tag?": TEXT, since: TIME, crashes: COUNT })),
       "failure?": ref("Failure"),
-      "reason?": { ...TEXT, description: "Why it fails or waits now." },
+      "reason?": { ...TEXT, description: "Why the mirror fails or waits at the moment." },
     }),
     Progress: object({
       mirror: TEXT,
@@ -130,7 +130,10 @@ function healthSchemas(): Readonly<Record<string, Schema>> {
       "requestsPerSecond?": NUMBER,
       "pullsLeft?": COUNT,
       "pausedUntil?": TIME,
-      "unresponsiveUntil?": { ...TIME, description: "It does not answer; it is asked again then." },
+      "unresponsiveUntil?": {
+        ...TIME,
+        description: "The registry does not answer. The next request is sent at this time.",
+      },
     }),
   };
 }

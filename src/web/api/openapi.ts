@@ -13,7 +13,7 @@ export function openApi(): Readonly<Record<string, unknown>> {
     info: {
       title: "Tagferry",
       version: "1",
-      summary: "What the daemon mirrors, and how it is.",
+      summary: "The mirrors of the daemon and their state.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     security: [{ token: [] }, { session: [] }],
@@ -25,7 +25,7 @@ export function openApi(): Readonly<Record<string, unknown>> {
           type: "apiKey",
           in: "cookie",
           name: "tagferry_session",
-          description: "Given by POST /login.",
+          description: "Set by POST /login.",
         },
         hook: { type: "http", scheme: "bearer", description: "The secret of webhooks." },
       },
@@ -72,9 +72,9 @@ const failures = (...codes: readonly number[]): object =>
 
 const ACTION_SUMMARIES = {
   sync: "Check it now",
-  pause: "Let its schedule rest",
-  resume: "Follow its schedule again",
-  retry: "Give quarantined work another chance, and check it now",
+  pause: "Pause the schedule",
+  resume: "Resume the schedule",
+  retry: "Release quarantined tags, and check the mirror now",
 };
 
 function apiPaths(): Readonly<Record<string, Path>> {
@@ -114,10 +114,9 @@ function apiPaths(): Readonly<Record<string, Path>> {
     },
     "/api/v1/events": {
       get: {
-        summary:
-          "What happens from now on: server-sent events named run, outcome, progress, mirror and config",
+        summary: "Events from now on: server-sent events named run, outcome, progress, mirror and config",
         responses: {
-          200: text("A stream that ends when you go.", "text/event-stream"),
+          200: text("A stream that ends when the client disconnects.", "text/event-stream"),
           ...failures(401, 429),
         },
       },
@@ -202,11 +201,11 @@ function openPaths(): Readonly<Record<string, Path>> {
     },
     "/readyz": {
       get: {
-        summary: "Whether it takes work",
+        summary: "Whether the process accepts work",
         ...OPEN,
         responses: {
           200: json("It does.", ref("Readiness")),
-          503: json("It does not, and why.", ref("Readiness")),
+          503: json("It does not; the body has the reasons.", ref("Readiness")),
         },
       },
     },
@@ -217,16 +216,17 @@ function openPaths(): Readonly<Record<string, Path>> {
 }
 
 const HOOK_SUMMARIES = {
-  dockerhub: "A push to Docker Hub. It signs nothing: name the secret at the end of the path",
+  dockerhub:
+    "A push to Docker Hub. The secret is at the end of the path, because Docker Hub has no signatures",
   harbor: "A push to Harbor, in either of its formats; its auth header is the secret",
   quay: "A push to Quay. The secret is at the end of the path, or the Bearer or basic password",
   github: "A package event of GitHub, signed in X-Hub-Signature-256",
-  generic: "A push to anywhere: {repository, tag, at}",
+  generic: "A push to any registry: {repository, tag, at}",
 };
 
 function hookPaths(): Readonly<Record<string, Path>> {
   const responses = {
-    202: json("Taken, whether or not a mirror reads it.", {
+    202: json("Accepted, even if no mirror reads the repository.", {
       type: "object",
       properties: { accepted: { const: true } },
     }),

@@ -69,7 +69,7 @@ function headline(mirrors: readonly MirrorStatus[], chosen: MirrorState | undefi
       ? "No mirrors yet"
       : troubled > 0
         ? `${troubled} of ${countOf(mirrors.length, "mirror")} ${troubled === 1 ? "needs" : "need"} attention`
-        : `All is well with ${countOf(mirrors.length, "mirror")}`;
+        : `No problems with ${countOf(mirrors.length, "mirror")}`;
   return html`<div class="headline">
     <h1>${words}</h1>
     ${
@@ -199,7 +199,7 @@ function watched(watches: readonly WatchState[]): Html {
 const WATCH_WORDS: Readonly<Record<WatchState["kind"], string>> = {
   beginning: "starting",
   watching: "watched",
-  away: "the API server is away",
+  away: "the API server does not answer",
   denied: "no right to list and watch",
 };
 

@@ -169,7 +169,7 @@ export function failureAnswer(
     );
   return context.html(
     pageDocument({
-      title: status === 404 ? "Not found" : "That did not work",
+      title: status === 404 ? "Not found" : "This did not work",
       assets,
       body: failurePage(publicFailure(error)),
     }),
@@ -191,7 +191,7 @@ function stateIn(context: Context): MirrorState | undefined {
   const text = context.req.query("state");
   const state = MIRROR_STATES.find((known) => known === text);
   if (text !== undefined && state === undefined)
-    throw new TagferryError("WEB_REQUEST", `state is none of ${MIRROR_STATES.join(", ")}`);
+    throw new TagferryError("WEB_REQUEST", `state is not one of ${MIRROR_STATES.join(", ")}`);
   return state;
 }
 

@@ -85,7 +85,7 @@ export function banners(health: Health): Html {
   }${
     redis && redis.kind !== "up"
       ? html`<section class="banner is-failing" id="redis-banner" aria-label="Redis">
-          <h2>${redis.kind === "away" ? "Redis is away" : "Redis must not be used"}</h2>
+          <h2>${redis.kind === "away" ? "Redis is away" : "Redis cannot be used"}</h2>
           <p>${displayText(redis.reason)}. Mirrors that become due are checked when Redis is back.</p>
         </section>`
       : ""

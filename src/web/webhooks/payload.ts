@@ -28,7 +28,8 @@ const RESOURCES_MAX = 20;
  */
 export function readHook(sender: HookSender, { body, event }: Hook): readonly Pushed[] {
   const root = record(body);
-  if (!root || hasPrototypeKey(body)) throw new TagferryError("HOOK_BODY", "the webhook is no such object");
+  if (!root || hasPrototypeKey(body))
+    throw new TagferryError("HOOK_BODY", "the webhook contains a key that is not allowed");
   switch (sender) {
     case "dockerhub":
       return dockerHub(root);
@@ -81,7 +82,7 @@ function quay(root: JsonRecord): readonly Pushed[] {
   if (tags === undefined) return []; // no tags: an event about a build or a vulnerability
   const names = Array.isArray(tags) ? (tags as readonly Json[]) : Object.keys(record(tags) ?? {});
   if (names.some((name) => typeof name !== "string" || !isTag(name)))
-    throw new TagferryError("HOOK_BODY", "a tag of the webhook is none");
+    throw new TagferryError("HOOK_BODY", "a tag of the webhook is not valid");
   return [pushed({ image: text(image), tag: names.length === 1 ? names[0] : undefined, at: undefined })];
 }
 
@@ -113,17 +114,17 @@ function withoutReference(image: string): string {
   return length === -1 ? image : image.slice(0, name + length);
 }
 
-type Told = {
+type PushFacts = {
   readonly image: string | undefined;
   readonly tag: Json | undefined;
   readonly at: string | undefined;
 };
 
 /** @throws {TagferryError} HOOK_BODY */
-function pushed({ image, tag, at }: Told): Pushed {
+function pushed({ image, tag, at }: PushFacts): Pushed {
   if (image === undefined) throw new TagferryError("HOOK_BODY", "the webhook names no repository");
   if (tag !== undefined && tag !== null && (typeof tag !== "string" || !isTag(tag)))
-    throw new TagferryError("HOOK_BODY", "the webhook's tag is none");
+    throw new TagferryError("HOOK_BODY", "the tag of the webhook is not valid");
   try {
     const reference = parseReference(image);
     const named = tag ?? reference.tag;
@@ -133,7 +134,7 @@ function pushed({ image, tag, at }: Told): Pushed {
       ...(at === undefined ? {} : { at }),
     };
   } catch (cause) {
-    throw new TagferryError("HOOK_BODY", "the webhook's repository is none", { cause });
+    throw new TagferryError("HOOK_BODY", "the repository of the webhook is not valid", { cause });
   }
 }
 
@@ -176,5 +177,5 @@ function isoOf(value: Json | undefined): string | undefined {
 }
 
 function notFrom(sender: string, missing: string): TagferryError {
-  return new TagferryError("HOOK_BODY", `this is no webhook of ${sender}: ${missing} is missing`);
+  return new TagferryError("HOOK_BODY", `this is not a webhook of ${sender}: ${missing} is missing`);
 }

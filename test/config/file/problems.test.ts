@@ -158,7 +158,7 @@ const ROWS: readonly { row: string; text: string | Uint8Array; expected: readonl
   },
   { row: "A28 a short digest", text: tagged('tags: ["1@sha256:abc"]'), expected: ["CONFIG_DIGEST 5:12"] },
   {
-    row: "A29 a regex that does not compile",
+    row: "A29 a regex that is not valid",
     text: tagged('tags: {regex: ["a(b"]}'),
     expected: ["CONFIG_REGEX 5:20"],
   },
@@ -531,14 +531,14 @@ test("the secret of webhooks in the file is not shown", async () => {
 
 test.for([
   ["", "version: 1\nmirrors:\n", "Write a value, or remove the key."],
-  ["", "version: 1\nmirrors: []\n", "Write a first mirror: config/quickstart.yaml is a start."],
+  ["", "version: 1\nmirrors: []\n", "Write a first mirror; config/quickstart.yaml is an example."],
   ["", "just text\n", "Start from config/quickstart.yaml."],
   ["a duration without its unit", daemon("grace: 3"), "Write its unit too: 3s, 3m, 3h, 3d."],
   ["a port alone", daemon("listen: 8080"), "Write the address too: 127.0.0.1:8080."],
   [
     "a key like no other",
     daemon("zzz: 1"),
-    "Remove it, or write one that is allowed; docs/config.md tells what each does.",
+    "Remove it, or use a key that is allowed; docs/config.md describes all keys.",
   ],
   [
     "a variable that is not set",

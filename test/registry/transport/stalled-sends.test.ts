@@ -80,7 +80,7 @@ describe("a target that takes nothing of an upload any more", () => {
     registry.on({ ...CLOSING, always: true }, takesNothing);
     expect(await push(registry)).toMatchObject({
       code: "STALLED",
-      message: expect.stringContaining("takes nothing of what is sent"),
+      message: expect.stringContaining("accepts nothing of what is sent"),
     });
     expect(registry.ledger.count(CLOSING)).toBe(2);
   });

@@ -78,7 +78,7 @@ describe("a person", () => {
     web.view.set(freshMirror("api"));
     web.view.emit({ kind: "mirror", mirror: "api" });
     await tab.page.locator("progress").waitFor({ state: "detached" });
-    await tab.page.getByText("All is well with 1 mirror").waitFor();
+    await tab.page.getByText("No problems with 1 mirror").waitFor();
     expect(await tab.page.evaluate("window.stayed")).toBe(true);
   });
 
