@@ -23,7 +23,7 @@ export type DaemonProcess = AsyncDisposable & {
   kill(): Promise<void>;
 };
 
-/** A daemon, or a worker of one, in a process that can be killed. Its lock is short, so that tests need not wait for it. */
+/** A daemon or worker in a process that can be killed. Its lock is short, so that tests need not wait for it. */
 export async function startDaemonProcess(options: Options): Promise<DaemonProcess> {
   const child = spawn(process.execPath, [import.meta.filename, JSON.stringify(options)], {
     stdio: ["pipe", "pipe", "pipe"],

@@ -49,7 +49,7 @@ export type TestRegistry = AsyncDisposable &
     readonly ledger: Ledger;
     readonly store: RegistryStore;
     readonly connections: Connections;
-    /** The first request that matches gets the first fault, … then all is normal again. Returns what takes the rest away. */
+    /** The first matching request gets the first fault, and so on. Returns a function that removes the rest. */
     on(match: RuleMatch, ...faults: Fault[]): () => void;
     /** Runs before every request, faults included; the request waits for it. */
     before(hook: (request: RegistryRequest) => void | Promise<void>): () => void;
