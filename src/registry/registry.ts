@@ -5,23 +5,22 @@ import type { Log } from "../lib/log.ts";
 import type { CredentialStore } from "../oci/credential.ts";
 import type { RateLimit } from "../oci/rate-limit.ts";
 import { DOCKER_HUB, isRepositoryName } from "../oci/reference.ts";
-import type { HeadMemory } from "./api/head-memory.ts";
 import type { BlobTimeouts } from "./api/read-blob.ts";
 import { subjectQueue } from "./api/referrers-tag.ts";
-import { openUploadMemory } from "./api/upload-session.ts";
 import { openAuthenticator } from "./auth/authenticator.ts";
 import type { Scope } from "./auth/scope.ts";
-import type { TokenTransport } from "./auth/token.ts";
+import { openTokenTransport } from "./auth/token-transport.ts";
 import { openBlobLocations } from "./blob-locations.ts";
-import { type Breaker, BREAKER_POLICY, openBreaker } from "./http/breaker.ts";
-import { openRequester, type RequestFacts } from "./http/client.ts";
-import { errorOfTransport } from "./http/error.ts";
-import { profileOf, refineProfile, type RegistryKind } from "./profile.ts";
+import { type Breakers, openBreakers } from "./http/breakers.ts";
+import { openRequester } from "./http/client.ts";
+import { type RequestFacts, type RequestTimeouts, USER_AGENT } from "./http/request.ts";
+import { openObservations } from "./observations.ts";
+import type { RegistryKind } from "./profile.ts";
 import type { RepositoryClient } from "./repository-client.ts";
 import { openRepository, type RegistryRepository, type SharedParts } from "./repository.ts";
 import type { ProxyRules } from "./transport/proxy.ts";
 import type { Resolve } from "./transport/redirect-guard.ts";
-import { openTransport, type Transport } from "./transport/transport.ts";
+import { openTransport } from "./transport/transport.ts";
 
 export type RegistryOptions = {
   /** Normalized host[:port]. */
@@ -40,8 +39,8 @@ export type RegistryOptions = {
   readonly log: Log;
   readonly retry?: Partial<RetryPolicy>;
   readonly timeouts?: Partial<RegistryTimeouts> | undefined;
-  /** Shared by all clients of this host. Default: a new one. */
-  readonly breaker?: Breaker | undefined;
+  /** Shared by all clients of the process. Default: new ones. */
+  readonly breakers?: Breakers | undefined;
   /** Read large bodies through our own sockets. Default: true. */
   readonly largeReads?: boolean | undefined;
   /** Resolves the host names of redirects instead of the system. */
@@ -50,18 +49,13 @@ export type RegistryOptions = {
   readonly onRequest?: ((request: RequestFacts) => void) | undefined;
 };
 
-export type RegistryTimeouts = BlobTimeouts & {
-  readonly connectMs: number;
-  /** From the end of a request to the first byte of its answer. */
-  readonly firstByteMs: number;
-  /** The limit for a whole metadata request. */
-  readonly requestMs: number;
-  /** The longest silence within a body. */
-  readonly idleMs: number;
-  /** How long a request or a blob is retried without progress. */
-  readonly retriesMs: number;
-  readonly freshTokenPauseMs: number;
-};
+export type RegistryTimeouts = RequestTimeouts &
+  BlobTimeouts & {
+    readonly connectMs: number;
+    /** The longest silence within a body. */
+    readonly idleMs: number;
+    readonly freshTokenPauseMs: number;
+  };
 
 const TIMEOUTS: RegistryTimeouts = {
   connectMs: 10_000,
@@ -86,9 +80,6 @@ export type Registry = AsyncDisposable & {
   ping(options?: Cancellable): Promise<void>;
 };
 
-const USER_AGENT = "tagferry/0.1";
-const TOKEN_MAX_BYTES = 64 * 1024;
-
 /**
  * Opens a registry. Its repositories share connections, tokens, and what is known about its blobs and its behaviour.
  */
@@ -96,7 +87,8 @@ export function openRegistry(options: RegistryOptions): Registry {
   const { registry, kind, log } = options;
   const timeouts = timeoutsOf(options);
   const registryUrl = urlOf(registry, options);
-  let profile = profileOf(kind, registryUrl.hostname);
+  const observations = openObservations(kind, registryUrl.hostname);
+  const breakers = options.breakers ?? openBreakers({ log });
   const transport = openTransport({
     ...options,
     registryUrl,
@@ -105,13 +97,16 @@ export function openRegistry(options: RegistryOptions): Registry {
     idleTimeoutMs: timeouts.idleMs,
     largeReads: options.largeReads ?? true,
   });
-  const breaker = options.breaker ?? openBreaker(registry, { ...BREAKER_POLICY, log });
   const authenticator = openAuthenticator({
     registryUrl,
     registry,
     credentials: options.credentials,
     tokenRealms: options.tokenRealms,
-    send: tokenTransport(transport, timeouts.firstByteMs),
+    send: openTokenTransport({
+      transport,
+      breakerOf: (realm) => breakers.ofTokenServer(realm, registry),
+      timeoutMs: timeouts.firstByteMs,
+    }),
     freshTokenPauseMs: timeouts.freshTokenPauseMs,
   });
   const requester = openRequester({
@@ -120,26 +115,21 @@ export function openRegistry(options: RegistryOptions): Registry {
     transport,
     authenticator,
     rateLimit: options.rateLimit,
-    breaker,
+    breaker: breakers.ofRegistry(registry),
     log,
     retry: options.retry ?? {},
-    retriesMs: timeouts.retriesMs,
-    timeoutMs: timeouts.requestMs,
+    timeouts,
     userAgent: USER_AGENT,
     onRequest: options.onRequest,
-    onAnswer: (headers) => {
-      profile = refineProfile(profile, registryUrl.hostname, headers);
-    },
+    onAnswer: (headers) => observations.answered(headers),
   });
   const shared: SharedParts = {
     registry,
     blobLocations: openBlobLocations(),
-    uploads: openUploadMemory(),
     subjects: subjectQueue(),
     blobTimeouts: timeouts,
   };
   const repositories = new Map<string, RegistryRepository>();
-  const heads: HeadMemory = { unusableUntilMs: 0, isTruthful: false };
 
   function open(name: string): RegistryRepository {
     if (!isRepositoryName(name))
@@ -160,8 +150,9 @@ export function openRegistry(options: RegistryOptions): Registry {
       retry: options.retry ?? {},
       retriesMs: timeouts.retriesMs,
       firstByteMs: timeouts.firstByteMs,
-      heads,
-      profile: () => profile,
+      requestMs: timeouts.requestMs,
+      observations,
+      profile: () => observations.profile(),
       repositoryOf: (target) =>
         target.startsWith(`${registry}/`) ? target.slice(registry.length + 1) : undefined,
       url: (path) => below(base, path),
@@ -201,52 +192,13 @@ export function openRegistry(options: RegistryOptions): Registry {
 function timeoutsOf({ timeouts = {} }: RegistryOptions): RegistryTimeouts {
   const all = { ...TIMEOUTS, ...timeouts };
   // a longer wait for the first byte also extends the whole request
-  return { ...all, requestMs: timeouts.requestMs ?? Math.max(all.requestMs, 2 * all.firstByteMs) };
+  return { ...all, requestMs: timeouts.requestMs ?? Math.max(all.requestMs, all.firstByteMs + 30_000) };
 }
 
 /** Docker Hub's registry has another host name than its images. */
 function urlOf(registry: string, { plainHttp }: Pick<RegistryOptions, "plainHttp">): URL {
   const host = registry === DOCKER_HUB ? "registry-1.docker.io" : registry;
   return new URL(`${plainHttp ? "http" : "https"}://${host}/`);
-}
-
-/** Token requests follow no redirects, because a checked realm must not lead to an unchecked one. */
-function tokenTransport(transport: Transport, timeoutMs: number): TokenTransport {
-  return async ({ method, url, headers, body }, { signal } = {}) => {
-    const where = `${url.origin}${url.pathname}`;
-    const deadline = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]);
-    try {
-      const response = await transport.dispatcherFor(url).request({
-        origin: url.origin,
-        path: `${url.pathname}${url.search}`,
-        method,
-        headers: {
-          "user-agent": USER_AGENT,
-          accept: "application/json",
-          "accept-encoding": "identity",
-          ...headers,
-        },
-        body: body ?? null,
-        signal: deadline,
-      });
-      const chunks: Buffer[] = [];
-      let total = 0;
-      for await (const chunk of response.body as AsyncIterable<Buffer>) {
-        total += chunk.length;
-        if (total > TOKEN_MAX_BYTES)
-          throw new TagferryError(
-            "AUTH_TOKEN",
-            `the token server ${where} answered with more than ${TOKEN_MAX_BYTES} bytes`,
-            { where, allowed: TOKEN_MAX_BYTES },
-          );
-        chunks.push(chunk);
-      }
-      const { statusCode: status, headers: answered } = response;
-      return { status, headers: answered, body: Buffer.concat(chunks).toString("utf8") };
-    } catch (error) {
-      throw errorOfTransport(error, { where, signal });
-    }
-  };
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { RetryPolicy } from "../errors/retry.ts";
 import type { Log } from "../lib/log.ts";
-import type { HeadMemory } from "./api/head-memory.ts";
 import type { Scope } from "./auth/scope.ts";
-import type { Requester } from "./http/client.ts";
+import type { Requester } from "./http/request.ts";
+import type { Observations } from "./observations.ts";
 import type { RegistryProfile } from "./profile.ts";
 
 /** One repository, as its requests use it. */
@@ -19,9 +19,11 @@ export type RepositoryClient = {
   readonly retriesMs: number;
   /** From the end of a request to the first byte of its answer. */
   readonly firstByteMs: number;
-  /** What is known about the registry's HEAD. All its repositories share it. */
-  readonly heads: HeadMemory;
-  /** The current profile. It can change with the answers of the registry. */
+  /** The limit for a whole metadata request. */
+  readonly requestMs: number;
+  /** What the answers of the registry showed. All its repositories share it. */
+  readonly observations: Observations;
+  /** The current profile, from the observations. */
   profile(): RegistryProfile;
   /** A URL below /v2/REPOSITORY/; `path` may contain a query. */
   url(path: string): URL;

@@ -1,15 +1,15 @@
 import type { Digest } from "../oci/digest.ts";
 import type { ImageSource, ImageTarget } from "../oci/store.ts";
+import { openDigestTags } from "./api/digest-tags.ts";
 import { getManifest, resolveManifest } from "./api/manifests.ts";
 import { hasWholeBlob } from "./api/prove-blob.ts";
 import { pushBlob } from "./api/push-blob.ts";
 import { putManifest } from "./api/push-manifest.ts";
 import { type BlobTimeouts, readBlob } from "./api/read-blob.ts";
 import { fallbackTag, registerWithSubject, type subjectQueue } from "./api/referrers-tag.ts";
-import { openDigestTags, openReferrersMemory, readReferrers } from "./api/referrers.ts";
+import { readReferrers } from "./api/referrers.ts";
 import { surveyTags } from "./api/resolve-tags.ts";
 import { listTags } from "./api/tags.ts";
-import type { UploadMemory } from "./api/upload-session.ts";
 import type { BlobLocations } from "./blob-locations.ts";
 import type { RepositoryClient } from "./repository-client.ts";
 
@@ -18,7 +18,6 @@ export type SharedParts = {
   /** The registry's normalized host. */
   readonly registry: string;
   readonly blobLocations: BlobLocations;
-  readonly uploads: UploadMemory;
   readonly subjects: ReturnType<typeof subjectQueue>;
   readonly blobTimeouts: BlobTimeouts;
 };
@@ -28,8 +27,8 @@ export type RegistryRepository = ImageSource & ImageTarget;
 /** Opens one repository to read and write. Each method uses one part of the specification. */
 export function openRepository(client: RepositoryClient, shared: SharedParts): RegistryRepository {
   const digestTags = openDigestTags();
-  const upload = { client, blobLocations: shared.blobLocations, memory: shared.uploads };
-  const referring = { client, memory: openReferrersMemory(), digestTags };
+  const upload = { client, blobLocations: shared.blobLocations };
+  const referring = { client, digestTags };
   return {
     name: client.name,
     blobStore: shared.registry,

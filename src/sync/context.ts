@@ -16,8 +16,9 @@ import type { ImageSource, ImageTarget } from "../oci/store.ts";
 import { type Cluster, openCluster } from "../openshift/cluster.ts";
 import type { StreamName } from "../openshift/image-stream.ts";
 import { openStreams, type Streams } from "../openshift/streams.ts";
-import { type Breaker, BREAKER_POLICY, openBreaker, type Unresponsive } from "../registry/http/breaker.ts";
-import type { RequestFacts } from "../registry/http/client.ts";
+import type { Unresponsive } from "../registry/http/breaker.ts";
+import { openBreakers } from "../registry/http/breakers.ts";
+import type { RequestFacts } from "../registry/http/request.ts";
 import { openRegistry, type Registry } from "../registry/registry.ts";
 import { parseProxy } from "../registry/transport/proxy.ts";
 import type { ProofStore } from "./proofs.ts";
@@ -86,16 +87,9 @@ export function openContext({
   const credentials = credentialStore({ registries: config.registries, env });
   const rateLimit = openRateLimit((line) => limitsOf(config, registryOfQueue(line)));
   const registries = new Map<string, Registry>();
-  const breakers = new Map<string, Breaker>();
+  const breakers = openBreakers({ log });
   const layouts = new Map<string, Promise<Layout>>();
   let cluster: Promise<Cluster> | undefined;
-
-  /** One breaker for all projects of a host: if the host is silent, it is silent for all of them. */
-  function breakerOf(registry: string): Breaker {
-    const breaker = breakers.get(registry) ?? openBreaker(registry, { ...BREAKER_POLICY, log });
-    breakers.set(registry, breaker);
-    return breaker;
-  }
 
   function registryOf(settings: RegistrySettings, login: CredentialStore = credentials): Registry {
     const key = `${settings.kind} ${settings.registry}/${settings.pathPrefix ?? ""}`;
@@ -106,7 +100,7 @@ export function openContext({
         ...settings,
         credentials: login,
         rateLimit,
-        breaker: breakerOf(settings.registry),
+        breakers,
         proxy,
         log,
         onRequest,
@@ -162,9 +156,9 @@ export function openContext({
     streams,
     connectionsInUse: (registry) => rateLimit.inUse(registry),
     async pausedUntil(registry) {
-      return breakers.get(registry)?.state()?.retryAt ?? rateLimit.pausedUntil(registry);
+      return breakers.state(registry)?.retryAt ?? rateLimit.pausedUntil(registry);
     },
-    unresponsive: (registry) => breakers.get(registry)?.state(),
+    unresponsive: (registry) => breakers.state(registry),
     async integrated({ namespace, name }, options) {
       const open = await streams(options);
       const host = await open.registryHost({ namespace, name }, options);

@@ -19,7 +19,7 @@ export const PECULIARITY: Recipe = {
     {
       file: "src/registry/registry.ts",
       replace: "    userAgent: USER_AGENT,\n",
-      by: "    userAgent: profile.userAgent,\n",
+      by: "    userAgent: observations.profile().userAgent,\n",
     },
     after(
       "test/support/registry/behaviour.ts",

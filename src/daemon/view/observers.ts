@@ -1,5 +1,5 @@
 import type { Log } from "../../lib/log.ts";
-import type { RequestFacts } from "../../registry/http/client.ts";
+import type { RequestFacts } from "../../registry/http/request.ts";
 import type { Outcome } from "../../sync/report.ts";
 import type { Observation } from "./view.ts";
 

@@ -1,6 +1,6 @@
 import type { Cancellable } from "../../lib/cancel.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
-import type { Answer } from "../http/client.ts";
+import type { Answer } from "../http/request.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import { header } from "./manifests.ts";
 

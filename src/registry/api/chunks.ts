@@ -1,4 +1,4 @@
-import type { Content } from "../../oci/store.ts";
+import type { Content, PushBlobOptions } from "../../oci/store.ts";
 
 /** A part of a blob and its length. It must be read once and completely. */
 export type Chunk = { readonly content: AsyncIterable<Uint8Array>; readonly bytes: number };
@@ -43,4 +43,55 @@ export async function* chunksOf(
 async function nextOf(reading: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
   const step = await reading.next();
   return step.done === true ? undefined : step.value;
+}
+
+/** Skips the first bytes of the content. They are read all the same, because the digest covers them. */
+export async function* without(
+  firstBytes: number,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  let skipBytes = firstBytes;
+  for await (const chunk of content) {
+    const skipped = Math.min(skipBytes, chunk.length);
+    skipBytes -= skipped;
+    if (skipped < chunk.length) yield skipped === 0 ? chunk : chunk.subarray(skipped);
+  }
+}
+
+type Observed = AsyncGenerator<Uint8Array, void, void> & {
+  failure(): unknown;
+  givenBytes(): number;
+  end(): Promise<void>;
+};
+
+/**
+ * Counts bytes, copies small chunks (their memory may be reused), and records an error of the content itself. Such an
+ * error ends the request with a transport error, but the error of the content is the real cause.
+ */
+export function observed(
+  content: AsyncGenerator<Uint8Array, void, void>,
+  { onBytes }: PushBlobOptions,
+): Observed {
+  let failure: unknown;
+  let givenBytes = 0;
+  const reading = (async function* () {
+    try {
+      for await (const chunk of content) {
+        // counted before the yield: the registry may receive a chunk even if the connection breaks
+        givenBytes += chunk.length;
+        onBytes?.(chunk.length);
+        yield chunk.length < 64 * 1024 ? Buffer.from(chunk) : chunk;
+      }
+    } catch (error) {
+      failure = error;
+      throw error;
+    }
+  })();
+  return Object.assign(reading, {
+    failure: () => failure,
+    givenBytes: () => givenBytes,
+    async end() {
+      await reading.return().catch(() => {});
+    },
+  });
 }

@@ -4,7 +4,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import { algorithmOf, digestOf, isDigest } from "../../oci/digest.ts";
 import { type Manifest, MANIFEST_READ_MAX_BYTES, parseManifest } from "../../oci/manifest.ts";
 import { MANIFEST_ACCEPT } from "../../oci/media-type.ts";
-import type { Answer } from "../http/client.ts";
+import type { Answer } from "../http/request.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 
 /** The result of a HEAD. `unusable`: HEAD is missing or has no digest, so GET must be used with this registry. */
@@ -12,8 +12,6 @@ type Head =
   | { readonly kind: "found"; readonly descriptor: Descriptor }
   | { readonly kind: "absent" }
   | { readonly kind: "unusable"; readonly status: number };
-
-const UNUSABLE_FOR_MS = 60 * 60_000;
 
 /**
  * The descriptor behind a tag or digest. Sends one HEAD, and a GET only until it is known whether this registry's HEAD
@@ -24,20 +22,21 @@ export async function resolveManifest(
   client: RepositoryClient,
   { signal }: Cancellable = {},
 ): Promise<Descriptor | undefined> {
+  const observed = client.observations.head;
   let head: Head | undefined;
-  if (!isUseless(client)) {
+  if (observed.isUsable()) {
     head = await headManifest(reference, client, { signal });
     if (head.kind === "found") return head.descriptor;
-    if (head.kind === "absent" && isBelieved(client)) return undefined;
+    if (head.kind === "absent" && observed.isTrusted()) return undefined;
   }
   try {
     const { descriptor } = await getManifest(reference, client, { signal });
-    giveUpHead(client);
+    observed.unusable();
     return descriptor;
   } catch (error) {
     if (isTagferryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) {
       // when both answer 404, it is still unknown whether HEAD works
-      if (head?.kind === "unusable") giveUpHead(client);
+      if (head?.kind === "unusable") observed.unusable();
       return undefined;
     }
     // A login portal or a catch-all page answers HEAD with 200 and no digest, and GET with a page.
@@ -57,21 +56,6 @@ export async function resolveManifest(
       );
     throw error;
   }
-}
-
-/** Whether HEAD was found unusable within the last hour. */
-export function isUseless({ heads }: RepositoryClient): boolean {
-  return performance.now() < heads.unusableUntilMs;
-}
-
-/** Whether a HEAD that answers 404 is trusted. */
-export function isBelieved(client: RepositoryClient): boolean {
-  return client.heads.isTruthful || client.profile().truthfulHead;
-}
-
-export function giveUpHead(client: RepositoryClient): void {
-  // Within the hour, a GET shows nothing new about HEAD. After the hour, HEAD is tried again.
-  if (!isUseless(client)) client.heads.unusableUntilMs = performance.now() + UNUSABLE_FOR_MS;
 }
 
 export async function headManifest(
@@ -98,7 +82,7 @@ export async function headManifest(
   if (isDigest(reference) && digest !== reference && algorithmOf(digest) === algorithmOf(reference))
     return { kind: "unusable", status: answer.status };
   const length = Number(header(answer, "content-length"));
-  client.heads.isTruthful = true;
+  client.observations.head.found();
   return {
     kind: "found",
     descriptor: { mediaType, digest, size: Number.isSafeInteger(length) && length > 0 ? length : -1 },

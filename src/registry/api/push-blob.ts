@@ -10,8 +10,6 @@ import { begin, cancel, hasBlob, type UploadContext } from "./upload-session.ts"
 const SENDINGS_MAX = 3;
 /** Progress counts from this size on: fewer bytes may still be in a buffer of this machine. */
 const PROGRESS_BYTES = 32 * 1024 * 1024;
-/** The default body limit of nginx. */
-const SMALLEST_CHUNK_BYTES = 1024 * 1024;
 
 /**
  * Brings a blob into a repository. It tries, in this order: the blob is known to be there, a mount, a HEAD, an upload.
@@ -65,13 +63,8 @@ export async function pushBlob(
  * Whether a new session from the start may succeed: the session was lost, the connection broke, the registry was busy,
  * the body was too large for one request, or the answer was not 201 and the blob is not there.
  */
-function maySendAgain(error: unknown, { client, memory }: UploadContext): boolean {
-  if (isTagferryError(error, "TARGET_TOO_LARGE")) {
-    // first the registry's own chunk size, then the smallest default limit of a proxy
-    const before = memory.chunkBytes ?? Infinity;
-    memory.chunkBytes = before === Infinity ? client.profile().chunkBytes : SMALLEST_CHUNK_BYTES;
-    return memory.chunkBytes < before;
-  }
+function maySendAgain(error: unknown, { client }: UploadContext): boolean {
+  if (isTagferryError(error, "TARGET_TOO_LARGE")) return client.observations.bodySize.tooLarge();
   return isTagferryError(
     error,
     "UPLOAD",

@@ -3,19 +3,8 @@ import { type Cancellable, sleep } from "../../lib/cancel.ts";
 import { algorithmOf, type Digest, isDigest } from "../../oci/digest.ts";
 import { type Manifest, MANIFEST_WRITE_MAX_BYTES } from "../../oci/manifest.ts";
 import type { RepositoryClient } from "../repository-client.ts";
-import {
-  getManifest,
-  giveUpHead,
-  header,
-  headManifest,
-  isBelieved,
-  isUseless,
-  referenceName,
-  resolveManifest,
-} from "./manifests.ts";
+import { getManifest, header, headManifest, referenceName, resolveManifest } from "./manifests.ts";
 
-/** Harbor and OpenShift do work in their databases before they answer. */
-const PUT_TIMEOUT_MS = 120_000;
 /** How often a manifest is sent when the answer is not 201 and the manifest is not there. */
 const SENDINGS_MAX = 3;
 const READ_BACK_PAUSES_MS = [0, 250, 1000];
@@ -91,7 +80,8 @@ async function putOnce(
         scopes: client.push,
         subject: { action: "push", what: "manifest", where },
         expect: [201, 200, 202, 204],
-        timeoutMs: PUT_TIMEOUT_MS,
+        // Harbor and OpenShift do work in their databases before they answer
+        firstByteMs: client.requestMs,
       },
       { signal },
     )
@@ -136,17 +126,18 @@ async function readBack(
   client: RepositoryClient,
   { isStored, signal }: ReadBackOptions,
 ): Promise<Digest | undefined> {
+  const observed = client.observations.head;
   try {
     for (const pauseMs of READ_BACK_PAUSES_MS) {
       if (pauseMs > 0) await sleep(pauseMs, { signal });
-      const head = isUseless(client) ? undefined : await headManifest(reference, client, { signal });
+      const head = observed.isUsable() ? await headManifest(reference, client, { signal }) : undefined;
       if (head?.kind === "found" && head.descriptor.digest !== descriptor.digest)
         return head.descriptor.digest;
       // the length may be missing (-1); if it was sent, it must be right
       if (head?.kind === "found" && [-1, bytes.length].includes(head.descriptor.size))
         return descriptor.digest;
       // nothing found: the registry may need time, or its HEAD may not work
-      const mayLie = head?.kind !== "absent" || !isBelieved(client);
+      const mayLie = head?.kind !== "absent" || !observed.isTrusted();
       const found = mayLie ? await digestByGet(reference, client, { signal }) : undefined;
       if (found !== undefined) return found;
     }
@@ -167,7 +158,7 @@ async function digestByGet(
   const where = referenceName(client, reference);
   try {
     const { descriptor } = await getManifest(reference, client, options);
-    giveUpHead(client);
+    client.observations.head.unusable();
     return descriptor.digest;
   } catch (cause) {
     if (isTagferryError(cause, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;

@@ -4,16 +4,14 @@ import { withRetryBudget } from "../../errors/retry-budget.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { ReadBlobOptions } from "../../oci/store.ts";
-import type { Answer } from "../http/client.ts";
 import { errorOfTransport } from "../http/error.ts";
+import { aboveFloor, type Floor } from "../http/floor.ts";
+import type { Answer } from "../http/request.ts";
 import { waitForRetryAfter } from "../http/retry-after.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import { header, refuseEncoding } from "./manifests.ts";
 
-export type BlobTimeouts = {
-  /** A body that delivers less than `floorBytesPerSecond` during this time is stalled, even if bytes still arrive. */
-  readonly floorWindowMs: number;
-  readonly floorBytesPerSecond: number;
+export type BlobTimeouts = Floor & {
   /** The pause before a broken body is resumed. It doubles while no bytes arrive. */
   readonly resumePauseMs: number;
 };
@@ -47,6 +45,7 @@ export async function* readBlob(
   if (fromBytes > 0 && fromBytes >= size) return;
   for (;;) {
     const startBytes = givenBytes;
+    const startedMs = performance.now();
     try {
       for await (const chunk of oneBody(descriptor, client, timeouts, {
         fromBytes: givenBytes,
@@ -69,7 +68,9 @@ export async function* readBlob(
       );
     } catch (error) {
       const broken = errorOfTransport(error, { where: client.name, signal });
-      if (givenBytes > startBytes) budget.renew();
+      // bytes that only trickle are no progress: otherwise such a body would never end
+      const bytesPerSecond = ((givenBytes - startBytes) * 1000) / (performance.now() - startedMs);
+      if (bytesPerSecond >= timeouts.floorBytesPerSecond) budget.renew();
       fruitless = givenBytes > startBytes ? 0 : fruitless + 1;
       const pauseMs = timeouts.resumePauseMs * 2 ** fruitless;
       if (!budget.allows(broken, pauseMs)) throw broken;
@@ -136,36 +137,4 @@ function checkRange(
         allowed: `bytes ${fromBytes}-${size - 1}/${size}`,
       },
     );
-}
-
-/** Aborts a body that is too slow. The timeout of undici notices only silence. */
-async function* aboveFloor(
-  body: AsyncIterable<Buffer>,
-  { floorWindowMs, floorBytesPerSecond }: BlobTimeouts,
-  where: string,
-): AsyncGenerator<Buffer, void, void> {
-  // counts only the time spent waiting for the source, because the target may be slow too
-  let waitedMs = 0;
-  let windowBytes = 0;
-  let askedMs = performance.now();
-  for await (const chunk of body) {
-    waitedMs += performance.now() - askedMs;
-    windowBytes += chunk.length;
-    if (waitedMs >= floorWindowMs) {
-      if ((windowBytes * 1000) / waitedMs < floorBytesPerSecond)
-        throw new TagferryError(
-          "STALLED",
-          `${where}: only ${windowBytes} bytes in ${Math.round(waitedMs / 1000)} s`,
-          {
-            where,
-            found: windowBytes,
-            allowed: `${floorBytesPerSecond} bytes per second`,
-          },
-        );
-      waitedMs = 0;
-      windowBytes = 0;
-    }
-    yield chunk;
-    askedMs = performance.now();
-  }
 }

@@ -1,6 +1,7 @@
 import { isTagferryError, TagferryError } from "../../errors/error.ts";
+import { withRetryBudget } from "../../errors/retry-budget.ts";
 import { retry } from "../../errors/retry.ts";
-import { type Cancellable, unlessAborted } from "../../lib/cancel.ts";
+import type { Cancellable } from "../../lib/cancel.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Manifest, parseManifest } from "../../oci/manifest.ts";
@@ -8,75 +9,17 @@ import { OCI_INDEX } from "../../oci/media-type.ts";
 import type { Referrer } from "../../oci/store.ts";
 import { openPageTrail } from "../http/page-trail.ts";
 import type { RepositoryClient } from "../repository-client.ts";
+import type { DigestTags, Listed } from "./digest-tags.ts";
 import { getManifest, header, resolveManifest } from "./manifests.ts";
 import { fallbackTag } from "./referrers-tag.ts";
-import { listTags } from "./tags.ts";
 
 const PAGE_MAX_BYTES = 8 * 1024 * 1024;
 /** How often a request is repeated when the answer is not an index. */
 const QUESTIONS_MAX = 3;
-const UNSUPPORTED_FOR_MS = 60 * 60_000;
-const LISTING_GOOD_FOR_MS = 60_000;
 const COSIGN_SUFFIXES = [".sig", ".att", ".sbom"] as const;
-
-/**
- * Whether a repository has the referrers API, as far as known. Until `absentUntilMs` (`performance.now()`) the API
- * counts as absent; `reason` says why. `isPresent`: the API answered before, so a 404 is a failure and does not mean
- * absence.
- */
-export type ReferrersMemory = { absentUntilMs: number; reason: string | undefined; isPresent: boolean };
-
-export function openReferrersMemory(): ReferrersMemory {
-  return { absentUntilMs: 0, reason: undefined, isPresent: false };
-}
-
-/** The tags of one repository that contain digests: cosign's tags, and the fallback tags of the referrers API. */
-export type DigestTags = {
-  /** Whether the listing contains a tag; true when no listing can be read. */
-  mayHave(tag: string, client: RepositoryClient, options?: Cancellable): Promise<boolean>;
-  /** Call this after a tag was written. If it contains a digest, the listing is read again. */
-  written(tag: string): void;
-};
-
-const DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64}/;
-/** For longer listings, separate requests for each tag cost less. */
-const LISTING_MAX_TAGS = 5_000;
-
-type Reading = { readonly tags: Promise<ReadonlySet<string> | undefined>; readAtMs: number };
-
-export function openDigestTags(): DigestTags {
-  let kept: Reading | undefined;
-
-  /** All waiting callers share this read, so no caller can abort it for the others. */
-  function read(client: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
-    const reading: Reading = {
-      readAtMs: Infinity,
-      tags: readDigestTags(client).finally(() => {
-        reading.readAtMs = performance.now();
-      }),
-    };
-    kept = reading;
-    reading.tags.catch(() => {
-      if (kept === reading) kept = undefined;
-    });
-    return reading.tags;
-  }
-
-  return {
-    async mayHave(tag, client, { signal } = {}) {
-      const good = kept && performance.now() - kept.readAtMs <= LISTING_GOOD_FOR_MS ? kept.tags : undefined;
-      const tags = await unlessAborted(good ?? read(client), signal);
-      return tags?.has(tag) ?? true;
-    },
-    written(tag) {
-      if (DIGEST_TAG.test(tag)) kept = undefined;
-    },
-  };
-}
 
 export type ReferrersContext = {
   readonly client: RepositoryClient;
-  readonly memory: ReferrersMemory;
   readonly digestTags: DigestTags;
 };
 
@@ -89,8 +32,8 @@ export type ReferrersContext = {
  * requested instead. An empty answer of the API does not exclude a fallback tag: Harbor's pull-through projects always
  * answer with an empty list.
  *
- * @throws {TagferryError} REFERRERS_INVALID when the answer is not an index (garbage, a page, 400), even after repeated
- *   requests
+ * @throws {TagferryError} REFERRERS_INVALID when the answer is not an index (garbage, a page, 400), or when the listing
+ *   names a tag that is not there, even after repeated requests
  */
 export async function* readReferrers(
   digest: Digest,
@@ -98,12 +41,11 @@ export async function* readReferrers(
   { signal }: Cancellable = {},
 ): AsyncGenerator<Referrer, void, void> {
   const seen = new Set<Digest>();
-  const options = { ...context.client.retry, attempts: QUESTIONS_MAX, signal };
-  const viaApi = await retry(() => fromApi(digest, context, { signal }), options);
+  const viaApi = await repeated((options) => fromApi(digest, context, options), context, { signal });
   const descriptors =
     viaApi && viaApi.length > 0
       ? viaApi
-      : await retry(() => fromFallback(digest, context, { signal }), options);
+      : await repeated((options) => fromFallback(digest, context, options), context, { signal });
   for (const descriptor of descriptors) {
     if (seen.has(descriptor.digest)) continue;
     seen.add(descriptor.digest);
@@ -111,19 +53,34 @@ export async function* readReferrers(
   }
   for (const suffix of COSIGN_SUFFIXES) {
     const tag = `${fallbackTag(digest)}${suffix}`;
-    if (!(await mayExist(tag, context, { signal }))) continue;
-    const descriptor = await resolveManifest(tag, context.client, { signal });
+    const descriptor = await repeated((options) => fromCosignTag(tag, context, options), context, { signal });
     if (descriptor) yield { descriptor, tag };
   }
+}
+
+/** Repeats one question within one retry budget, so that a silent registry is not asked again by each layer. */
+async function repeated<T>(
+  question: (options: Cancellable) => Promise<T>,
+  { client }: ReferrersContext,
+  cancellable: Cancellable,
+): Promise<T> {
+  const { budget, signal } = withRetryBudget(client.retriesMs, cancellable);
+  return retry(() => question({ signal }), {
+    ...client.retry,
+    attempts: QUESTIONS_MAX,
+    signal,
+    mayRetry: (error, pauseMs) => budget.allows(error, pauseMs),
+  });
 }
 
 /** undefined: this repository does not have the API. Every other answer that is not an index is thrown as an error. */
 async function fromApi(
   digest: Digest,
-  { client, memory }: ReferrersContext,
+  { client }: ReferrersContext,
   { signal }: Cancellable,
 ): Promise<readonly Descriptor[] | undefined> {
-  if (client.profile().referrersApi === "never" || performance.now() < memory.absentUntilMs) return undefined;
+  const api = client.observations.referrersApi(client.repository);
+  if (api.absence() !== undefined) return undefined;
   const found: Descriptor[] = [];
   const trail = openPageTrail({ pages: 1_000, emptyPages: 3 });
   let url: URL | undefined = client.url(`referrers/${digest}`);
@@ -131,13 +88,12 @@ async function fromApi(
     const page: ApiPage | undefined = await apiPage(url, client, { signal });
     if (!page) {
       // a registry that has the API never answers 404, but a proxy in front of it may do so for a moment
-      if (memory.isPresent || (await apiPage(url, client, { signal })))
+      if (api.isPresent() || (await apiPage(url, client, { signal })))
         throw invalid(client, "404 from a registry that has a referrers API");
-      memory.absentUntilMs = performance.now() + UNSUPPORTED_FOR_MS;
-      memory.reason = `404 to ${url.pathname}`;
+      api.absent(`404 to ${url.pathname}`);
       return undefined;
     }
-    memory.isPresent = true;
+    api.present();
     found.push(...page.index.children);
     url = trail.next(page.link, url, page.index.children.length);
   }
@@ -201,40 +157,60 @@ async function fromFallback(
   options: Cancellable,
 ): Promise<readonly Descriptor[]> {
   const tag = fallbackTag(digest);
-  if (!(await mayExist(tag, context, options))) return [];
+  const listed = await listedAs(tag, context, options);
+  if (listed === "no") return [];
   try {
     const index = await getManifest(tag, context.client, options);
     return index.kind === "index" ? index.children : [];
   } catch (error) {
-    if (isTagferryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return [];
-    throw asInvalid(error, context.client);
+    if (!isTagferryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) throw asInvalid(error, context.client);
+    if (listed === "yes") throw contradiction(tag, context);
+    return [];
   }
 }
 
-/** Whether the listing contains a tag; true when no listing can be read. */
-async function mayExist(
+/**
+ * The referrer under a cosign tag. When the listing names the tag and HEAD does not find it, GET decides: signatures
+ * are never lost because of one wrong answer.
+ */
+async function fromCosignTag(
+  tag: string,
+  context: ReferrersContext,
+  options: Cancellable,
+): Promise<Descriptor | undefined> {
+  const { client } = context;
+  const listed = await listedAs(tag, context, options);
+  if (listed === "no") return undefined;
+  const found = await resolveManifest(tag, client, options);
+  if (found || listed === "unknown") return found;
+  client.observations.head.doubted();
+  try {
+    return (await getManifest(tag, client, options)).descriptor;
+  } catch (error) {
+    if (isTagferryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) throw contradiction(tag, context);
+    throw error;
+  }
+}
+
+/** The tag may have been deleted since the listing was read, so the next attempt reads the listing again. */
+function contradiction(tag: string, { client, digestTags }: ReferrersContext): TagferryError {
+  digestTags.forget();
+  return new TagferryError(
+    "REFERRERS_INVALID",
+    `${client.name}: the listing names ${tag}, but it is not there`,
+    {
+      where: `${client.name}:${tag}`,
+      found: "404",
+    },
+  );
+}
+
+/** What the listing says about a tag. */
+async function listedAs(
   tag: string,
   { client, digestTags }: ReferrersContext,
   options: Cancellable,
-): Promise<boolean> {
-  if (client.profile().cosignTags === "ask") return true;
-  return digestTags.mayHave(tag, client, options);
-}
-
-/** undefined: the listing is refused, or so long that separate requests for each tag cost less. */
-async function readDigestTags(client: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
-  const tags = new Set<string>();
-  let listed = 0;
-  try {
-    for await (const { tag } of listTags(client)) {
-      listed += 1;
-      if (listed > LISTING_MAX_TAGS) return undefined;
-      if (DIGEST_TAG.test(tag)) tags.add(tag);
-    }
-    return tags;
-  } catch (error) {
-    if (isTagferryError(error, "NAME_UNKNOWN", "AUTH_DENIED", "DENIED", "REQUEST_REJECTED", "TAGS_INVALID"))
-      return undefined;
-    throw error;
-  }
+): Promise<Listed> {
+  if (client.profile().cosignTags === "ask") return "unknown";
+  return digestTags.isListed(tag, client, options);
 }

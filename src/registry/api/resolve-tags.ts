@@ -3,7 +3,7 @@ import type { Cancellable } from "../../lib/cancel.ts";
 import { mapConcurrently } from "../../lib/limit.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { RepositoryClient } from "../repository-client.ts";
-import { headManifest, isUseless, resolveManifest } from "./manifests.ts";
+import { headManifest, resolveManifest } from "./manifests.ts";
 import { listTags } from "./tags.ts";
 
 const CONCURRENCY = 16;
@@ -26,7 +26,7 @@ export async function surveyTags(
   const found = new Map<string, Descriptor>();
   const [first] = tags;
   if (first === undefined) return found;
-  const isWorthIt = tags.length >= LISTED_MIN && !isUseless(client);
+  const isWorthIt = tags.length >= LISTED_MIN && client.observations.head.isUsable();
   const head = isWorthIt ? await headManifest(first, client, { signal }) : undefined;
   if (head?.kind === "found") found.set(first, head.descriptor);
   const listed = head?.kind === "absent" ? await listedAmong(tags, client, { signal }) : undefined;

@@ -5,7 +5,7 @@ import type { OpenContent, PushBlobOptions } from "../../oci/store.ts";
 import { type Checkpoint, verified } from "../../oci/verified.ts";
 import { waitForRetryAfter } from "../http/retry-after.ts";
 import type { RepositoryClient } from "../repository-client.ts";
-import { type Chunk, chunksOf, lengthOf } from "./chunks.ts";
+import { type Chunk, chunksOf, lengthOf, observed, without } from "./chunks.ts";
 import { uploadLocation, withDigest } from "./upload-location.ts";
 import {
   type Standing,
@@ -46,7 +46,7 @@ export async function send(
   options: PushBlobOptions,
 ): Promise<void> {
   const sending = { session, descriptor, open, client: context.client, options };
-  const chunkBytes = chunkBytesFor(session, descriptor, context);
+  const chunkBytes = chunkBytesFor(session, descriptor, context.client);
   return chunkBytes === undefined ? sendWhole(sending) : sendInParts(sending, chunkBytes);
 }
 
@@ -54,11 +54,12 @@ export async function send(
 function chunkBytesFor(
   { chunkMinBytes, chunkMaxBytes }: UploadSession,
   { size }: Descriptor,
-  { client, memory }: UploadContext,
+  client: RepositoryClient,
 ): number | undefined {
   const { upload, chunkBytes } = client.profile();
   if (size === 0) return undefined;
-  const wanted = memory.chunkBytes ?? (upload === "chunked" || size > chunkMaxBytes ? chunkBytes : undefined);
+  const known = client.observations.bodySize.maxBytes();
+  const wanted = known ?? (upload === "chunked" || size > chunkMaxBytes ? chunkBytes : undefined);
   if (wanted === undefined) return upload === "patch" ? Infinity : undefined;
   return Math.min(chunkMaxBytes, Math.max(chunkMinBytes, wanted));
 }
@@ -100,6 +101,7 @@ async function close(
         scopes: client.push,
         subject: uploadSubject(client),
         expect: [201, 200, 202, 204, 504],
+        firstByteMs: closingTimeoutMs(size, client),
         timeoutMs: closingTimeoutMs(size, client),
       },
       { signal },
@@ -233,57 +235,9 @@ async function sendChunk(
       scopes: client.push,
       subject: uploadSubject(client),
       expect: [202, 201, 204],
-      timeoutMs: closingTimeoutMs(bytes, client),
+      firstByteMs: closingTimeoutMs(bytes, client),
     },
     { signal },
   );
   return { location: uploadLocation(answer.headers["location"], location, client.name), bytes: end };
-}
-
-/** Skips the first bytes of the content. They are read all the same, because the digest covers them. */
-async function* without(
-  firstBytes: number,
-  content: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, void> {
-  let skipBytes = firstBytes;
-  for await (const chunk of content) {
-    const skipped = Math.min(skipBytes, chunk.length);
-    skipBytes -= skipped;
-    if (skipped < chunk.length) yield skipped === 0 ? chunk : chunk.subarray(skipped);
-  }
-}
-
-type Observed = AsyncGenerator<Uint8Array, void, void> & {
-  failure(): unknown;
-  givenBytes(): number;
-  end(): Promise<void>;
-};
-
-/**
- * Counts bytes, copies small chunks (their memory may be reused), and records an error of the content itself. Such an
- * error ends the request with a transport error, but the error of the content is the real cause.
- */
-function observed(content: AsyncGenerator<Uint8Array, void, void>, { onBytes }: PushBlobOptions): Observed {
-  let failure: unknown;
-  let givenBytes = 0;
-  const reading = (async function* () {
-    try {
-      for await (const chunk of content) {
-        // counted before the yield: the registry may receive a chunk even if the connection breaks
-        givenBytes += chunk.length;
-        onBytes?.(chunk.length);
-        yield chunk.length < 64 * 1024 ? Buffer.from(chunk) : chunk;
-      }
-    } catch (error) {
-      failure = error;
-      throw error;
-    }
-  })();
-  return Object.assign(reading, {
-    failure: () => failure,
-    givenBytes: () => givenBytes,
-    async end() {
-      await reading.return().catch(() => {});
-    },
-  });
 }

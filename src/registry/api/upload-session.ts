@@ -2,7 +2,7 @@ import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { type Cancellable, within } from "../../lib/cancel.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { BlobLocations } from "../blob-locations.ts";
-import type { Answer } from "../http/client.ts";
+import type { Answer } from "../http/request.ts";
 import { waitForRetryAfter } from "../http/retry-after.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import { findBlob } from "./blob-presence.ts";
@@ -11,24 +11,9 @@ import { uploadLocation } from "./upload-location.ts";
 
 const CANCEL_TIMEOUT_MS = 5_000;
 
-/**
- * What is known from earlier uploads to a registry. `chunkBytes`: the largest body of one request; undefined: no limit
- * is known. `refusedMounts`: how many mounts in a row were refused, per pair of repositories.
- */
-export type UploadMemory = { chunkBytes: number | undefined; readonly refusedMounts: Map<string, number> };
-
-export function openUploadMemory(): UploadMemory {
-  return { chunkBytes: undefined, refusedMounts: new Map() };
-}
-
-/** After this many refusals in a row, no more mounts are tried between these two repositories. */
-const REFUSALS_MAX = 3;
-
 export type UploadContext = {
   readonly client: RepositoryClient;
   readonly blobLocations: BlobLocations;
-  /** What is known from earlier uploads to this registry. */
-  readonly memory: UploadMemory;
 };
 
 type Begun = { readonly kind: "placed"; readonly how: "mounted" | "present" } | UploadSession;
@@ -74,17 +59,16 @@ export async function begin(
  */
 async function tryMount(
   { digest }: Descriptor,
-  { client, blobLocations, memory: { refusedMounts } }: UploadContext,
+  { client, blobLocations }: UploadContext,
   options: Cancellable,
 ): Promise<Begun | undefined> {
+  const { mounts } = client.observations;
   const from = blobLocations.elsewhere(digest, client.repository);
-  const pair = `${from ?? ""} ${client.repository}`;
-  const refusals = refusedMounts.get(pair) ?? 0;
-  if (from === undefined || refusals >= REFUSALS_MAX) return undefined;
+  if (from === undefined || mounts.areRefused(from, client.repository)) return undefined;
   const query = `?mount=${digest}&from=${encodeURIComponent(from)}`;
   const begun = await beginWith(query, "mounted", from, client, options);
-  if (begun.kind === "placed") refusedMounts.delete(pair);
-  else refusedMounts.set(pair, refusals + 1);
+  if (begun.kind === "placed") mounts.accepted(from, client.repository);
+  else mounts.refused(from, client.repository);
   return begun;
 }
 

@@ -1,12 +1,13 @@
-import { isTagferryError, TagferryError } from "../../errors/error.ts";
-import { type Cancellable, sleep, unlessAborted } from "../../lib/cancel.ts";
+import { TagferryError } from "../../errors/error.ts";
+import { type Cancellable, sleep } from "../../lib/cancel.ts";
 import { hideSecret } from "../../lib/redact.ts";
 import type { Credential, CredentialStore, FoundCredential } from "../../oci/credential.ts";
 import { isRepositoryName, type Repository } from "../../oci/reference.ts";
 import { type Challenge, chooseChallenge, parseChallenges } from "./challenge.ts";
 import { checkRealm } from "./realm.ts";
 import { mergeScopes, type Scope } from "./scope.ts";
-import { fetchToken, type Token, type TokenTransport } from "./token.ts";
+import { openTokenCache } from "./token-cache.ts";
+import type { TokenTransport } from "./token.ts";
 
 export type AuthenticatorOptions = {
   readonly registryUrl: URL;
@@ -46,9 +47,6 @@ export type Refused = {
   readonly where: string;
 };
 
-const RENEW_BEFORE_MS = 30_000;
-const REFUSED_FOR_MS = 5 * 60_000;
-const TOKENS_KEPT = 10_000;
 /** How many scopes of one challenge are used. */
 const SCOPES_MAX = 8;
 
@@ -60,12 +58,10 @@ export function openAuthenticator({
   send,
   freshTokenPauseMs,
 }: AuthenticatorOptions): Authenticator {
+  /** The last challenge for which a token or password was found. */
   let remembered: Challenge | undefined;
-  const tokens = new Map<string, Promise<Token>>();
-  /**
-   * Credentials that a token server refused. They are not tried again for a while, so that the account is not locked.
-   */
-  const refusedUntil = new Map<string, number>();
+  let scheme: string | undefined;
+  const tokens = openTokenCache(registry, send);
 
   const whoFor = async (
     scopes: readonly Scope[],
@@ -77,47 +73,40 @@ export function openAuthenticator({
   };
 
   async function bearer(
-    challenge: Challenge,
+    { parameters }: Challenge,
     scopes: readonly Scope[],
     found: FoundCredential | undefined,
     { stale, signal }: Cancellable & { readonly stale?: string | undefined },
   ): Promise<string> {
-    const realm = checkRealm(challenge.parameters["realm"] ?? "", { registryUrl, tokenRealms });
-    const service = challenge.parameters["service"];
-    const who = identityOf(found);
-    refuseAgain(refusedUntil.get(who), registry, found);
-    const merged = mergeScopes(scopes);
-    const key = JSON.stringify([who, realm.href, service, merged.toSorted()]);
-    // Simultaneous callers share one request. Callers after a renewal use the new token.
-    for (let kept = tokens.get(key); kept; kept = tokens.get(key) === kept ? undefined : tokens.get(key)) {
-      const token = await unlessAborted(kept, signal);
-      const header = `Bearer ${token.text}`;
-      if (header !== stale && performance.now() < token.expiresAtMs - RENEW_BEFORE_MS) return header;
-    }
-    // All waiting callers share this request, so no caller can abort it for the others.
-    const next = fetchToken(
-      { realm, service, scopes: merged, credential: found?.credential, registry },
-      send,
-    );
-    remember(key, next);
-    next.catch((error: unknown) => {
-      if (tokens.get(key) === next) tokens.delete(key);
-      // 401 means wrong credentials; 403 may be about this repository only (GHCR)
-      if (found && isTagferryError(error, "AUTH_DENIED") && error.details["status"] === 401)
-        refusedUntil.set(who, performance.now() + REFUSED_FOR_MS);
-    });
-    return `Bearer ${(await unlessAborted(next, signal)).text}`;
+    const realm = checkRealm(parameters["realm"] ?? "", { registryUrl, tokenRealms });
+    const wanted = { realm, service: parameters["service"], scopes: mergeScopes(scopes), found, stale };
+    return tokens.header(wanted, { signal });
   }
 
-  function remember(key: string, token: Promise<Token>): void {
-    tokens.delete(key);
-    tokens.set(key, token);
-    const [oldest] = tokens.keys();
-    if (tokens.size > TOKENS_KEPT && oldest !== undefined) tokens.delete(oldest);
+  /**
+   * A refused token may only have expired: then the server that made it makes a new one. Harbor answers an expired token
+   * with a Basic challenge, and nvcr.io names another token server, which knows no anonymous user. undefined: use the
+   * challenge.
+   */
+  async function renewed(
+    chosen: Challenge | undefined,
+    { scopes, sent, attempt }: Refused,
+    found: FoundCredential | undefined,
+    { signal }: Cancellable,
+  ): Promise<string | undefined> {
+    if (attempt > 1 || remembered?.scheme !== "bearer" || !sent?.startsWith("Bearer ")) return undefined;
+    if (chosen?.scheme === "bearer" && realmOf(chosen) === realmOf(remembered)) return undefined;
+    try {
+      return await bearer(remembered, scopes, found, { stale: sent, signal });
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (chosen?.scheme !== "bearer") throw error;
+      return undefined;
+    }
   }
 
   return {
-    scheme: () => remembered?.scheme,
+    scheme: () => scheme,
     async header(scopes, { signal } = {}) {
       const found = await whoFor(scopes, { signal });
       if (found?.credential.kind === "bearer") return `Bearer ${found.credential.token}`;
@@ -126,7 +115,8 @@ export function openAuthenticator({
         return basic(found.credential);
       return undefined;
     },
-    async challenged({ wwwAuthenticate, scopes, sent, attempt, where }, { signal } = {}) {
+    async challenged(refused, { signal } = {}) {
+      const { wwwAuthenticate, scopes, sent, attempt, where } = refused;
       const found = await whoFor(scopes, { signal });
       const denied = (why: string, facts: Record<string, unknown> = {}): TagferryError =>
         new TagferryError("AUTH_DENIED", `${where}: ${why}`, {
@@ -153,17 +143,12 @@ export function openAuthenticator({
           found ? "the credentials were refused" : "it needs credentials and there are none",
           failing === undefined ? {} : { found: failing },
         );
-      // Harbor answers an expired Bearer token with a Basic challenge: first renew the known token
-      const challenge =
-        remembered?.scheme === "bearer" &&
-        sent?.startsWith("Bearer ") &&
-        chosen?.scheme !== "bearer" &&
-        attempt === 1
-          ? remembered
-          : chosen;
-      if (!challenge) throw challengeError(offered, wwwAuthenticate, where);
-      remembered = challenge;
-      if (challenge.scheme === "basic") {
+      scheme = chosen?.scheme ?? scheme;
+      const again = await renewed(chosen, refused, found, { signal });
+      if (again !== undefined) return again;
+      if (!chosen) throw challengeError(offered, wwwAuthenticate, where);
+      if (chosen.scheme === "basic") {
+        remembered = chosen;
         if (found?.credential.kind !== "basic")
           throw denied("it needs a user and a password, and there are none");
         const header = basic(found.credential);
@@ -171,9 +156,16 @@ export function openAuthenticator({
         return header;
       }
       if (attempt === 2 && !insufficient) await sleep(freshTokenPauseMs, { signal });
-      return bearer(challenge, [...scopes, ...wanted], found, { stale: sent, signal });
+      const header = await bearer(chosen, [...scopes, ...wanted], found, { stale: sent, signal });
+      // only now: a challenge that leads to no token is not used again
+      remembered = chosen;
+      return header;
     },
   };
+}
+
+function realmOf({ parameters }: Challenge): string | undefined {
+  return parameters["realm"];
 }
 
 function repositoryOf(registry: string, scopes: readonly Scope[]): Repository {
@@ -192,27 +184,6 @@ function hideCredential(credential: Credential): void {
 
 function basic({ username, password }: { readonly username: string; readonly password: string }): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
-}
-
-/** Tells two credentials apart. Kept in memory only. */
-function identityOf(found: FoundCredential | undefined): string {
-  return found ? JSON.stringify(found.credential) : "";
-}
-
-function refuseAgain(
-  untilMs: number | undefined,
-  registry: string,
-  found: FoundCredential | undefined,
-): void {
-  if (untilMs === undefined || performance.now() > untilMs) return;
-  throw new TagferryError(
-    "AUTH_DENIED",
-    `${registry}: these credentials were refused a short time ago; Tagferry waits before it tries them again`,
-    {
-      where: registry,
-      credentials: found?.from ?? "none",
-    },
-  );
 }
 
 function challengeError(

@@ -33,6 +33,11 @@ export type BreakerPolicy = {
   readonly restMaxMs: number;
 };
 
+export type BreakerOptions = BreakerPolicy & {
+  readonly log: Log;
+  readonly role?: "registry" | "token server";
+};
+
 export const BREAKER_POLICY: BreakerPolicy = {
   failures: 5,
   silentMs: 20_000,
@@ -42,7 +47,7 @@ export const BREAKER_POLICY: BreakerPolicy = {
 
 export function openBreaker(
   host: string,
-  { failures, silentMs, restMs, restMaxMs, log }: BreakerPolicy & { readonly log: Log },
+  { failures, silentMs, restMs, restMaxMs, log, role = "registry" }: BreakerOptions,
 ): Breaker {
   let failed = 0;
   let silentSinceMs = Infinity;
@@ -55,7 +60,7 @@ export function openBreaker(
     const since = new Date(silentSinceMs).toISOString();
     return new TagferryError(
       "REGISTRY_UNRESPONSIVE",
-      `${host} has not answered since ${since}; it is asked again after ${retryAt}`,
+      `${role === "registry" ? "" : `the ${role} `}${host} has not answered since ${since}; it is asked again after ${retryAt}`,
       { where: host, since, retryAt },
     );
   };
@@ -69,11 +74,11 @@ export function openBreaker(
   function open(): void {
     retryAtMs = Date.now() + Math.min(restMaxMs, restMs * 2 ** rests);
     rests += 1;
-    log.warn({ registry: host, retryAt: new Date(retryAtMs).toISOString() }, "the registry does not answer");
+    log.warn({ registry: host, retryAt: new Date(retryAtMs).toISOString() }, `the ${role} does not answer`);
   }
 
   function close(): void {
-    if (retryAtMs !== undefined) log.info({ registry: host }, "the registry answers again");
+    if (retryAtMs !== undefined) log.info({ registry: host }, `the ${role} answers again`);
     failed = 0;
     rests = 0;
     silentSinceMs = Infinity;

@@ -1,5 +1,35 @@
 import { TagferryError } from "../../errors/error.ts";
 import { type AddressClass, classOfHost } from "../transport/private-address.ts";
+import type { OpenAnswer } from "./answer.ts";
+import type { RequesterOptions } from "./request.ts";
+import type { Send, Sending } from "./send.ts";
+
+const REDIRECTS_MAX = 10;
+const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
+
+/**
+ * Sends a request and follows its redirects. Only the registry's own origin gets the credentials.
+ *
+ * @throws {TagferryError} REDIRECT_REFUSED, and the errors of `send`
+ */
+export async function followRedirects(
+  sending: Sending,
+  { registryUrl, transport: { mayRedirectTo } }: Pick<RequesterOptions, "registryUrl" | "transport">,
+  send: Send,
+): Promise<OpenAnswer> {
+  const { ask, authorization } = sending;
+  const chain = [sending.url];
+  for (;;) {
+    const url = chain.at(-1) ?? sending.url;
+    const isOwn = url.origin === registryUrl.origin;
+    const answer = await send({ ...sending, url, authorization: isOwn ? authorization : undefined });
+    const isReading = ask.method === "GET" || ask.method === "HEAD";
+    if (!REDIRECTS.includes(answer.status) || !isReading || ask.manualRedirect === true) return answer;
+    await answer[Symbol.asyncDispose]();
+    const { location } = answer.headers;
+    chain.push(await nextHop(chain, location, { registryUrl, max: REDIRECTS_MAX, mayRedirectTo }));
+  }
+}
 
 export type HopOptions = {
   readonly registryUrl: URL;

@@ -25,8 +25,6 @@ export type ListedPage = {
 
 const PAGE_MAX_BYTES = 32 * 1024 * 1024;
 const TAGS_MAX = 1_000_000;
-/** Docker Hub sends all tags in one body, and needs time for it. */
-const PAGE_TIMEOUT_MS = 120_000;
 
 /**
  * Every tag of a repository, each once.
@@ -91,7 +89,9 @@ function fetchPage(
           scopes: client.pull,
           subject: { action: "list", what: "tags", where: client.name },
           expect: [200],
-          timeoutMs: PAGE_TIMEOUT_MS,
+          // Docker Hub sends all tags in one body, and needs time before it and for it
+          firstByteMs: client.requestMs,
+          timeoutMs: 2 * client.requestMs,
         },
         { signal },
       );

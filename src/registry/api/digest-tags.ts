@@ -1,0 +1,75 @@
+import { isTagferryError } from "../../errors/error.ts";
+import { type Cancellable, unlessAborted } from "../../lib/cancel.ts";
+import type { RepositoryClient } from "../repository-client.ts";
+import { listTags } from "./tags.ts";
+
+/** What the listing says about a tag. `unknown`: no listing can be read, or it is very long. */
+export type Listed = "yes" | "no" | "unknown";
+
+/** The tags of one repository that contain digests: cosign's tags, and the fallback tags of the referrers API. */
+export type DigestTags = {
+  isListed(tag: string, client: RepositoryClient, options?: Cancellable): Promise<Listed>;
+  /** Call this after a tag was written. If it contains a digest, the listing is read again. */
+  written(tag: string): void;
+  /** The listing is read again at the next question. */
+  forget(): void;
+};
+
+const DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64}/;
+/** For longer listings, separate requests for each tag cost less. */
+const LISTING_MAX_TAGS = 5_000;
+const LISTING_GOOD_FOR_MS = 60_000;
+
+type Reading = { readonly tags: Promise<ReadonlySet<string> | undefined>; readAtMs: number };
+
+export function openDigestTags(): DigestTags {
+  let kept: Reading | undefined;
+
+  /** All waiting callers share this read, so no caller can abort it for the others. */
+  function read(client: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
+    const reading: Reading = {
+      readAtMs: Infinity,
+      tags: readDigestTags(client).finally(() => {
+        reading.readAtMs = performance.now();
+      }),
+    };
+    kept = reading;
+    reading.tags.catch(() => {
+      if (kept === reading) kept = undefined;
+    });
+    return reading.tags;
+  }
+
+  return {
+    async isListed(tag, client, { signal } = {}) {
+      const good = kept && performance.now() - kept.readAtMs <= LISTING_GOOD_FOR_MS ? kept.tags : undefined;
+      const tags = await unlessAborted(good ?? read(client), signal);
+      if (!tags) return "unknown";
+      return tags.has(tag) ? "yes" : "no";
+    },
+    written(tag) {
+      if (DIGEST_TAG.test(tag)) kept = undefined;
+    },
+    forget() {
+      kept = undefined;
+    },
+  };
+}
+
+/** undefined: the listing is refused, or so long that separate requests for each tag cost less. */
+async function readDigestTags(client: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
+  const tags = new Set<string>();
+  let listed = 0;
+  try {
+    for await (const { tag } of listTags(client)) {
+      listed += 1;
+      if (listed > LISTING_MAX_TAGS) return undefined;
+      if (DIGEST_TAG.test(tag)) tags.add(tag);
+    }
+    return tags;
+  } catch (error) {
+    if (isTagferryError(error, "NAME_UNKNOWN", "AUTH_DENIED", "DENIED", "REQUEST_REJECTED", "TAGS_INVALID"))
+      return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,36 @@
+import { isTagferryError } from "../../errors/error.ts";
+import { DEFAULT_RETRY } from "../../errors/retry.ts";
+import type { RequesterOptions } from "./request.ts";
+
+/** Pauses a registry that answers with 429: as long as it says, otherwise longer with each such answer. */
+export type PauseAfter429 = {
+  /** Throws the error again. If it is RATE_LIMITED, the registry is paused for all callers. */
+  heard(error: unknown): never;
+  answered(): void;
+};
+
+export function openPauseAfter429({
+  registry,
+  rateLimit,
+  retry,
+}: Pick<RequesterOptions, "registry" | "rateLimit" | "retry">): PauseAfter429 {
+  const { baseMs, capMs } = { ...DEFAULT_RETRY, ...retry };
+  let complaints = 0;
+  let untilMs = 0;
+  return {
+    heard(error) {
+      if (!isTagferryError(error, "RATE_LIMITED")) throw error;
+      const { retryAt } = error.details;
+      const namesTime = typeof retryAt === "string";
+      // requests that were already in progress at the first such answer do not count
+      if (!namesTime && Date.now() < untilMs) throw error;
+      untilMs = namesTime ? Date.parse(retryAt) : Date.now() + Math.min(capMs, baseMs * 2 ** complaints);
+      complaints += 1;
+      rateLimit.pauseUntil(registry, new Date(untilMs));
+      throw error;
+    },
+    answered() {
+      complaints = 0;
+    },
+  };
+}
