@@ -1,7 +1,7 @@
 import type { Config, Mirror } from "../config/config.ts";
 import { DEFAULT_DAEMON } from "../config/daemon.ts";
 import { loadConfig } from "../config/file/load.ts";
-import { checkSchedules } from "../daemon/triggers/cron.ts";
+import { checkSchedules } from "../daemon/triggers/check-schedules.ts";
 import { TagferryError } from "../errors/error.ts";
 import { checkTagRules } from "../plan/patterns.ts";
 import type { CommonFlags, Process } from "./process.ts";

@@ -7,7 +7,7 @@ import { Redis } from "ioredis";
 import { beforeAll, describe, expect, test } from "vitest";
 
 import { loadConfig } from "../../src/config/file/load.ts";
-import { checkSchedules } from "../../src/daemon/triggers/cron.ts";
+import { checkSchedules } from "../../src/daemon/triggers/check-schedules.ts";
 import { checkTagRules } from "../../src/plan/patterns.ts";
 import { openMetrics } from "../../src/web/metrics.ts";
 import { makeCertificates } from "../support/certificates.ts";

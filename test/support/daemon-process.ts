@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 
 import { loadConfig } from "../../src/config/file/load.ts";
 import { openDaemon } from "../../src/daemon/daemon.ts";
-import { checkSchedules } from "../../src/daemon/triggers/cron.ts";
+import { checkSchedules } from "../../src/daemon/triggers/check-schedules.ts";
 import { openLog } from "../../src/lib/log.ts";
 import { checkTagRules } from "../../src/plan/patterns.ts";
 

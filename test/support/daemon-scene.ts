@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { loadConfig } from "../../src/config/file/load.ts";
 import { type Daemon, type DaemonOptions, openDaemon } from "../../src/daemon/daemon.ts";
-import { checkSchedules } from "../../src/daemon/triggers/cron.ts";
+import { checkSchedules } from "../../src/daemon/triggers/check-schedules.ts";
 import { checkTagRules } from "../../src/plan/patterns.ts";
 import { startCluster, type ClusterOptions, type TestCluster } from "./cluster/cluster.ts";
 import { SILENT } from "./registry/client.ts";

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 
 import { loadConfig } from "../../src/config/file/load.ts";
-import { checkSchedules } from "../../src/daemon/triggers/cron.ts";
+import { checkSchedules } from "../../src/daemon/triggers/check-schedules.ts";
 import { checkTagRules } from "../../src/plan/patterns.ts";
 import { openContext } from "../../src/sync/context.ts";
 import type { Outcome, Report } from "../../src/sync/report.ts";

@@ -3,7 +3,7 @@ import { openSecretFile } from "../../config/credentials/secret-file.ts";
 import { parseListen, isLoopback } from "../../config/daemon.ts";
 import { loadConfig } from "../../config/file/load.ts";
 import { type Daemon, openDaemon } from "../../daemon/daemon.ts";
-import { checkSchedules } from "../../daemon/triggers/cron.ts";
+import { checkSchedules } from "../../daemon/triggers/check-schedules.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { checkTagRules } from "../../plan/patterns.ts";

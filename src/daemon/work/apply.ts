@@ -11,7 +11,7 @@ import type { ApplyJob } from "../queue/job.ts";
 import { RetryLater, type Turn } from "../queue/queue.ts";
 import type { TagRecord } from "../records/record-types.ts";
 import type { Records } from "../records/records.ts";
-import { retryDelayMs, throwIfLocked } from "./backoff.ts";
+import { retryDelayMs, throwIfLocked } from "./retry-job.ts";
 import type { WorkerParts } from "./parts.ts";
 import { checkAgain, logOutcome, settle } from "./settle.ts";
 

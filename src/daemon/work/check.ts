@@ -9,7 +9,7 @@ import { withVerifications } from "../../sync/verify.ts";
 import type { ActiveConfig } from "../active-config.ts";
 import type { CheckJob } from "../queue/job.ts";
 import { RetryLater, type Turn } from "../queue/queue.ts";
-import { retryDelayMs } from "./backoff.ts";
+import { retryDelayMs } from "./retry-job.ts";
 import type { WorkerParts } from "./parts.ts";
 import { brief, logOutcome, settle } from "./settle.ts";
 

@@ -2,7 +2,7 @@ import { failureOf, isTagferryError, TagferryError } from "../../errors/error.ts
 import type { Job } from "../queue/job.ts";
 import { RetryLater, type Turn } from "../queue/queue.ts";
 import { apply } from "./apply.ts";
-import { BACKOFF_BASE_MS, throwIfUnknown } from "./backoff.ts";
+import { BACKOFF_BASE_MS, throwIfUnknown } from "./retry-job.ts";
 import { check } from "./check.ts";
 import type { WorkerParts } from "./parts.ts";
 

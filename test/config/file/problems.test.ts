@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 
 import { loadConfig } from "../../../src/config/file/load.ts";
 import { isProblems, renderProblems } from "../../../src/config/file/problems.ts";
-import { checkSchedules } from "../../../src/daemon/triggers/cron.ts";
+import { checkSchedules } from "../../../src/daemon/triggers/check-schedules.ts";
 import { failureOf, isTagferryError } from "../../../src/errors/error.ts";
 import { checkTagRules } from "../../../src/plan/patterns.ts";
 import { makeCertificates } from "../../support/certificates.ts";

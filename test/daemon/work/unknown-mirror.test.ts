@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { RetryLater } from "../../../src/daemon/queue/queue.ts";
-import { throwIfUnknown } from "../../../src/daemon/work/backoff.ts";
+import { throwIfUnknown } from "../../../src/daemon/work/retry-job.ts";
 import { openDaemonScene, until } from "../../support/daemon-scene.ts";
 import { buildImage, pushTo } from "../../support/images/images.ts";
 import { startRedis } from "../../support/redis.ts";

@@ -3,7 +3,7 @@ import { validateDetailed } from "node-cron";
 import type { Config } from "../../config/config.ts";
 import type { UpperProblem } from "../../config/file/load.ts";
 
-/** What node-cron says of the schedules. It joins the two day fields with AND; crontab joins them with OR. */
+/** Validates all schedules with node-cron, which joins the two day fields with AND. crontab joins them with OR. */
 export function checkSchedules({ mirrors }: Config): readonly UpperProblem[] {
   return mirrors.flatMap(({ schedule }, position): UpperProblem[] => {
     if (!schedule) return [];

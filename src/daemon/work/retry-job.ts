@@ -6,14 +6,14 @@ import { RetryLater } from "../queue/queue.ts";
 const ATTEMPTS_MAX = 5;
 export const BACKOFF_BASE_MS = 5_000;
 const BACKOFF_MAX_MS = 10 * 60_000;
-/** How often a layout is tried that another worker writes, and for how long. */
+/** The pause between two attempts to write a layout that another worker writes, and the longest total wait. */
 const TURN_MS = 700;
 const TURN_MAX_MS = 10 * 60_000;
-/** A worker may see a new configuration minutes after the daemon: a ConfigMap reaches its pods at different times. */
+/** A worker may get a new configuration minutes after the daemon: a ConfigMap reaches its pods at different times. */
 const UNKNOWN_MS = 15_000;
 const UNKNOWN_ATTEMPTS = 20;
 
-/** When a job that failed so comes again; undefined when trying again does not help, or was tried often enough. */
+/** The pause before the next attempt of a failed job; undefined when a retry does not help, or after ATTEMPTS_MAX. */
 export function retryDelayMs({ code, details }: Failure, attempt: number): number | undefined {
   if (!("retry" in ERROR_CODES[code]) || attempt >= ATTEMPTS_MAX || code === "DISK_FULL") return undefined;
   const backoffMs = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** attempt) * (0.5 + Math.random());
