@@ -5,7 +5,7 @@ import type { Plugin } from "rolldown";
 
 const NO_MODELS = "\0no-models";
 
-/** As `src/openshift/kubeconfig.ts` does when it runs from the source: client-node without the models of the whole API. */
+/** As `src/openshift/access/kubeconfig.ts` does when it runs from the source: client-node without the models of the whole API. */
 export const CLIENT_NODE_MODELS: Plugin = {
   name: "client-node-models",
   resolveId(source, importer) {

@@ -15,13 +15,13 @@ export function readTags({ tags }: MirrorShape, reader: MirrorReader): TagRules 
 }
 
 function readExact(list: readonly string[], reader: MirrorReader): TagRules | undefined {
-  const digests: Record<string, Digest> = {};
+  const digests = new Map<string, Digest>();
   const tags = list.map((text, position): string | undefined => {
     const at = text.indexOf("@");
     const tag = reader.attempt(["tags", position], () => parseTag(at === -1 ? text : text.slice(0, at)));
     const digest =
       at === -1 ? undefined : reader.attempt(["tags", position], () => parseDigest(text.slice(at + 1)));
-    if (tag !== undefined && digest !== undefined) digests[tag] = digest;
+    if (tag !== undefined && digest !== undefined) digests.set(tag, digest);
     if (
       tag !== undefined &&
       list.some((other, earlier) => earlier < position && (other === tag || other.startsWith(`${tag}@`)))
@@ -30,7 +30,11 @@ function readExact(list: readonly string[], reader: MirrorReader): TagRules | un
     return tag;
   });
   const known = tags.filter((tag) => tag !== undefined);
-  return { kind: "exact", tags: known, ...(Object.keys(digests).length > 0 ? { digests } : {}) };
+  return {
+    kind: "exact",
+    tags: known,
+    ...(digests.size > 0 ? { digests: Object.fromEntries(digests) } : {}),
+  };
 }
 
 function many(value: string | readonly string[] | undefined): readonly string[] {

@@ -1,9 +1,12 @@
 import { createHash } from "node:crypto";
 
+import { z } from "zod";
+
 import type { Failure } from "../errors/error.ts";
 import { type Cancellable, within } from "../lib/cancel.ts";
 import { printable } from "../lib/error.ts";
 import type { Log } from "../lib/log.ts";
+import { parseAnswer } from "./answer.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ImageStream, StreamName } from "./image-stream.ts";
 
@@ -16,6 +19,7 @@ export type EventAbout = {
   readonly get: (stream: StreamName, options: Cancellable) => Promise<ImageStream | undefined>;
 };
 
+const eventSchema = z.object({ kind: z.literal("Event"), count: z.int().min(0).nullish() });
 const EVENT_TIMEOUT_MS = 10_000;
 const MESSAGE_MAX_LENGTH = 1_000;
 
@@ -64,8 +68,8 @@ async function write(
     options,
   );
   if (existing.status !== 404) {
-    const { count = 1 } = existing.body as { readonly count?: number };
-    const body = { count: count + 1, lastTimestamp: now };
+    const { count } = parseAnswer(eventSchema, existing.body, { what: "an Event", where });
+    const body = { count: (count ?? 1) + 1, lastTimestamp: now };
     await cluster.call(
       { method: "PATCH", path: `${path}/${name}`, contentType: "application/merge-patch+json", body, where },
       options,

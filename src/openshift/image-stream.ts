@@ -1,5 +1,5 @@
-import { TagferryError } from "../errors/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
+import type { TagReference } from "./tag-reference.ts";
 
 export type StreamName = { readonly namespace: string; readonly name: string };
 
@@ -8,65 +8,39 @@ export function formatStream({ namespace, name }: StreamName): string {
   return `${namespace}/${name}`;
 }
 
-/**
- * The fields of `image.openshift.io/v1` that Tagferry reads. Writes are patches, so other fields are never sent back.
- */
+/** An image stream, as `parseImageStream` reads it. Writes are patches, so other fields are never sent back. */
 export type ImageStream = {
   readonly metadata: {
     readonly name: string;
     readonly namespace: string;
-    readonly uid?: string;
+    readonly uid?: string | undefined;
     readonly resourceVersion: string;
-    readonly annotations?: Readonly<Record<string, string>> | null;
-    readonly managedFields?: readonly ManagedFields[] | null;
+    readonly annotations?: Readonly<Record<string, string | undefined>> | null | undefined;
+    readonly managedFields?: readonly ManagedFields[] | null | undefined;
   };
-  readonly spec?: { readonly tags?: readonly TagReference[] | null };
-  readonly status?: {
-    readonly dockerImageRepository?: string;
-    readonly publicDockerImageRepository?: string;
-    readonly tags?: readonly NamedTagEventList[] | null;
-  };
-};
-
-export type TagReference = {
-  readonly name: string;
-  readonly from?: { readonly kind: string; readonly name: string; readonly namespace?: string } | null;
-  readonly reference?: boolean;
-  readonly importPolicy?: {
-    readonly scheduled?: boolean;
-    readonly insecure?: boolean;
-    readonly importMode?: string;
-  };
-  readonly referencePolicy?: { readonly type?: string };
+  readonly spec?: { readonly tags?: readonly TagReference[] | null | undefined } | undefined;
+  readonly status?:
+    | {
+        readonly dockerImageRepository?: string | undefined;
+        readonly publicDockerImageRepository?: string | undefined;
+        readonly tags?: readonly NamedTagEventList[] | null | undefined;
+      }
+    | undefined;
 };
 
 export type NamedTagEventList = {
   readonly tag: string;
   /** Newest first; null when no import has succeeded. */
-  readonly items?: readonly TagEvent[] | null;
+  readonly items?: readonly TagEvent[] | null | undefined;
 };
 
-export type TagEvent = {
-  readonly dockerImageReference: string;
-  readonly image: string;
-  readonly created?: string;
-};
+export type TagEvent = { readonly dockerImageReference: string; readonly image: string };
 
 type ManagedFields = {
-  readonly manager?: string;
-  readonly time?: string;
-  readonly fieldsV1?: { readonly [key: string]: unknown };
+  readonly manager?: string | undefined;
+  readonly time?: string | null | undefined;
+  readonly fieldsV1?: unknown;
 };
-
-/** @throws {TagferryError} CLUSTER_ANSWER */
-export function asImageStream(body: unknown, where: string): ImageStream {
-  const stream = body as ImageStream | undefined;
-  if (typeof stream?.metadata?.resourceVersion === "string" && typeof stream.metadata.name === "string")
-    return stream;
-  throw new TagferryError("CLUSTER_ANSWER", `${where}: the API server did not answer with an image stream`, {
-    where,
-  });
-}
 
 /** The image that a tag points at now: its newest event, if this event names an image. */
 export function currentEvent(

@@ -1,9 +1,12 @@
+import { z } from "zod";
+
 import type { ErrorCode } from "../errors/codes.ts";
 import { type Failure, failureOf, isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Cancellable } from "../lib/cancel.ts";
 import { printable } from "../lib/error.ts";
 import type { Digest } from "../oci/digest.ts";
-import { type Cluster, type Status, apiStatusOf } from "./cluster.ts";
+import { apiStatusOf, parseAnswer } from "./answer.ts";
+import type { Cluster } from "./cluster.ts";
 import type { StreamName } from "./image-stream.ts";
 
 /** One tag of an import. */
@@ -95,7 +98,7 @@ async function importTogether(
  * request, and all tags are affected), or one image cannot be stored. A retry does not help.
  */
 function refused(body: unknown, where: string): TagferryError {
-  const { message = "", reason } = apiStatusOf(body);
+  const { message, reason } = apiStatusOf(body);
   const all = /spec\.(?:images|repository)\b/.test(message);
   return new TagferryError("STREAM_IMPORT", `the cluster refuses the import into ${where}`, {
     where,
@@ -105,54 +108,65 @@ function refused(body: unknown, where: string): TagferryError {
   });
 }
 
-type ImportAnswer = { readonly status?: { readonly images?: readonly ImageImport[] } };
-type ImageImport = {
-  readonly status?: Status & { readonly status?: string };
-  readonly image?: { readonly metadata?: { readonly name?: string } } | null;
-};
+const importAnswer = z.object({ status: z.object({ images: z.array(z.unknown()) }) });
+/** Each image is read on its own: if one is garbage, only its tag fails. */
+const imageImport = z.object({
+  status: z.object({
+    status: z.string().optional(),
+    reason: z.string().default(""),
+    message: z.string().default(""),
+  }),
+  image: z.object({ metadata: z.object({ name: z.string() }) }).nullish(),
+});
 
 function judge(body: unknown, tags: readonly ImportTag[], stream: string): ReadonlyMap<string, Failure> {
-  const images = (body as ImportAnswer | undefined)?.status?.images;
-  if (!Array.isArray(images) || images.length !== tags.length)
+  const { images } = parseAnswer(importAnswer, body, { what: "an ImageStreamImport", where: stream }).status;
+  if (images.length !== tags.length)
     throw new TagferryError(
       "CLUSTER_ANSWER",
-      `${stream}: the answer to the import has ${images?.length ?? "no"} of ${tags.length} tags`,
+      `${stream}: the answer to the import has ${images.length} of ${tags.length} tags`,
       { where: stream },
     );
   return new Map(
     tags.flatMap((tag, position): [string, Failure][] => {
-      const failure = failureOfImage(images[position] as ImageImport, tag, stream);
-      return failure ? [[tag.tag, failureOf(failure)]] : [];
+      const failure = failureOfImage(images[position], tag, stream);
+      return failure ? [[tag.tag, failure]] : [];
     }),
   );
 }
 
-function failureOfImage(
-  { status, image }: ImageImport,
+function failureOfImage(body: unknown, wanted: ImportTag, stream: string): Failure | undefined {
+  const where = `${stream}:${wanted.tag}`;
+  try {
+    assertImported(parseAnswer(imageImport, body, { what: "an imported image", where }), wanted, stream);
+    return undefined;
+  } catch (error) {
+    return failureOf(error);
+  }
+}
+
+function assertImported(
+  { status, image }: z.infer<typeof imageImport>,
   { tag, from, digest }: ImportTag,
   stream: string,
-): TagferryError | undefined {
+): void {
   const where = `${stream}:${tag}`;
-  if (status?.status !== "Success") {
-    const { reason = "", message = "" } = status ?? {};
+  if (status.status !== "Success") {
+    const { reason, message } = status;
     const next = adviceFor(reason, message, from, stream);
-    return new TagferryError(codeOf(reason, message), `the cluster could not import ${from} into ${where}`, {
+    throw new TagferryError(codeOf(reason, message), `the cluster could not import ${from} into ${where}`, {
       where,
       reason,
       found: printable(message, { maxLength: 400 }),
       ...(next === undefined ? {} : { next }),
     });
   }
-  const found = image?.metadata?.name;
-  if (found === digest) return undefined;
-  return new TagferryError(
+  const found = image?.metadata.name;
+  if (found === digest) return;
+  throw new TagferryError(
     "STREAM_IMPORT_MOVED",
     `the import of ${from} into ${where} has another digest than the planned one`,
-    {
-      where,
-      found: found ?? "none",
-      allowed: digest,
-    },
+    { where, found: found ?? "none", allowed: digest },
   );
 }
 

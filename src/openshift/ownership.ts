@@ -2,27 +2,11 @@ import { z } from "zod";
 
 import { TagferryError } from "../errors/error.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
-import type { ImageStream, TagReference } from "./image-stream.ts";
+import type { ImageStream } from "./image-stream.ts";
+import { type TagReference, tagReferenceSchema } from "./tag-reference.ts";
 
 /** The annotation of a stream that says which mirror owns which tag. */
 export const OWNERSHIP_ANNOTATION = "tagferry.io/mirrors";
-
-const replacedTag = z.looseObject({
-  name: z.string(),
-  from: z
-    .looseObject({ kind: z.string(), name: z.string(), namespace: z.string().optional() })
-    .nullable()
-    .optional(),
-  reference: z.boolean().optional(),
-  importPolicy: z
-    .looseObject({
-      scheduled: z.boolean().optional(),
-      insecure: z.boolean().optional(),
-      importMode: z.string().optional(),
-    })
-    .optional(),
-  referencePolicy: z.looseObject({ type: z.string().optional() }).optional(),
-});
 
 /** Unknown fields are kept: a newer version may have written them. */
 const ownedTag = z.looseObject({
@@ -32,13 +16,17 @@ const ownedTag = z.looseObject({
   digest: z.custom<Digest>(isDigest).optional(),
   missingSince: z.string().optional(),
   takeover: z.enum(["begun", "done"]).optional(),
-  replaced: replacedTag.optional(),
+  replaced: tagReferenceSchema.optional(),
 });
 
-const annotation = z.object({ version: z.literal(1), tags: z.record(z.string(), ownedTag) });
+const annotation = z.object({
+  version: z.literal(1),
+  tags: z.custom<object>((value) => typeof value === "object" && value !== null && !Array.isArray(value)),
+});
 
-function assertAnnotation(json: unknown): asserts json is { readonly tags: Ownership } {
-  annotation.parse(json);
+/** Returns the original: a parsed copy may have another key order, which gives another text. */
+function assertOwnedTag(json: unknown): asserts json is OwnedTag {
+  ownedTag.parse(json);
 }
 
 /**
@@ -56,7 +44,8 @@ export type OwnedTag = {
   readonly replaced?: TagReference | undefined;
 };
 
-export type Ownership = Readonly<Record<string, OwnedTag>>;
+/** By tag. A Map, because `__proto__` is a tag too. */
+export type Ownership = ReadonlyMap<string, OwnedTag>;
 
 /**
  * Reads the annotation. An unreadable annotation is never overwritten: a newer version may have written it.
@@ -65,11 +54,15 @@ export type Ownership = Readonly<Record<string, OwnedTag>>;
  */
 export function readOwnership({ metadata }: Pick<ImageStream, "metadata">): Ownership {
   const text = metadata.annotations?.[OWNERSHIP_ANNOTATION];
-  if (text === undefined || text === "") return {};
+  if (text === undefined || text === "") return new Map();
   try {
-    const json: unknown = JSON.parse(text);
-    assertAnnotation(json);
-    return json.tags; // the original object: a parsed copy may have another key order, which gives another text
+    const { tags } = annotation.parse(JSON.parse(text));
+    return new Map(
+      Object.entries(tags).map(([tag, owned]: [string, unknown]) => {
+        assertOwnedTag(owned);
+        return [tag, owned];
+      }),
+    );
   } catch (cause) {
     const where = `${metadata.namespace}/${metadata.name}`;
     throw new TagferryError(
@@ -88,6 +81,6 @@ export function readOwnership({ metadata }: Pick<ImageStream, "metadata">): Owne
  * The text of the annotation. Tags are sorted, so that equal ownership gives equal text. null removes the annotation.
  */
 export function writeOwnership(ownership: Ownership): string | null {
-  const tags = Object.entries(ownership).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  const tags = [...ownership].toSorted(([one], [other]) => (one < other ? -1 : 1));
   return tags.length === 0 ? null : JSON.stringify({ version: 1, tags: Object.fromEntries(tags) });
 }

@@ -1,5 +1,4 @@
 import { type Failure, failureOf, TagferryError } from "../errors/error.ts";
-import { own } from "../lib/own.ts";
 import type { Digest } from "../oci/digest.ts";
 import { formatStream, type ImageStream, specTag } from "./image-stream.ts";
 import {
@@ -44,13 +43,13 @@ export function claimPatch(
   installation: string,
 ): { readonly patch: StreamPatch | undefined; readonly failures: ReadonlyMap<string, Failure> } {
   const failures = new Map<string, Failure>();
-  const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
+  const owned = new Map(readOwnership(current));
   for (const claim of claims) {
     const where = `${formatStream(current.metadata)}:${claim.tag}`;
-    const before = own(owned, claim.tag);
+    const before = owned.get(claim.tag);
     if (before && !isOurs(before, claim.mirror, installation))
       failures.set(claim.tag, failureOf(notOurs(where, before)));
-    else owned[claim.tag] = claimed(claim, current, before, installation);
+    else owned.set(claim.tag, claimed(claim, current, before, installation));
   }
   const scheduled = claims.filter(
     ({ tag, takeover }) =>
@@ -66,17 +65,17 @@ export function publishedPatch(
   published: readonly Published[],
   installation: string,
 ): StreamPatch | undefined {
-  const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
+  const owned = new Map(readOwnership(current));
   for (const { tag, mirror, source, digest, finishTakeover } of published) {
-    const { missingSince: _, ...before } = own(owned, tag) ?? {};
-    owned[tag] = {
+    const { missingSince: _, ...before } = owned.get(tag) ?? {};
+    owned.set(tag, {
       ...before,
       installation,
       mirror,
       source,
       digest,
       ...(finishTakeover ? { takeover: "done" } : {}),
-    };
+    });
   }
   const removed = published.filter(
     ({ tag, finishTakeover }) => finishTakeover && specTag(current, tag) !== undefined,
@@ -94,20 +93,21 @@ export function missingPatch(
   missing: readonly { readonly tag: string; readonly missingSince?: string | undefined }[],
   owner: { readonly mirror: string; readonly installation: string },
 ): StreamPatch | undefined {
-  const owned: Record<string, OwnedTag> = { ...readOwnership(current) };
+  const owned = new Map(readOwnership(current));
   for (const { tag, missingSince } of missing) {
-    const before = own(owned, tag);
+    const before = owned.get(tag);
     if (!isOurs(before, owner.mirror, owner.installation)) continue;
     const { missingSince: _, ...rest } = before;
-    owned[tag] = { ...rest, ...(missingSince === undefined ? {} : { missingSince }) };
+    owned.set(tag, { ...rest, ...(missingSince === undefined ? {} : { missingSince }) });
   }
   return patchOf(current, owned, []);
 }
 
 /** Removes the records of tags that were deleted. */
 export function removedPatch(current: ImageStream, removed: readonly string[]): StreamPatch | undefined {
-  const rest = Object.entries(readOwnership(current)).filter(([tag]) => !removed.includes(tag));
-  return patchOf(current, Object.fromEntries(rest), []);
+  const gone = new Set(removed);
+  const rest = [...readOwnership(current)].filter(([tag]) => !gone.has(tag));
+  return patchOf(current, new Map(rest), []);
 }
 
 /** undefined when neither the annotation nor a spec tag changes. A needless write would wake triggers and importers. */

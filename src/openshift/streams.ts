@@ -2,10 +2,10 @@ import { type Failure, failureOf, isTagferryError, TagferryError } from "../erro
 import type { Cancellable } from "../lib/cancel.ts";
 import { limit, type Limit } from "../lib/limit.ts";
 import type { Log } from "../lib/log.ts";
-import { own } from "../lib/own.ts";
 import type { Cluster } from "./cluster.ts";
 import { recordEvent } from "./events.ts";
-import { asImageStream, formatStream, type ImageStream, type StreamName } from "./image-stream.ts";
+import { parseImageStream } from "./image-stream-schema.ts";
+import { formatStream, type ImageStream, type StreamName } from "./image-stream.ts";
 import { importImages, type ImportTag } from "./import.ts";
 import { readOwnership } from "./ownership.ts";
 import { registryHostOf } from "./registry-host.ts";
@@ -94,7 +94,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
       { method: "GET", path: pathOf(stream), where: formatStream(stream), expect: [404] },
       options,
     );
-    return answer.status === 404 ? undefined : asImageStream(answer.body, formatStream(stream));
+    return answer.status === 404 ? undefined : parseImageStream(answer.body, formatStream(stream));
   }
 
   async function ensure(stream: StreamName, options: Cancellable = {}): Promise<ImageStream> {
@@ -108,7 +108,7 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
     try {
       const path = `${GROUP}/namespaces/${stream.namespace}/imagestreams`;
       const answer = await cluster.call({ method: "POST", path, body, where: formatStream(stream) }, options);
-      return asImageStream(answer.body, formatStream(stream));
+      return parseImageStream(answer.body, formatStream(stream));
     } catch (error) {
       // another client created it first
       const made = isTagferryError(error, "STREAM_CONFLICT") ? await get(stream, options) : undefined;
@@ -195,11 +195,11 @@ export function openStreams(cluster: Cluster, { registry, owner, log }: StreamsO
     async removeTags(stream, tags, { mirror, ...options }) {
       const failures = new Map<string, Failure>();
       const found = await get(stream, options);
-      const owned = found ? readOwnership(found) : {};
+      const owned = found ? readOwnership(found) : undefined;
       const removed: string[] = [];
       for (const tag of tags) {
-        if (!isOurs(own(owned, tag), mirror, installation)) {
-          failures.set(tag, failureOf(notOurs(`${formatStream(stream)}:${tag}`, own(owned, tag))));
+        if (!isOurs(owned?.get(tag), mirror, installation)) {
+          failures.set(tag, failureOf(notOurs(`${formatStream(stream)}:${tag}`, owned?.get(tag))));
           continue;
         }
         try {

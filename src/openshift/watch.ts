@@ -1,8 +1,12 @@
+import { z } from "zod";
+
 import { isTagferryError, TagferryError } from "../errors/error.ts";
 import { type Cancellable, sleep } from "../lib/cancel.ts";
 import { printable } from "../lib/error.ts";
-import { type Cluster, apiStatusOf } from "./cluster.ts";
-import { asImageStream, type ImageStream } from "./image-stream.ts";
+import { apiStatusOf, parseAnswer } from "./answer.ts";
+import type { Cluster } from "./cluster.ts";
+import { parseImageStream } from "./image-stream-schema.ts";
+import type { ImageStream } from "./image-stream.ts";
 
 /** What a watch of the image streams of a namespace reports. */
 export type StreamNews =
@@ -21,6 +25,16 @@ export type WatchOptions = Cancellable & {
 const WATCH_SECONDS = 240;
 const SILENCE_MS = (WATCH_SECONDS + 30) * 1000;
 const PAGE = 500;
+/** A list with more pages than this (100,000 streams) does not end. */
+const PAGES_MAX = 200;
+
+/** The items are read one by one: the first invalid one ends the reading. */
+const listSchema = z.object({
+  items: z.array(z.unknown()).nullish(),
+  metadata: z.object({ resourceVersion: z.string().min(1), continue: z.string().nullish() }),
+});
+const eventSchema = z.object({ type: z.string(), object: z.unknown().optional() });
+const bookmarkSchema = z.object({ metadata: z.object({ resourceVersion: z.string().min(1) }) });
 
 /**
  * Yields the image streams of a namespace, then their changes, until the caller stops.
@@ -49,26 +63,20 @@ type Listed = { readonly streams: readonly ImageStream[]; readonly version: stri
 async function list(cluster: Cluster, namespace: string, options: Cancellable): Promise<Listed> {
   const streams: ImageStream[] = [];
   let token = "";
-  for (;;) {
+  for (let pages = 0; pages < PAGES_MAX; pages += 1) {
     const page = token === "" ? "" : `&continue=${encodeURIComponent(token)}`;
     const path = `${pathOf(namespace)}?limit=${PAGE}${page}`;
     const { body } = await cluster.call({ method: "GET", path, where: namespace }, options);
-    const { items, metadata } = (body ?? {}) as {
-      readonly items?: readonly unknown[] | null;
-      readonly metadata?: { readonly resourceVersion?: unknown; readonly continue?: unknown };
-    };
-    if (typeof metadata?.resourceVersion !== "string")
-      throw new TagferryError("CLUSTER_ANSWER", `${namespace}: the API server did not answer with a list`, {
-        where: namespace,
-      });
-    for (const item of items ?? []) streams.push(asImageStream(item, namespace));
-    if (typeof metadata.continue !== "string" || metadata.continue === "")
-      return { streams, version: metadata.resourceVersion };
-    token = metadata.continue;
+    const { items, metadata } = parseAnswer(listSchema, body, { what: "a list", where: namespace });
+    for (const item of items ?? []) streams.push(parseImageStream(item, namespace));
+    token = metadata.continue ?? "";
+    if (token === "") return { streams, version: metadata.resourceVersion };
   }
+  throw new TagferryError("CLUSTER_ANSWER", `${namespace}: the list of image streams does not end`, {
+    where: namespace,
+    allowed: `${PAGES_MAX} pages`,
+  });
 }
-
-type WatchEvent = { readonly type?: unknown; readonly object?: unknown };
 
 /**
  * Returns when the server no longer knows the version. Then all streams must be listed again to find missed changes.
@@ -87,10 +95,14 @@ async function* follow(
       const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${WATCH_SECONDS}&resourceVersion=${version}`;
       const call = { path: `${pathOf(namespace)}?${query}`, where: namespace, timeoutMs: SILENCE_MS };
       for await (const line of cluster.lines(call, { signal })) {
-        const { type, object } = line as WatchEvent;
+        const { type, object } = parseAnswer(eventSchema, line, { what: "an event", where: namespace });
         if (type === "ERROR" && isTooOld(object)) return;
         if (type === "ERROR") throw refused(namespace, object);
-        const stream = asImageStream(type === "BOOKMARK" ? named(object) : object, namespace);
+        if (type === "BOOKMARK") {
+          version = versionOf(object, namespace);
+          continue;
+        }
+        const stream = parseImageStream(object, namespace);
         version = stream.metadata.resourceVersion;
         if (type === "ADDED" || type === "MODIFIED") yield { kind: "changed", stream };
         if (type === "DELETED") yield { kind: "gone", stream };
@@ -106,9 +118,8 @@ async function* follow(
 }
 
 /** A bookmark contains only a version. */
-function named(object: unknown): unknown {
-  const { metadata } = (object ?? {}) as { readonly metadata?: object };
-  return { metadata: { name: "", ...metadata } };
+function versionOf(bookmark: unknown, where: string): string {
+  return parseAnswer(bookmarkSchema, bookmark, { what: "a bookmark", where }).metadata.resourceVersion;
 }
 
 function isTooOld(object: unknown): boolean {
@@ -117,7 +128,7 @@ function isTooOld(object: unknown): boolean {
 }
 
 function refused(namespace: string, object: unknown): TagferryError {
-  const { message = "" } = apiStatusOf(object);
+  const { message } = apiStatusOf(object);
   return new TagferryError("CLUSTER_UNREACHABLE", `${namespace}: the API server ended the watch`, {
     where: namespace,
     found: printable(message, { maxLength: 200 }),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 
+import { parseImageStream } from "../../src/openshift/image-stream-schema.ts";
 import {
   currentEvent,
   followedTag,
@@ -8,16 +9,18 @@ import {
   isLocal,
   specTag,
   spoilingManager,
-  type TagReference,
 } from "../../src/openshift/image-stream.ts";
+import type { TagReference } from "../../src/openshift/tag-reference.ts";
 
 const NEW = `sha256:${"a".repeat(64)}` as const;
 const OLD = `sha256:${"b".repeat(64)}` as const;
 const INTERNAL = "image-registry.openshift-image-registry.svc:5000/web/app";
 const ROUTE = "default-route.apps.example.com/web/app";
 
-function streamOf(stream: Partial<ImageStream> = {}): ImageStream {
-  return { metadata: { name: "app", namespace: "web", resourceVersion: "7" }, ...stream };
+/** As the API server sends it. */
+function streamOf(stream: object = {}): ImageStream {
+  const metadata = { name: "app", namespace: "web", resourceVersion: "7" };
+  return parseImageStream({ metadata, ...stream }, "web/app");
 }
 
 function withSpec(...tags: readonly TagReference[]): ImageStream {
@@ -45,7 +48,6 @@ const PUSHED = streamOf({
 describe("the current event of a tag", () => {
   test("is the first of its history, which is the newest", () => {
     expect(currentEvent(PUSHED, "1.0")).toEqual({
-      created: "2026-01-02T03:04:05Z",
       image: NEW,
       dockerImageReference: `${INTERNAL}@${NEW}`,
     });
@@ -79,7 +81,7 @@ describe("the current event of a tag", () => {
 });
 
 describe("whether an image lives in the stream's own repository", () => {
-  const at = (reference: string, status: Partial<NonNullable<ImageStream["status"]>> = {}): ImageStream =>
+  const at = (reference: string, status: object = {}): ImageStream =>
     streamOf({
       status: { ...status, tags: [{ tag: "1.0", items: [{ image: NEW, dockerImageReference: reference }] }] },
     });
@@ -137,7 +139,7 @@ describe("what a spec tag says", () => {
     ["has a source that is null", { name: "1.0", from: null }, undefined, undefined],
   ])("%s", ([, tag, from, followed]) => {
     const stream = withSpec({ name: "0.9", from: { kind: "DockerImage", name: "elsewhere/x" } }, tag);
-    expect(specTag(stream, "1.0")).toBe(tag);
+    expect(specTag(stream, "1.0")).toEqual(tag);
     expect(importedFrom(stream, "1.0")).toBe(from);
     expect(followedTag(stream, "1.0")).toBe(followed);
   });
@@ -164,7 +166,7 @@ const wrote = (manager: string, time: string, ...tags: readonly string[]) => ({
 });
 
 describe("who wrote a spec tag", () => {
-  const managed = (...managedFields: NonNullable<ImageStream["metadata"]["managedFields"]>[number][]) =>
+  const managed = (...managedFields: object[]) =>
     streamOf({ metadata: { name: "app", namespace: "web", resourceVersion: "7", managedFields } });
 
   test("is the one who wrote it last", () => {
@@ -179,7 +181,10 @@ describe("who wrote a spec tag", () => {
 
   test.for<readonly [string, ImageStream]>([
     ["the fields are not there", streamOf()],
-    ["the fields are null", streamOf({ metadata: { ...streamOf().metadata, managedFields: null } })],
+    [
+      "the fields are null",
+      streamOf({ metadata: { name: "app", namespace: "web", resourceVersion: "7", managedFields: null } }),
+    ],
     ["nobody wrote this tag", managed(wrote("oc", "2026-01-01T00:00:00Z", "1.0.1"))],
     ["a manager has no fields", managed({ manager: "oc", time: "2026-01-01T00:00:00Z" })],
     ["a manager wrote annotations alone", managed({ manager: "oc", fieldsV1: { "f:metadata": {} } })],

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import {
   OWNERSHIP_ANNOTATION,
+  type OwnedTag,
   type Ownership,
   readOwnership,
   writeOwnership,
@@ -28,26 +29,31 @@ describe("reading who owns the tags", () => {
     ["annotations of others alone", annotated("{{{", "example.com/mirrors")],
     ["nobody's tags", annotatedWith({ version: 1, tags: {} })],
   ])("finds nobody in %s", ([, stream]) => {
-    expect(readOwnership(stream)).toEqual({});
+    expect(readOwnership(stream)).toEqual(new Map());
   });
 
   test("reads back what was written", () => {
-    const ownership: Ownership = {
-      "1.0": {
-        ...OURS,
-        digest: DIGEST,
-        missingSince: "2026-01-01T00:00:00.000Z",
-        takeover: "begun",
-        replaced: { name: "1.0", from: { kind: "DockerImage", name: "docker.io/library/app:1.0" } },
-      },
-      latest: { ...OURS, mirror: "other" },
-    };
+    const ownership = new Map<string, OwnedTag>([
+      [
+        "1.0",
+        {
+          ...OURS,
+          digest: DIGEST,
+          missingSince: "2026-01-01T00:00:00.000Z",
+          takeover: "begun",
+          replaced: { name: "1.0", from: { kind: "DockerImage", name: "docker.io/library/app:1.0" } },
+        },
+      ],
+      ["latest", { ...OURS, mirror: "other" }],
+      ["__proto__", OURS],
+      ["constructor", OURS],
+    ]);
     expect(readOwnership(annotated(writeOwnership(ownership) ?? ""))).toEqual(ownership);
   });
 
   test("keeps what a later Tagferry noted about a tag", () => {
     const tags = { "1.0": { ...OURS, pinned: "by hand" } };
-    expect(readOwnership(annotatedWith({ version: 1, tags }))).toEqual(tags);
+    expect(readOwnership(annotatedWith({ version: 1, tags }))).toEqual(new Map(Object.entries(tags)));
   });
 
   test.for<readonly [string, string]>([
@@ -87,6 +93,7 @@ describe("reading who owns the tags", () => {
       "a digest that is none",
       JSON.stringify({ version: 1, tags: { "1.0": { ...OURS, digest: "sha256:abc" } } }),
     ],
+    ["a bad tag called __proto__", `{"version":1,"tags":{"__proto__":{}}}`],
     ["one bad tag among good ones", JSON.stringify({ version: 1, tags: { "1.0": OURS, "2.0": {} } })],
   ])("refuses %s, and says how to be rid of it: it may be a newer Tagferry's", ([, text]) => {
     const { code, message, details } = thrownBy(() => readOwnership(annotated(text)));
@@ -96,18 +103,21 @@ describe("reading who owns the tags", () => {
   });
 });
 
+const noted = (...tags: readonly string[]): Ownership => new Map(tags.map((tag) => [tag, OURS]));
+
 describe("the text of the annotation", () => {
   test("does not depend on the order in which tags were noted", () => {
-    const one = { b: OURS, a: OURS, "10": OURS, "9": OURS };
-    const other = { "9": OURS, a: OURS, "10": OURS, b: OURS };
-    expect(writeOwnership(one)).toBe(writeOwnership(other));
+    expect(writeOwnership(noted("b", "a", "10", "9"))).toBe(writeOwnership(noted("9", "a", "10", "b")));
   });
 
   test("is none when nothing is owned: the annotation goes", () => {
-    expect(writeOwnership({})).toBeNull();
+    expect(writeOwnership(new Map())).toBeNull();
   });
 
   test("names its version", () => {
-    expect(JSON.parse(writeOwnership({ "1.0": OURS }) ?? "")).toEqual({ version: 1, tags: { "1.0": OURS } });
+    expect(JSON.parse(writeOwnership(new Map([["1.0", OURS]])) ?? "")).toEqual({
+      version: 1,
+      tags: { "1.0": OURS },
+    });
   });
 });

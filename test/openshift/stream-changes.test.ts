@@ -6,6 +6,7 @@ import {
   missingPatch,
   publishedPatch,
   removedPatch,
+  type StreamPatch,
 } from "../../src/openshift/stream-changes.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}` as const;
@@ -13,7 +14,7 @@ const OURS = { installation: "here", mirror: "app", source: "quay.io/o/app:1" };
 const THEIRS = { ...OURS, mirror: "other" };
 
 function streamOf(tags: Record<string, typeof OURS>) {
-  const text = writeOwnership(tags);
+  const text = writeOwnership(new Map(Object.entries(tags)));
   const annotations = text === null ? {} : { "tagferry.io/mirrors": text };
   return { metadata: { name: "app", namespace: "web", resourceVersion: "1", annotations } };
 }
@@ -25,17 +26,35 @@ test("a claim takes what is free and leaves what another mirror owns", () => {
   const { patch, failures } = claimPatch(current, [claimOf("free"), claimOf("theirs")], "here");
   expect([...failures]).toMatchObject([["theirs", { code: "STREAM_OWNED" }]]);
   const annotations = patch?.metadata.annotations;
-  expect(readOwnership({ metadata: { ...current.metadata, annotations } as never })).toEqual({
-    free: OURS,
-    theirs: THEIRS,
-  });
+  expect(readOwnership({ metadata: { ...current.metadata, annotations } as never })).toEqual(
+    new Map([
+      ["free", OURS],
+      ["theirs", THEIRS],
+    ]),
+  );
 });
 
-test.for(["constructor", "toString", "hasOwnProperty"])("a tag called %s is free like any other", (tag) => {
-  const { patch, failures } = claimPatch(streamOf({}), [claimOf(tag)], "here");
-  expect(failures.size).toBe(0);
-  expect(patch).toBeDefined();
-});
+test.for(["__proto__", "constructor", "toString", "hasOwnProperty"])(
+  "a tag called %s is claimed, published, missed and removed like any other",
+  (tag) => {
+    const after = (patch: StreamPatch | undefined) => {
+      const text = patch?.metadata.annotations["tagferry.io/mirrors"] ?? undefined;
+      const { metadata } = streamOf({});
+      return { metadata: { ...metadata, annotations: { "tagferry.io/mirrors": text } } };
+    };
+    const { patch, failures } = claimPatch(streamOf({}), [claimOf(tag)], "here");
+    expect(failures.size).toBe(0);
+    const claimed = after(patch);
+    expect(readOwnership(claimed)).toEqual(new Map([[tag, OURS]]));
+    const done = { ...claimOf(tag), digest: DIGEST, finishTakeover: false };
+    const published = after(publishedPatch(claimed, [done], "here"));
+    expect(readOwnership(published)).toEqual(new Map([[tag, { ...OURS, digest: DIGEST }]]));
+    const owner = { mirror: "app", installation: "here" };
+    const missing = after(missingPatch(published, [{ tag, missingSince: "2026-01-01T00:00:00Z" }], owner));
+    expect(readOwnership(missing).get(tag)).toMatchObject({ missingSince: "2026-01-01T00:00:00Z" });
+    expect(removedPatch(missing, [tag])?.metadata.annotations).toEqual({ "tagferry.io/mirrors": null });
+  },
+);
 
 test("what changes nothing is no patch", () => {
   const current = streamOf({ "1": { ...OURS, digest: DIGEST } as typeof OURS });

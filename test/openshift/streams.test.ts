@@ -141,7 +141,10 @@ describe("two who write a stream at once", () => {
       doing(() => place.cluster.seedStream("mirror", "app", { labels: { made: "by-them" } })),
     );
     const { metadata } = await place.streams.ensure(STREAM);
-    expect(metadata).toMatchObject({ labels: { made: "by-them" } });
+    expect(place.cluster.stream("mirror", "app")?.metadata).toMatchObject({
+      uid: metadata.uid,
+      labels: { made: "by-them" },
+    });
   });
 });
 

@@ -1,14 +1,12 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { text } from "node:stream/consumers";
-
 import { TagferryError } from "../../errors/error.ts";
-import { type Cancellable, within } from "../../lib/cancel.ts";
+import type { Cancellable } from "../../lib/cancel.ts";
 import { printable } from "../../lib/error.ts";
+import { runProgram } from "../../lib/run-program.ts";
 import type { Credential } from "../../oci/credential.ts";
 import type { Environment } from "../file/environment.ts";
 
 const HELPER_TIMEOUT_MS = 20_000;
+const OUTPUT_MAX_BYTES = 1024 * 1024;
 const GOOD_FOR_MS = 60 * 60_000;
 const NAME = /^[a-z0-9_.-]+$/;
 
@@ -58,32 +56,34 @@ async function run(
       found: name,
       allowed: NAME.source,
     });
-  const child = spawn(program, ["get"], {
-    env: { ...env },
-    stdio: ["pipe", "pipe", "pipe"],
-    signal: within(HELPER_TIMEOUT_MS, { signal }),
+  const end = await runProgram(program, ["get"], {
+    env,
+    input: server,
+    timeoutMs: HELPER_TIMEOUT_MS,
+    outputMaxBytes: OUTPUT_MAX_BYTES,
+    signal,
   });
-  child.stdin.on("error", () => {}); // the helper may exit without reading this
-  child.stdin.end(server);
-  try {
-    // In parallel: when the helper cannot start, or a child keeps its pipes open, the error must not wait for the
-    // output.
-    const [[code], stdout, stderr] = await Promise.all([
-      once(child, "close") as Promise<[number | null]>,
-      text(child.stdout),
-      text(child.stderr),
-    ]);
-    if (code === 0) return credentialIn(stdout, fail);
-    if (/credentials not found|no credentials|not found in native keychain/i.test(`${stdout}${stderr}`))
-      return undefined;
-    throw fail(`failed: ${printable((stderr || stdout).trim(), { maxLength: 200 })}`);
-  } catch (error) {
-    if (error instanceof TagferryError) throw error;
-    signal?.throwIfAborted();
-    const { code, name: kind } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT") throw fail("is not installed", error);
-    throw fail(kind === "AbortError" ? "did not answer in 20 seconds" : "could not be started", error);
+  switch (end.kind) {
+    case "exited":
+      return end.code === 0 ? credentialIn(end.stdout, fail) : noCredential(end, fail);
+    case "notStarted": {
+      const { code } = end.error as NodeJS.ErrnoException;
+      throw fail(code === "ENOENT" ? "is not installed" : "could not be started", end.error);
+    }
+    case "tooLate":
+      throw fail("did not answer in 20 seconds");
+    case "tooMuch":
+      throw fail(`printed more than ${OUTPUT_MAX_BYTES} bytes`);
   }
+}
+
+function noCredential(
+  { stdout, stderr }: { readonly stdout: string; readonly stderr: string },
+  fail: (what: string) => TagferryError,
+): undefined {
+  if (/credentials not found|no credentials|not found in native keychain/i.test(`${stdout}${stderr}`))
+    return undefined;
+  throw fail(`failed: ${printable((stderr || stdout).trim(), { maxLength: 200 })}`);
 }
 
 function credentialIn(stdout: string, fail: (what: string) => TagferryError): Credential | undefined {

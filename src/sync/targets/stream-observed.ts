@@ -1,5 +1,4 @@
 import type { Mirror } from "../../config/config.ts";
-import { own } from "../../lib/own.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { formatRepository } from "../../oci/reference.ts";
 import {
@@ -24,13 +23,13 @@ export function observedInStream(
   installation: string,
 ): Observed["tags"] {
   const owned = readOwnership(stream);
-  const ours = Object.entries(owned)
+  const ours = [...owned]
     .filter(([, tag]) => tag.installation === installation && tag.mirror === mirror.name)
     .map(([name]) => name);
   return Object.fromEntries(
     [...new Set([...wanted, ...ours])].map((tag) => [
       tag,
-      observedTag(stream, tag, mirror, own(owned, tag), installation),
+      observedTag(stream, tag, mirror, owned.get(tag), installation),
     ]),
   );
 }

@@ -96,7 +96,7 @@ export const CLUSTER_KEYS: KeyTests = {
         ({ cluster }) => {
           const stream = cluster.stream("web", "app");
           return look(
-            stream && readOwnership(stream as Parameters<typeof readOwnership>[0])["1"]?.installation,
+            stream && readOwnership(stream as Parameters<typeof readOwnership>[0]).get("1")?.installation,
           );
         },
       );

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 
-import { TagferryError } from "../errors/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 import type { KubeAccess, KubeAccessOptions } from "./kube-access-types.ts";
 import { accessOfKubeconfig } from "./kubeconfig.ts";
 import { tokenFile } from "./token-file.ts";

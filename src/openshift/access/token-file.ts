@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 
-import { TagferryError } from "../errors/error.ts";
+import { TagferryError } from "../../errors/error.ts";
 
 /**
  * Reads a bearer token from a file, and reads it again when the file changes, because the tokens of pods are renewed on

@@ -2,8 +2,8 @@ import { rename, rm, utimes, writeFile } from "node:fs/promises";
 
 import { expect, test } from "vitest";
 
-import { tokenFile } from "../../src/openshift/token-file.ts";
-import { temporaryDirectory } from "../support/temporary.ts";
+import { tokenFile } from "../../../src/openshift/access/token-file.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 test("a token is the file's text without its line feed", async () => {
   await using directory = await temporaryDirectory();

@@ -3,11 +3,11 @@ import { hostname } from "node:os";
 
 import { describe, expect, test } from "vitest";
 
-import { openCluster } from "../../src/openshift/cluster.ts";
-import { openKubeAccess } from "../../src/openshift/kube-access.ts";
-import { startCluster, type TestCluster } from "../support/cluster/cluster.ts";
-import { SILENT } from "../support/registry/client.ts";
-import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
+import { openKubeAccess } from "../../../src/openshift/access/kube-access.ts";
+import { openCluster } from "../../../src/openshift/cluster.ts";
+import { startCluster, type TestCluster } from "../../support/cluster/cluster.ts";
+import { SILENT } from "../../support/registry/client.ts";
+import { temporaryDirectory, type TemporaryDirectory } from "../../support/temporary.ts";
 
 const CALL = { method: "GET", path: "/apis/image.openshift.io/v1/imagestreams", where: "web/app" } as const;
 

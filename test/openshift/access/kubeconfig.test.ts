@@ -3,14 +3,14 @@ import { hostname } from "node:os";
 
 import { describe, expect, test } from "vitest";
 
-import { openCluster } from "../../src/openshift/cluster.ts";
-import { accessOfKubeconfig } from "../../src/openshift/kubeconfig.ts";
-import { startCluster } from "../support/cluster/cluster.ts";
-import { SILENT } from "../support/registry/client.ts";
-import { startRegistry } from "../support/registry/registry.ts";
-import { json } from "../support/registry/wire.ts";
-import { makeCertificates } from "../support/servers.ts";
-import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
+import { accessOfKubeconfig } from "../../../src/openshift/access/kubeconfig.ts";
+import { openCluster } from "../../../src/openshift/cluster.ts";
+import { startCluster } from "../../support/cluster/cluster.ts";
+import { SILENT } from "../../support/registry/client.ts";
+import { startRegistry } from "../../support/registry/registry.ts";
+import { json } from "../../support/registry/wire.ts";
+import { makeCertificates } from "../../support/servers.ts";
+import { temporaryDirectory, type TemporaryDirectory } from "../../support/temporary.ts";
 
 const CALL = { method: "GET", path: "/apis/image.openshift.io/v1/imagestreams", where: "web/app" } as const;
 
