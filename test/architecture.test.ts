@@ -19,7 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["main.ts"],
 ];
 
-/** Which folders may import a package. What stands here once is replaced in one place. */
+/** The folders that may import a package. A package with one folder can be replaced in one place. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@kubernetes/client-node": ["openshift"],
   bullmq: ["daemon"],
@@ -104,7 +104,7 @@ function circlesIn(importsOf: (file: string) => readonly string[], files: readon
   return circles;
 }
 
-/** What is wrong with an import, in words; undefined when it is right. */
+/** The problem of an import; undefined when it is allowed. */
 function wrongWith({ file, folder, target }: Import): string | undefined {
   const said = `${file} imports ${target}`;
   if (target.startsWith("node:")) return PURE_FOLDERS.includes(folder) ? `${said}, and is pure` : undefined;

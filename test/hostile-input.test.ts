@@ -30,15 +30,15 @@ import { findHeadEnd, parseResponseHead } from "../src/registry/transport/respon
 import { bearerOf } from "../src/web/access/caller.ts";
 import { readHook } from "../src/web/webhooks/payload.ts";
 
-/** Whatever stands in bytes from outside, reading them takes time in proportion to their number. */
+/** Reading bytes from outside takes time in proportion to their number, whatever they contain. */
 type Parser = {
   readonly what: string;
   readonly read: (text: string) => unknown;
-  /** The most that ever reaches it. */
+  /** The greatest length that it can get. */
   readonly maxLength: number;
-  /** What stands before the repeated part. */
+  /** The text before the repeated part. */
   readonly prefixes?: readonly string[];
-  /** What is repeated; only the length matters to those that make their own text. */
+  /** The repeated text. Parsers that make their own text use only the length. */
   readonly repeated?: readonly string[];
 };
 
@@ -272,7 +272,7 @@ const REPEATED = [
 ];
 const ENDS = ["", "!"];
 
-/** Small steps first: what doubles with every character must not run for an hour before it is noticed. */
+/** Small steps first: a time that doubles with every character must be noticed early. */
 const LENGTHS = [16, 20, 24, 28, 128, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB];
 
 /** Milliseconds of CPU of this thread: other processes do not count. */
@@ -281,7 +281,7 @@ function cpuMs(task: () => unknown): number {
   try {
     task();
   } catch {
-    // refused: that is an answer too
+    // a refusal is a valid result
   }
   const { user, system } = process.threadCpuUsage(before);
   return (user + system) / 1000;
@@ -290,9 +290,9 @@ function cpuMs(task: () => unknown): number {
 const leastMs = (task: () => unknown, times: number): number =>
   Math.min(...Array.from({ length: times }, () => cpuMs(task)));
 
-/** Fifty times what the slowest parser takes; a square or a cube passes it long before the greatest length. */
+/** Fifty times the slowest parser. Quadratic or cubic time exceeds it long before the greatest length. */
 const allowedMs = (length: number): number => 50 + length * 0.02;
-/** Four times the length may take this much more; a square takes 16 times as much. */
+/** The allowed factor for four times the length. Quadratic time has the factor 16. */
 const GROWTH_MAX = 10;
 /** The clock of the CPU moves in steps of up to 10 ms. */
 const CLOCK_MS = 10;
@@ -301,7 +301,7 @@ function grows(longerMs: number, shorterMs: number): boolean {
   return longerMs > Math.max(shorterMs, CLOCK_MS) * GROWTH_MAX;
 }
 
-/** What is wrong with how the time grows; undefined when nothing is. */
+/** The problem with the growth of the time; undefined when there is none. */
 function growthOf(textOf: (length: number) => string, { read, maxLength }: Parser): string | undefined {
   let before = 0;
   for (const length of LENGTHS.filter((one) => one <= maxLength)) {

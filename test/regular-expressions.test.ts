@@ -5,7 +5,9 @@ import { describe, expect, test } from "vitest";
 
 import { regExpsOf } from "./support/regular-expressions.ts";
 
-/** Expressions that are made at run time, which nobody can read here: each with why it may stay. */
+/**
+ * Expressions that are built at run time, so that this test cannot read them. Each has the reason why it is allowed.
+ */
 const MADE_AT_RUN_TIME: Readonly<Record<string, string>> = {
   "new RegExp(`^${SECRET_KEY}$`": "reads keys of the operator's own configuration",
   "new RegExp(`(?<=[{,]\\\\s*[\"']?${SECRET_KEY}": "reads lines of the operator's own configuration",
@@ -14,7 +16,7 @@ const MADE_AT_RUN_TIME: Readonly<Record<string, string>> = {
 
 const FILES = globSync("src/**/*.ts").map((file) => file.replaceAll("\\", "/"));
 
-/** What makes an expression take more than linear time; empty when nothing does. */
+/** The parts of an expression that need more than linear time. Empty: there are none. */
 function slowParts(source: string, flags: string): readonly string[] {
   return scslre
     .analyse({ source, flags }, { reportTypes: { Move: true, Self: true, Trade: true } })

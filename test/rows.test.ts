@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { DOES_NOT_APPLY } from "../scripts/documents.ts";
 import { badInputs } from "../scripts/rows.ts";
 
-/** Every kind of bad input that is known: of the configuration, of the command line, of a registry's answers. */
+/** All known kinds of bad input: in the configuration, on the command line and in answers of registries. */
 const KNOWN = { A: 49, B: 14, D: 60 } as const;
 
 const labels = Object.entries(KNOWN).flatMap(([letter, count]) =>

@@ -11,7 +11,7 @@ const ROOT = resolve(import.meta.dirname, "../..");
 
 type Checkout = TemporaryDirectory & { tagferry(form?: string): Promise<Run> };
 
-/** Directories as in a checkout, with programs that say in which form they are. */
+/** Directories as in a checkout, with programs that print their form. */
 async function checkout(): Promise<Checkout> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory());

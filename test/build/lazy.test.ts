@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 
 import { expect, test } from "vitest";
 
-/** What a file imports when it is loaded: types and `import()` are not. */
+/** The static imports of a file. Types and `import()` are left out. */
 const LOADED = /^(?:import|export)\s(?!type\s)[^"'`;()]*?\bfrom\s*"([^"]+)"|^import\s*"([^"]+)"/gm;
 
 /** The packages that are loaded with a file of `src`, through everything it imports. */
@@ -37,7 +37,7 @@ test("help and --version load the parser of the command line, and nothing else",
 
 test.for([
   { command: "validate", loads: ["picomatch", "re2js", "semver", "yaml", "zod"] },
-  // asked every 30 s as the health check of the image
+  // the health check of the image runs it every 30 s
   { command: "status", loads: ["node-cron", "picomatch", "re2js", "semver", "yaml", "zod"] },
   { command: "sync", loads: ["node-cron", "picomatch", "pino", "re2js", "semver", "undici", "yaml", "zod"] },
 ])("$command loads what it needs: $loads", ({ command, loads }) => {

@@ -13,7 +13,7 @@ import { temporaryDirectory } from "../support/temporary.ts";
 const ROOT = resolve(import.meta.dirname, "../..");
 const DIGEST = `sha256:${"ab".repeat(32)}`;
 
-/** Answers by the words a call begins with, and keeps what was called. */
+/** Answers calls by their first words, and records them. */
 function fakeBuildah(answers: Readonly<Record<string, string>>): {
   readonly buildah: Buildah;
   readonly calls: string[];

@@ -7,7 +7,7 @@ const listed = [
   ...readFileSync("vitest.config.ts", "utf8").matchAll(/^const \w*COMMANDS = \[([^\]]*)\]/gm),
 ].flatMap(([, names = ""]) => [...names.matchAll(/"([^"]+)"/g)].map(([, name = ""]) => name));
 
-/** In test/build only what is about the build itself: it says in which form it runs. */
+/** Files in test/build are about the build itself and choose the form themselves. */
 const drivers = globSync("test/**/*.test.ts")
   .filter((file) => !file.startsWith("test/build/"))
   .filter((file) =>

@@ -12,7 +12,7 @@ import { type MemoryStore, memoryStore } from "../support/memory-store.ts";
 
 const LAYER = 200_000;
 
-/** What can be wrong with the bytes of a blob, and what it is called. */
+/** Faults in the bytes of a blob, and their codes. */
 const WRONG: readonly (readonly [string, string, (right: Uint8Array) => Uint8Array])[] = [
   ["corrupt", "DIGEST_MISMATCH", (right) => right.with(right.length - 1, (right.at(-1) ?? 0) ^ 1)],
   ["short", "BLOB_SHORT", (right) => right.subarray(0, right.length - 1)],

@@ -5,7 +5,7 @@ import { copied, failureOfCopy } from "../support/copying.ts";
 import { buildImage, buildIndex, pushTo } from "../support/images/images.ts";
 import { header, html, status } from "../support/registry/faults.ts";
 
-/** What a proxy answers in the registry's place, which is not told. */
+/** The answer of a proxy that does not forward the request to the registry. */
 const PAGES = [200, 202, 204];
 
 describe("a manifest whose PUT is answered by something other than 201", () => {
@@ -158,7 +158,7 @@ test("a registry that refuses to mount is soon not asked to, and what it has is 
     { tag: "v1" },
   );
   expect(summary.blobs).toEqual({ pushed: 0, mounted: 0, present: image.blobs.size });
-  // three refusals are enough; those that are under way meanwhile come on top
+  // after three refusals no new requests are sent; requests that were already under way are added
   expect(from.ledger.count({ method: "POST", kind: "upload" })).toBeLessThan(8);
 });
 

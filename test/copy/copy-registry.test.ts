@@ -96,7 +96,7 @@ test("publishes five tags of one image at once by one write each", async () => {
   expect(from.ledger.count({ method: "GET", kind: "blob" })).toBe(allBlobs(image).size);
 });
 
-/** What a source can do to the bytes of a blob, and what becomes of it when it does it every time. */
+/** Faults in the bytes of a blob, and the result when they occur every time. */
 const BROKEN: readonly (readonly [string, Fault, string])[] = [
   ["one wrong byte", corruptBody(), "DIGEST_MISMATCH"],
   ["a body that is empty and well-formed (chunked)", shortBody(0, { framing: "chunked" }), "BLOB_SHORT"],
@@ -119,7 +119,7 @@ test.for(BROKEN)("never publishes what came as %s", { timeout: 20_000 }, async (
   expect([...to.store.blobs.keys()]).not.toContain(layer);
 });
 
-/** Troubles that pass: the image is there in the end. */
+/** Temporary faults: the image is complete in the end. */
 const PASSING: readonly (readonly [
   string,
   "from" | "to",

@@ -32,7 +32,7 @@ describe("a second copy of an unchanged image", () => {
     const { summary } = await copied(digest, source, again, { tag: "v1", referrers: true });
     expect(summary).toMatchObject({ bytes: 0, manifests: 0, referrers: 2 });
     expect(["PUT", "PATCH"].map((method) => to.ledger.count({ method }))).toEqual([0, 0]);
-    // the question whether a blob is there is a POST that mounts from the repository itself
+    // the presence of a blob is asked with a POST that mounts it from its own repository
     expect(to.ledger.find({ method: "POST" }).every((entry) => entry.status === 201)).toBe(true);
   });
 

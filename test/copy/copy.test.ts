@@ -449,7 +449,7 @@ function raise(): never {
   throw new Error("the test's image is not what the test thinks");
 }
 
-/** Turns of the loop, until a number stays as it is. */
+/** Waits for turns of the event loop until a number no longer changes. */
 async function untilQuiet(read: () => number): Promise<number> {
   for (let [quiet, last] = [0, read()]; ;) {
     if (quiet > 20) return last;

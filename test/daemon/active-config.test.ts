@@ -18,7 +18,7 @@ const text = (name: string, more: object = {}): string =>
     ...more,
   });
 
-/** As the kubelet mounts a ConfigMap: the file is a link through `..data`, which is swapped. */
+/** Like a ConfigMap that the kubelet mounts: the file is a link through `..data`, and that link is replaced. */
 async function mount(directory: TemporaryDirectory, generation: string, content: string): Promise<void> {
   await mkdir(directory.join(`..${generation}`));
   await writeFile(directory.join(`..${generation}`, "tagferry.yaml"), content);
@@ -126,6 +126,6 @@ test("page and work agree when the file is saved between the first reading and t
   });
   await until(async () => (await view.mirrors())[0]?.name === "second");
   expect(await view.sync("second", "a test")).toBe("queued");
-  // the work knows it too: the run begins, and is not given back for a mirror that nobody knows
+  // the workers know it too: the run begins, and its job is not given back as one of an unknown mirror
   await until(async () => (await view.runs({ mirror: "second" })).length === 1);
 });

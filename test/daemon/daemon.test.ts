@@ -55,7 +55,7 @@ describe.for(MODES)("a daemon $name", ({ redis: onRedis }) => {
     const first = await pushTo(scene.source, REPOSITORY, image("one"), "latest");
     await scene.configure([mirrorOf(scene, SCHEDULE)], daemonSettings);
     const { view } = await scene.start();
-    // a mirror nobody ever checked is due at once
+    // a mirror that was never checked is due immediately
     await until(() => digestIn(scene, "latest") === first.manifest.digest);
     await until(async () => (await view.mirrors())[0]?.state === "fresh");
     const moved = await pushTo(scene.source, REPOSITORY, image("two"), "latest");
@@ -96,7 +96,7 @@ describe.for(MODES)("a daemon $name", ({ redis: onRedis }) => {
     expect(await view.sync("nothing", "a test")).toBeUndefined();
     expect((await view.mirrors())[0]?.state).toBe("waiting");
     await until(async () => {
-      // who listens on Redis needs a moment to be connected
+      // a Redis subscriber needs a moment to connect
       if (events.length === 0) await view.pause("app", "a test");
       return events.length > 0;
     });
@@ -190,7 +190,7 @@ test("does a tag once that two runs at a time found to have moved", async () => 
   const request = await held;
   scene.clock.pass(1);
   await view.sync("app", "a test");
-  // the second run has planned the tag, and its job follows the first one's
+  // the second run has planned the tag, and its job waits for the first one
   await until(async () => (await view.health()).jobs?.waiting === 1);
   scene.clock.pass(1);
   request.release();

@@ -61,7 +61,7 @@ test("a source that accepts connections and never answers stops no other mirror,
   );
   const { view } = await scene.start();
   await until(() => silence.connections() > 0);
-  // due again and again: the dead one takes one slot at most
+  // the mirrors become due many times: the dead one uses at most one slot
   for (let round = 0; round < 3; round += 1) {
     const before = scene.clock.now().toISOString();
     scene.clock.pass(1);

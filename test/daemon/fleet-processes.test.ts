@@ -17,7 +17,10 @@ const PERIOD_S = 6;
 
 type Wanted = Map<string, string>;
 
-/** An image of three layers: one that many share, one of its repository, one of its own. */
+/**
+ * An image with three layers: one is shared by many images, one by the images of its repository, one is only in this
+ * image.
+ */
 async function pushImage(
   { source }: DaemonScene,
   mirror: number,
@@ -63,7 +66,7 @@ async function ended({ child }: Serving): Promise<number | null> {
   return code;
 }
 
-/** When nothing came for a second, nothing is under way. */
+/** Nothing is under way when no event came for a second. */
 async function quiet({ source }: DaemonScene): Promise<void> {
   for (let before = -1; before !== source.ledger.count();) {
     before = source.ledger.count();
@@ -71,7 +74,7 @@ async function quiet({ source }: DaemonScene): Promise<void> {
   }
 }
 
-/** The due times of a mirror's runs, as the processes noted them, and why there were any. */
+/** The due times of a mirror's runs, as the processes recorded them, with their causes. */
 async function runsOf(
   redis: TestRedis,
   mirror: string,
@@ -90,7 +93,7 @@ test("two daemons and three workers, each a process, check every due time once a
     target: `imagestream:web/app${index}`,
     tags: { all: true },
     schedule: `*/${PERIOD_S} * * * * *`,
-    // so that each listing is a check
+    // so each listing proves one check
     referrers: false,
   }));
   await scene.configure(mirrors, { daemon: { redis: redis.url } });
@@ -116,7 +119,7 @@ test("two daemons and three workers, each a process, check every due time once a
   for (let mirror = 0; mirror < MIRRORS; mirror += 3)
     wanted.set(`app${mirror}:v1`, await pushImage(scene, mirror, 1, "moved"));
   await until(() => isRight(scene, wanted), { timeoutMs: 30_000 });
-  // one daemon goes, and the other tells all due times
+  // one daemon stops, and the other one handles all due times
   const [first, other] = daemons;
   expect(await ended(first)).toBe(0);
   for (let mirror = 1; mirror < MIRRORS; mirror += 3)

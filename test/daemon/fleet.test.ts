@@ -10,7 +10,7 @@ import { startRedis } from "../support/redis.ts";
 const MIRRORS = 60;
 const TAGS = 5;
 
-/** Images of three layers: one that all share, one of each repository, one of its own. */
+/** Images with three layers: one is shared by all, one by the images of a repository, one is only in this image. */
 async function seed({ source }: DaemonScene): Promise<Map<string, string>> {
   const wanted = new Map<string, string>();
   const shared = [0, 1, 2].map((one) => buildLayer(`shared-${one}`, { sizeBytes: 3_000 }));
@@ -55,7 +55,7 @@ test("two daemons and three workers check every due time once, and move each blo
   await until(() => published(scene).size === wanted.size, { timeoutMs: 60_000 });
   expect(published(scene)).toEqual(wanted);
 
-  // each blob left the source once and went into the cluster's registry once, whoever needed it
+  // each blob was read from the source once and pushed to the cluster's registry once, for all images
   const gets = scene.source.ledger.entries.filter(
     ({ method, kind, status }) => method === "GET" && kind === "blob" && status === 200,
   );
@@ -67,7 +67,7 @@ test("two daemons and three workers check every due time once, and move each blo
   );
   expect(closed.length).toBe(gets.length);
 
-  // hundreds of due times: both daemons tell, one check runs
+  // hundreds of due times: both daemons add jobs, and one check runs
   const settled = async (): Promise<boolean> =>
     (await view.mirrors()).every(({ state }) => state === "fresh");
   await until(settled, { timeoutMs: 30_000 });

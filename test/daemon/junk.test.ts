@@ -77,7 +77,7 @@ describe("a signed job", () => {
     const signature = await signer.sign(job);
     const reversed = Object.fromEntries(Object.entries(job).toReversed());
     await signer.verify(parseJob(reversed), signature);
-    // a key that is being replaced
+    // during the replacement of a key
     await signer.verify(job, await openJobSigner(directory.join("old")).sign(job));
     for (const [other, mark] of [
       [parseJob(applyJob({ reading: 2 })), signature],
@@ -109,7 +109,7 @@ test("a daemon does what others write into the queue neither without a key nor f
   };
   await scene.configure([mirror], { daemon: { redis: redis.url, jobKeyFile: directory.join("key") } });
   const { view } = await scene.start();
-  // the attacker has our code, and no key
+  // the attacker has our code, but no key
   const link = openRedis({ url: redis.url }, SILENT);
   await until(async () => (await link.look()).kind === "up");
   const foreign = bullQueue(link, { log: SILENT });
@@ -186,7 +186,7 @@ test("junk in records, on the channel and in the queue ends no process and break
   expect(await view.mirrors()).toMatchObject([{ name: "app" }]);
   expect((await view.mirror("app"))?.runs.every(({ mirror: name }) => name === "app")).toBe(true);
   await view.health();
-  // and the work goes on
+  // work continues
   const moved = await pushTo(scene.source, "a/app", buildImage({ seed: "moved", layers: [500] }), "1");
   scene.clock.pass(1);
   await view.sync("app", "a test");

@@ -16,7 +16,7 @@ const image = (seed: string): BuiltImage => buildImage({ seed, layers: [40_000, 
 type Stage = AsyncDisposable & {
   readonly redis: TestRedis;
   readonly scene: DaemonScene;
-  /** A daemon without workers of its own in this process, to ask and to look at. */
+  /** A daemon in this process without workers. Tests use it to trigger checks and to read records. */
   readonly daemon: Awaited<ReturnType<DaemonScene["start"]>>;
   worker(options?: { readonly workers?: number }): Promise<DaemonProcess>;
 };
@@ -53,7 +53,7 @@ async function openStage(
   };
 }
 
-/** What must hold whatever happened: every tag of the stream points at something whole. */
+/** This always holds: every tag of the stream points to a complete image. */
 function invariants({ cluster, source }: DaemonScene): void {
   for (const { tag, items } of cluster.stream("web", "app")?.status?.tags ?? []) {
     const digest = items?.[0]?.image;
@@ -87,7 +87,7 @@ test("P1 a worker that is killed in the middle of a blob is followed by another;
   const before = uploads(scene);
   await using _ = await stage.worker();
   await until(() => isDone(scene, ["1"]), { timeoutMs: 20_000 });
-  // four blobs in all, config and layers, each once
+  // four blobs (config and layers), each sent once
   expect(uploads(scene)).toBe(4);
   expect(before).toBeLessThan(4);
   await until(async () => (await daemon.view.mirrors())[0]?.state === "fresh");
@@ -115,7 +115,7 @@ test("P3 a worker that is killed after the tag was written leaves a run that the
   await using stage = await openStage(["1"]);
   const { scene, daemon } = stage;
   const worker = await stage.worker();
-  // the stream's annotation is written last: after it nothing is left but to tell
+  // the annotation of the stream is written last: after it, only the report is missing
   let writes = 0;
   scene.cluster.before(({ entry }) => {
     if (entry.method === "PUT" || entry.method === "PATCH") writes += 1;
@@ -161,7 +161,7 @@ test("P4 a daemon that is killed keeps no worker from working, and one that come
   await using last = await start();
   await delay(500);
   expect(last.child.exitCode).toBeNull();
-  // its due time was a year ago and was answered: nobody is asked again
+  // its due time was a year ago and was handled: no request is sent
   expect(scene.source.ledger.count({ kind: "tags" })).toBe(0);
   invariants(scene);
 }, 40_000);
@@ -237,7 +237,7 @@ test("P8 told to stop, a worker ends what it can, gives back what it cannot, and
   busy.signal("SIGTERM");
   expect(await busyExit).toEqual([0, null]);
   undo();
-  // nobody has to wait for a lock: it was given back
+  // the lock was released, so no worker waits for it
   await using _ = await stage.worker();
   await until(() => isDone(scene, ["1"]), { timeoutMs: 10_000 });
   invariants(scene);

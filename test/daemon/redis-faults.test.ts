@@ -60,7 +60,7 @@ const isInStep = ({ cluster, source }: DaemonScene): boolean =>
       source.digestOf(REPOSITORY, tag),
   );
 
-/** Every event of every tag was published once: nothing was published twice. */
+/** Nothing was published twice. */
 function noDoubles({ cluster }: DaemonScene): void {
   for (const { items } of cluster.stream("web", "app")?.status?.tags ?? [])
     expect(new Set(items?.map(({ image }) => image)).size).toBe(items?.length);
@@ -71,7 +71,7 @@ async function inStep(scene: DaemonScene, timeoutMs = 20_000): Promise<void> {
   noDoubles(scene);
 }
 
-/** The next due times, until the stream is in step: what was lost costs an interval or two. */
+/** Advances to the next due times until the stream is up to date. A lost job costs one or two intervals. */
 async function inStepAfterDue(scene: DaemonScene): Promise<void> {
   scene.clock.pass(30);
   await inStep(scene);
@@ -222,7 +222,7 @@ test("R14 a worker that takes nothing although something waits is replaced", asy
     applies: 1,
     onBroken: () => {},
   });
-  // somebody paused the queue behind our back: all look alive, and nothing moves
+  // another program paused the queue: all processes look alive, but no job runs
   const other = new BullQueue("check", {
     connection: link.client,
     prefix: REDIS_PREFIX,

@@ -22,12 +22,12 @@ import { openScene, REPOSITORY, type Scene, STREAM } from "../support/scene.ts";
 /** Every request boundary with TAGFERRY_CRASH=full; else this many of each shape, spread evenly. */
 const POINTS = process.env["TAGFERRY_CRASH"] === "full" ? Infinity : 10;
 
-/** Where a run was killed and what the target then held. */
+/** Where a run was killed, and the state of the target afterwards. */
 type Target = {
   readonly mirror: object;
   /** What the tag points at, if anything. */
   published(): Digest | undefined;
-  /** What the published image lacks. */
+  /** The missing parts of the published image. */
   missing(digest: Digest): readonly Digest[];
   holds(digest: Digest): boolean;
 };
@@ -88,7 +88,7 @@ function targetOf(shape: Shape, scene: Scene, registry: TestRegistry, image: Bui
 
 function publishedInStream(scene: Scene): Digest | undefined {
   const reference = scene.tags()["1"];
-  // what it imported before the takeover is not ours
+  // the image that was imported before the takeover is not ours
   return reference?.startsWith(scene.cluster.registryHost) ? (reference.split("@")[1] as Digest) : undefined;
 }
 
@@ -111,7 +111,10 @@ function layoutTarget(path: string, image: BuiltImage): Target {
   };
 }
 
-/** Runs once, killed at request `killAt` (never: undefined), and then to its end; checks what must hold in between and after. */
+/**
+ * Runs once, killed at request `killAt` (never: undefined), and then to its end; checks what must hold in between
+ * and after.
+ */
 async function crash(shape: Shape, killAt: number | undefined): Promise<number> {
   await using registry = await startRegistry();
   await using scene = await openScene({ registries: { [registry.host]: { plainHttp: true } } });
@@ -125,7 +128,7 @@ async function crash(shape: Shape, killAt: number | undefined): Promise<number> 
     requests += 1;
     if (requests !== killAt) return;
     killer.abort();
-    // of two deaths at one boundary: the request is lost with its sender, or arrives all the same
+    // two cases at each boundary: the request is lost with its sender, or it still arrives
     if (killAt % 2 === 1) cut();
   };
   const hooks = [source, registry, cluster, cluster.registry].map((server) =>

@@ -28,7 +28,7 @@ type World = {
   readonly directory: TemporaryDirectory;
   readonly source: TestRegistry;
   readonly target: TestRegistry;
-  /** Somebody else's server on another port: it takes all it is given. */
+  /** Another party's server on another port. It accepts everything. */
   readonly stranger: TestRegistry;
   readonly from: string;
   readonly to: string;
@@ -130,18 +130,18 @@ function base64(password: string): string {
   return Buffer.from(`${USERNAME}:${password}`).toString("base64");
 }
 
-/** A password in every form that somebody could read, and the tokens that were made of it. */
+/** A password in every readable form, and the tokens that were made from it. */
 function secretsOf(password: string, { ledger }: TestRegistry): readonly string[] {
   const sent = ledger.entries.flatMap(({ authorization }) => authorization?.split(" ").slice(1) ?? []);
   return [password, base64(password), Buffer.from(password).toString("base64url"), ...new Set(sent)];
 }
 
-/** All that arrived at a server: addresses, headers; of bodies how long they were. */
+/** Everything that arrived at a server: paths, headers, and the lengths of bodies. */
 function heardBy({ ledger }: TestRegistry): string {
   return JSON.stringify(ledger.entries.map(({ path, query, headers }) => [path, query, headers]));
 }
 
-/** Nobody learned a secret that is not theirs, and the program itself told none. */
+/** No server got a secret of another one, and the program printed none. */
 function expectSecretsKept({ source, target, stranger }: World, { stdout, stderr }: Run): void {
   const secrets = [...secretsOf(SOURCE_PASSWORD, source), ...secretsOf(TARGET_PASSWORD, target)];
   const ofSource = secretsOf(SOURCE_PASSWORD, source);
@@ -165,9 +165,9 @@ type Attack = {
   readonly row: string;
   readonly misbehave: (world: World) => void;
   readonly args: (world: World) => readonly string[];
-  /** What the program says of it; undefined: it ends well. */
+  /** The expected message; undefined: the program succeeds. */
   readonly code: string | undefined;
-  /** Requests the stranger gets, none of which says who we are. */
+  /** The number of requests to the other server, all without credentials. */
   readonly asked?: "some" | "none";
 };
 
@@ -279,7 +279,7 @@ const ATTACKS: readonly Attack[] = [
   },
 ];
 
-/** By name instead of by number: to a realm another port of the same host is no stranger. */
+/** A host name instead of an address. */
 function elsewhere({ url }: TestRegistry): string {
   return url.replace("127.0.0.1", "localhost");
 }
@@ -361,7 +361,7 @@ describe("T5 what began encrypted stays so:", () => {
   });
 });
 
-/** What debugging pages, gateways and careless plugins do. */
+/** Answers that repeat secrets, as debugging pages, gateways and careless plugins do. */
 const echo: Fault = ({ headers: { authorization = "nothing" } }) =>
   refusal(
     400,

@@ -24,11 +24,11 @@ const AUTHS: readonly AuthOptions[] = [
 type Scene = {
   readonly source: TestRegistry;
   readonly target: TestRegistry;
-  /** Somebody else's server: another origin, which takes all it is given. */
+  /** Another party's server: another origin, which accepts everything. */
   readonly evil: TestRegistry;
 };
 
-/** Copies from a registry to another, logged in at both; tells how it ended, and what the stranger saw. */
+/** Copies from one registry to another, logged in at both. Returns the result, and the requests to the other server. */
 async function copied(
   auth: AuthOptions,
   misbehave: (scene: Scene) => void,
@@ -61,7 +61,7 @@ async function copied(
   return { source, target, evil, code, published: target.digestOf(REPOSITORY, "1") !== undefined };
 }
 
-/** Nothing of ours: no header that logs in, no secret anywhere, not a byte of content. */
+/** Checks that nothing was sent there: no authentication header, no secret, no content. */
 function expectNothingOfOurs({ ledger }: TestRegistry): void {
   for (const { headers, authorization, requestBytes, path, query } of ledger.entries) {
     expect(authorization).toBeUndefined();

@@ -10,7 +10,7 @@ import { MIRROR_KEYS } from "./keys/mirrors.ts";
 import { REGISTRY_KEYS } from "./keys/registries.ts";
 import { TAG_KEYS } from "./keys/tags.ts";
 
-/** By the path of the key: shows that what it says changes what happens, beside what happens without it. */
+/** By the path of the key: shows that the key changes what happens, compared with a run without it. */
 export type KeyTests = Readonly<Record<string, () => Promise<unknown>>>;
 
 const TESTS: KeyTests = { ...MIRROR_KEYS, ...TAG_KEYS, ...REGISTRY_KEYS, ...CLUSTER_KEYS, ...DAEMON_KEYS };
@@ -40,7 +40,7 @@ function keysOf(schema: Schema, path = ""): Set<string> {
 const ALL = [...keysOf(jsonSchema() as Schema)];
 
 test("every key of the configuration has its test, and every test its key", () => {
-  // what `defaults` holds is shown below to be the same as what stands in the mirror
+  // a test below shows that a key in `defaults` has the same effect as in the mirror
   const own = ALL.filter((key) => !key.startsWith("defaults.") && key !== "defaults");
   expect(Object.keys(TESTS).toSorted()).toEqual(own.toSorted());
 });

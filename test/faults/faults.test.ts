@@ -6,8 +6,8 @@ import { FORMS } from "./run.ts";
 import { runScenarios } from "./runner.ts";
 
 /**
- * A part of the attack, always the same: `npm run faults -- --scenarios 2000 --seed N --parallel 2` is the long form, and prints for
- * each violation the line that replays it.
+ * A fixed part of the fault runs. The long form is `npm run faults -- --scenarios 2000 --seed N --parallel 2`. It
+ * prints for each violation the line that replays it.
  */
 const SEED = "ci-1";
 const SCENARIOS = 72;

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 
 export type Side = "source" | "target";
 
-/** One request, or one thing that happened. Plain JSON: the file of a violation is these, one a line. */
+/** One request or one event. Plain JSON: the file of a violation has one per line. */
 export type LedgerEntry = {
   readonly n: number;
   /** Milliseconds since the scenario began. */

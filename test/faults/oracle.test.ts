@@ -16,7 +16,7 @@ import { FORMS } from "./run.ts";
 import { targetShown, wantedTags } from "./scenario/mirror.ts";
 import { openWorld, type World } from "./scenario/world.ts";
 
-/** The oracles are shown to bite: each promise is broken on purpose, and is named. */
+/** Tests of the oracles: each promise is broken on purpose, and the oracle must report it. */
 
 const random = randomOf("oracles");
 const pool = layerPool(random, false);
@@ -94,7 +94,7 @@ test("a referrer that the target does not show is lost, by API and by fallback t
   target.add(signature);
   target.setTag(`${fallbackTag(top)}.sig`, signature.top.digest);
   expect(lostReferrers(shown(repo), shown(target), top)).toEqual([]);
-  // stored, and not to be found: the target has no API, and no index names it
+  // stored but not findable: the target has no referrers API, and no index lists it
   expect(lostReferrers(shown(repo, false), shown(target, false), top)).toHaveLength(1);
   addFallbackReferrer(target, top, sbom);
   expect(lostReferrers(shown(repo, false), shown(target, false), top)).toEqual([]);

@@ -1,6 +1,6 @@
 import { createCipheriv, createHash } from "node:crypto";
 
-/** Random numbers that a label decides: the same label gives the same numbers on every machine. */
+/** Random numbers from a label: the same label gives the same numbers on every machine. */
 export type Random = {
   /** In [0, 1). */
   float(): number;
@@ -11,7 +11,7 @@ export type Random = {
   /** At most `count` different entries, in random order. */
   sample<T>(list: readonly T[], count: number): T[];
   bytes(length: number): Buffer;
-  /** An independent stream: what is drawn from it moves nothing here. */
+  /** An independent generator. Drawing from it does not change this one. */
   fork(label: string): Random;
 };
 

@@ -12,7 +12,7 @@ import { randomOf } from "./random.ts";
 import type { RegistryRules } from "./registry/rules.ts";
 import { type Registry, startRegistry } from "./registry/server.ts";
 
-/** The registry of this harness keeps to the distribution spec while no fault strikes; and each fault can strike. */
+/** Without a fault, this registry conforms to the distribution specification. Each fault can be injected. */
 
 const RULES: RegistryRules = {
   referrersApi: true,
@@ -203,7 +203,7 @@ async function provoke({ routes }: Fault, url: (path: string) => string): Promis
     signal: AbortSignal.timeout(200),
     ...body,
   });
-  // what comes back is the fault's business: here it only has to come to an end
+  // the answer depends on the fault: here the request only has to end
   await asked.then((response) => response.arrayBuffer()).catch(() => undefined);
   await sleep(0);
 }

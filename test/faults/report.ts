@@ -1,7 +1,7 @@
 import { EVENTS, FAULTS, numberOf } from "./inject/catalogue.ts";
 import type { ScenarioResult } from "./runner.ts";
 
-/** What a run of many scenarios found, as text. */
+/** The results of many scenarios, as text. */
 export function renderResults(results: readonly ScenarioResult[]): string {
   return ["", renderFaults(results), "", renderSum(results)].join("\n");
 }

@@ -6,7 +6,7 @@ import { renderBroken, renderResults } from "./report.ts";
 import { runScenarios } from "./runner.ts";
 import type { Form } from "./scenario/world.ts";
 
-/** The forms: `short` is what CI runs, `long` has slow faults, large layers and longer daemons. */
+/** `short` runs in CI. `long` has slow faults, large layers and daemons that run longer. */
 export const FORMS = {
   short: {
     slow: 0.05,

@@ -15,15 +15,15 @@ export type RunOptions = {
   readonly scenarios: number;
   /** Scenarios that share a process. */
   readonly batch: number;
-  /** Batches at once. */
+  /** Batches that run at the same time. */
   readonly parallel: number;
   readonly form: Form;
-  /** Where ledgers of violations go. */
+  /** Directory for the ledgers of violations. */
   readonly out: string;
   readonly onBatch?: (done: number, results: readonly ScenarioResult[]) => void;
-  /** Kinds of violations that are not told, to see the others. */
+  /** Kinds of violations that are not reported, to see the others. */
   readonly ignore?: readonly string[];
-  /** Every scenario is of this mode; else their numbers decide. */
+  /** All scenarios have this mode; otherwise the mode depends on the number. */
   readonly only?: Mode;
 };
 
@@ -43,7 +43,7 @@ export type ScenarioResult = {
   readonly ledger?: string;
 };
 
-/** Scenarios of one block are of one mode, whatever the size of a batch. */
+/** All scenarios of one block have the same mode, for any size of a batch. */
 const BLOCK = 12;
 
 export function modeOf(seed: string, number: number): Mode {
@@ -90,7 +90,7 @@ async function runBatch(options: RunOptions, numbers: readonly number[]): Promis
   for (const number of numbers) worlds.push(stack.use(await openWorld(seed, number, directory, form)));
   const run = mode === "daemon" ? daemonBatch : syncBatch;
   await run(worlds, { form, random: randomOf(`${seed}/batch/${first}`), directory });
-  // what was seen is worth nothing when somebody tidied up meanwhile
+  // the results are worthless if the directory was deleted meanwhile
   if (!existsSync(join(directory, "tagferry.json")))
     throw new Error(`somebody removed ${directory} during the run`);
   return worlds.map((world) => resultOf(options, world, mode, numbers));

@@ -57,7 +57,7 @@ function podsOf(objects: readonly KubeObject[]): readonly Pod[] {
     .map(({ metadata, spec }) => ({ ...(spec?.["template"] as Pod), of: metadata.name }));
 }
 
-/** What each pod is told, by the name of its Deployment. */
+/** The arguments of each pod, by the name of its Deployment. */
 async function argsOf(name: string): Promise<unknown> {
   const pods = podsOf(await render(valuesOf(name)));
   return Object.fromEntries(pods.map(({ of, spec }) => [of, spec.containers[0]?.args]));
@@ -371,7 +371,7 @@ describe("what does not go together", () => {
       title: string;
       properties: { daemon: { properties: Record<string, unknown> }; mirrors: { minItems?: number } };
     };
-    // these the chart sets itself, and it has a better message for a file without mirrors
+    // the chart sets these itself, and has a better message for a file without mirrors
     for (const key of [
       "redis",
       "listen",

@@ -221,7 +221,7 @@ describe("the Redis in the chart", () => {
     try {
       for await (const chunk of child.stdout)
         if (String(chunk).includes("Ready to accept connections")) break;
-      // its name in the cluster is what the daemon compares with the certificate
+      // the daemon compares its name in the cluster with the certificate
       const servername = "tagferry-redis.tagferry.svc";
       const options = {
         host: "127.0.0.1",
@@ -244,7 +244,7 @@ describe("the Redis in the chart", () => {
     } finally {
       const exit = once(child, "exit");
       child.kill("SIGTERM");
-      // the shell gave way to Redis: the signal ends it in good order
+      // the shell was replaced by Redis (exec), so the signal stops it properly
       expect(await exit).toEqual([0, null]);
     }
   });

@@ -17,14 +17,14 @@ const RESOURCES = [
   { name: "secrets", singularName: "secret", namespaced: true, kind: "Secret", verbs: ["get", "list"] },
 ];
 
-/** As Helm leaves them, also after `helm uninstall`, which keeps them. */
+/** The Secrets as Helm leaves them, also after `helm uninstall`, which keeps them. */
 const OWNED = {
   namespace: "tagferry",
   labels: { "app.kubernetes.io/managed-by": "Helm" },
   annotations: { "meta.helm.sh/release-name": "tagferry", "meta.helm.sh/release-namespace": "tagferry" },
 };
 
-/** As much of the API of Kubernetes as Helm asks to look up a Secret: discovery, and GET. */
+/** The part of the Kubernetes API that Helm uses to look up a Secret: discovery and GET. */
 function answerOf(path: string, secrets: Secrets): object | undefined {
   if (path === "/version") return { major: "1", minor: "33", gitVersion: "v1.33.0" };
   if (path === "/api") return { kind: "APIVersions", versions: ["v1"] };

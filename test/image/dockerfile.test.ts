@@ -11,7 +11,7 @@ const read = (path: string): string => readFileSync(`${root}${path}`, "utf8");
 type Instruction = { readonly name: string; readonly text: string };
 type Stage = readonly Instruction[];
 
-/** What comes before the first FROM, then the stages. */
+/** The part before the first FROM, then the stages. */
 function stagesOf(dockerfile: string): readonly Stage[] {
   const lines = dockerfile
     .replaceAll(/^#.*\n/gm, "")
@@ -84,7 +84,7 @@ describe("the final stage", () => {
     expect(texts(final, "STOPSIGNAL")).toEqual(["SIGTERM"]);
     expect(texts(final, "EXPOSE")).toEqual(["8080"]);
     expect(texts(final, "HEALTHCHECK").join()).toMatch(/CMD \["\/app\/bin\/tagferry", "status", "--live"\]$/);
-    // bin/tagferry has to become node, or signals would end at a shell
+    // bin/tagferry must exec node; otherwise a shell would get the signals
     expect(read("bin/tagferry")).toMatch(/^exec "\$node"/m);
   });
 

@@ -10,7 +10,7 @@ import { type TemporaryDirectory, temporaryDirectory } from "../support/temporar
 
 const image = { mediaType: OCI_MANIFEST, digest: digestOf(Buffer.of(1)), size: 1 };
 
-/** Counts how often the file is written, and tells what happened in which order. */
+/** Counts how often the file is written, and records the order of events. */
 function watched(directory: TemporaryDirectory): Writing & { readonly story: string[] } {
   const story: string[] = [];
   return {

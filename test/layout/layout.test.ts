@@ -38,7 +38,7 @@ function blobPath(directory: TemporaryDirectory, bytes: Uint8Array): string {
   return directory.join("blobs", "sha256", encodedOf(digestOf(bytes)));
 }
 
-/** Opens, does, closes: as one run of the program. */
+/** Opens the layout, runs the task and closes it, like one run of the program. */
 async function inLayout<T>(directory: TemporaryDirectory, task: (layout: Layout) => Promise<T>): Promise<T> {
   await using layout = await openLayout(directory.path, { create: true });
   return await task(layout);

@@ -25,7 +25,7 @@ async function writeOwner(directory: TemporaryDirectory, owner: unknown): Promis
   await writeFile(directory.join(".tagferry", "lock", "somebody.json"), text);
 }
 
-/** The number of a process that is no more. */
+/** The number of a process that has ended. */
 async function deadPid(): Promise<number> {
   const child = spawn(process.execPath, ["--version"], { stdio: "ignore" });
   await once(child, "exit");
@@ -51,7 +51,7 @@ describe("the lock of a layout", () => {
     await first[Symbol.asyncDispose]();
     await using third = await openLayout(path);
     await pushBuilt(third, other, "other");
-    // closed twice is closed once, and who goes on after it asks for the lock again
+    // closing twice is the same as closing once, and a later write locks again
     await first[Symbol.asyncDispose]();
     await expect(pushBuilt(first, one, "late")).rejects.toMatchObject({ code: "LAYOUT_LOCKED" });
   });
@@ -77,7 +77,7 @@ describe("the lock of a layout", () => {
     const free = async (): Promise<boolean> => !(await readdir(path)).includes(".tagferry");
     await pushBuilt(first, one);
     await until(free);
-    // no tag leads to it, so the index does
+    // it has no tag, so the index lists it
     expect(await readFile(join(path, "index.json"), "utf8")).toContain(one.manifest.digest);
     await pushBuilt(second, other, "other");
     await until(free);

@@ -23,7 +23,7 @@ type Entry = {
   readonly annotations?: Record<string, string>;
 };
 
-/** What index.json lists after a run: names, or digests where there is none. */
+/** The entries of index.json after a run: names, or digests of entries without a name. */
 async function listedAfter(
   directory: TemporaryDirectory,
   task: (layout: Layout) => Promise<unknown>,

@@ -169,7 +169,7 @@ describe("on hostile text", () => {
           try {
             parseStrictJson(content);
           } catch {
-            // the time counts, whatever the outcome
+            // only the time counts, not the result
           }
           const { user, system } = process.threadCpuUsage(start);
           return (user + system) / 1000;

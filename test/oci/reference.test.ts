@@ -52,7 +52,7 @@ describe("parseReference", () => {
   });
 
   test.for([
-    // A19: a host with more than a host
+    // A19: more than a host
     ["https://quay.io/a", "CONFIG_REGISTRY"],
     ["docker://quay.io/a", "CONFIG_REGISTRY"],
     ["user@quay.io/a", "CONFIG_REGISTRY"],
@@ -161,7 +161,7 @@ describe("parseReference", () => {
   });
 });
 
-/** How reading a text ends: `read` only with names that can be used. */
+/** The result of parsing a text: `read` only for names that can be used. */
 function outcomeOf(text: string): string {
   try {
     const { repository, tag } = parseReference(text);

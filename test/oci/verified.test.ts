@@ -10,7 +10,7 @@ const SIZE = 300_000;
 const bytes = seededBytes("verified", SIZE);
 const blob = { digest: digestOf(bytes), size: SIZE };
 
-/** What a reader gets before the end or the error. */
+/** The bytes that a reader gets before the end or the error. */
 async function given(
   content: AsyncIterable<Uint8Array>,
 ): Promise<{ bytes: Buffer; code: string | undefined }> {

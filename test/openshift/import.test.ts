@@ -17,7 +17,7 @@ type Place = AsyncDisposable & {
   readonly upstream: TestRegistry;
   readonly cluster: TestCluster;
   readonly client: ClusterClient;
-  /** An image of quay.io/o/app; `tag` is where it goes. */
+  /** An image of quay.io/o/app. `tag` is the tag of the stream. */
   push(tag: string): Promise<ImportTag>;
 };
 
@@ -44,7 +44,7 @@ function tagFor(tag: string, digest: Digest): ImportTag {
   return { tag, from: `quay.io/o/app@${digest}`, digest, referencePolicy: "Source", insecure: false };
 }
 
-/** Answers of the API server changed before they leave. */
+/** Changes answers of the API server before they are sent. */
 function answering(change: (images: Record<string, unknown>[]) => unknown): Fault {
   return altered((answer) => {
     const body = JSON.parse(Buffer.from(answer.body ?? []).toString()) as {

@@ -17,7 +17,7 @@ type Watching = AsyncDisposable & {
   readonly cluster: TestCluster;
   readonly streams: Streams;
   readonly news: readonly string[];
-  /** What the watch ended with. */
+  /** The reason why the watch ended. */
   readonly ended: Promise<unknown>;
 };
 

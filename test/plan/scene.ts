@@ -9,7 +9,7 @@ export const TWO: Digest = `sha256:${"2".repeat(64)}`;
 export const DAY_MS = 86_400_000;
 export const FAILURE = failureOf(new TagferryError("REGISTRY_UNAVAILABLE", "no answer"));
 
-/** What every desired tag says: its name, where it comes from, and when that was read. */
+/** The fields of every desired tag: its name, its source, and when the source was read. */
 export const readOf = (tag: string): Pick<DesiredTag, "tag" | "from" | "readAt"> => ({
   tag,
   from: { source: "docker.io/library/nginx", tag },

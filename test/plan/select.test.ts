@@ -174,10 +174,10 @@ describe("for any rules and tags", () => {
     const first = include(rules, tags);
     const second = narrow(rules, first.kept, { now: NOW });
 
-    // what is kept comes from what the stage before it kept
+    // the tags that are kept were kept by the stage before
     expect(tags).toEqual(expect.arrayContaining([...first.kept]));
     expect(first.kept).toEqual(expect.arrayContaining([...second.kept]));
-    // every tag is explained once, and as it was decided
+    // every tag is explained once, with the right decision
     for (const [given, { kept, explained }] of [
       [tags, first],
       [first.kept, second],
@@ -191,11 +191,11 @@ describe("for any rules and tags", () => {
       ).toEqual(kept.map(({ tag }) => tag).toSorted());
       expect(explained.every(({ rule }) => rule !== "")).toBe(true);
     }
-    // no variant has more than was asked for
+    // no variant has more than the limit
     const perVariant = Map.groupBy(second.kept, ({ tag }) => parseVersion(tag)?.variant ?? "");
     for (const [, group] of perVariant)
       expect(group.length).toBeLessThanOrEqual(rules.newest?.count ?? Number.POSITIVE_INFINITY);
-    // the second time changes nothing
+    // a second run changes nothing
     expect(narrow(rules, second.kept, { now: NOW }).kept).toEqual(second.kept);
   });
 });

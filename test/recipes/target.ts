@@ -109,7 +109,7 @@ async function readDigests(file: string): Promise<Readonly<Record<string, unknow
   throw new TagferryError("DISK", \`\${file} is not a map of digests\`, { where: file });
 }
 
-/** The file is replaced as a whole: a reader never sees a half. */
+/** The file is replaced as a whole, so that a reader never sees half of it. */
 async function writeDigests(file: string, digests: object): Promise<void> {
   await onDisk(file, async () => {
     await writeFile(\`\${file}.new\`, \`\${JSON.stringify(digests, undefined, 2)}\\n\`);

@@ -17,7 +17,10 @@ async function faultRegistry(options: RegistryOptions): Promise<OpenStore> {
   return overHttp(await startRegistry(options));
 }
 
-/** One repository of a server, with a client for each side: the target's knowledge tells its source nothing. */
+/**
+ * One repository of a server, with a client for each side: what the target's client learns is not shared with the
+ * source's client.
+ */
 function overHttp(server: AsyncDisposable & { readonly host: string }): OpenStore {
   const stack = new AsyncDisposableStack();
   stack.use(server);

@@ -262,7 +262,7 @@ describe("managedFields", () => {
 
 type Seen = { readonly type: string; readonly name: string; readonly code?: number };
 
-/** Opens a watch and gives what it tells, one after the other. */
+/** Opens a watch and yields its events. */
 async function watch(cluster: TestCluster, parameters: Record<string, string | boolean | undefined> = {}) {
   const waiting: ((seen: Seen) => void)[] = [];
   const queue: Seen[] = [];

@@ -25,7 +25,7 @@ const described = (mediaType: string, bytes: Uint8Array): Record<string, unknown
   size: bytes.length,
 });
 
-/** Odd white space, so that a registry which writes JSON anew is seen. */
+/** Unusual white space, to detect a registry that serialises JSON again. */
 const written = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value, undefined, 3)}\n\n`);
 
 const IMAGE = written({
@@ -44,7 +44,7 @@ const AMD64 = { platform: { os: "linux", architecture: "amd64" } };
 const indexOf = (mediaType: string, child: Record<string, unknown>): Buffer =>
   written({ schemaVersion: 2, mediaType, manifests: [{ ...child, ...AMD64 }] });
 
-/** What every registry has to do: said once, held against ours and against Debian's docker-registry. */
+/** What every registry must do, tested against ours and against Debian's docker-registry. */
 describe.each([
   { name: "the test registry", start: () => startRegistry() },
   {

@@ -16,7 +16,7 @@ export type CopySetting = AsyncDisposable & {
   readonly target: ReturnType<Registry["repository"]>;
   readonly layout: Layout;
   readonly directory: string;
-  /** Another client, which knows nothing of what the others did. */
+  /** Another client that shares no knowledge with the others. */
   client(server: TestRegistry, options?: Partial<RegistryOptions>): Registry;
 };
 

@@ -29,7 +29,7 @@ export async function syncWith(
   return await syncMirrors(loaded.mirrors, context, now ? { now } : {});
 }
 
-/** What became of each tag of the first mirror: its kind, or the code of its failure. */
+/** The outcome of each tag of the first mirror: its kind, or the code of its failure. */
 export function outcomesOf({ mirrors }: Report): Record<string, string> {
   const [first] = mirrors;
   if (first?.failure) return { "*": first.failure.code };

@@ -33,7 +33,7 @@ export type LedgerEntry = {
   /** 0 until (or when never) answered. */
   status: number;
   readonly authorization?: string;
-  /** Bytes of the bodies that really passed, whatever the headers say. */
+  /** Bytes of the bodies that were really transferred, whatever the headers say. */
   requestBytes: number;
   responseBytes: number;
   readonly headers: IncomingHttpHeaders;
@@ -64,7 +64,7 @@ export type Ledger = {
   find(filter: LedgerFilter): LedgerEntry[];
   count(filter?: LedgerFilter): number;
   clear(): void;
-  /** Tells each request when it is answered or broken off. Returns what takes the listener away. */
+  /** Calls the listener with each request that was answered or broken. Returns a function that removes the listener. */
   onEntry(listener: (entry: LedgerEntry) => void): () => void;
 };
 

@@ -3,7 +3,7 @@ import { createServer, request as ask } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export type RelayOptions = {
-  /** A longer body is answered 413, unread, as nginx does (`client_max_body_size`). */
+  /** A longer body is answered 413 without reading it, as nginx does (`client_max_body_size`). */
   readonly bodyLimitBytes?: number;
   /** The nth request of this method breaks when so many bytes of its body have gone through. */
   readonly cut?: { readonly method: string; readonly nth: number; readonly throughBytes: number };
@@ -11,7 +11,7 @@ export type RelayOptions = {
 
 export type Relay = AsyncDisposable & { readonly host: string; count(method: string): number };
 
-/** A proxy in front of a registry that nobody here wrote, to do to it what networks do. */
+/** A proxy in front of a real registry, to simulate network faults. */
 export async function startRelay(
   toHost: string,
   { bodyLimitBytes = Infinity, cut }: RelayOptions,
@@ -28,7 +28,7 @@ export async function startRelay(
     }
     const onward = ask({ hostname, port, method, path: url, headers, agent: false });
     const isCut = cut?.method === method && cut.nth === nth;
-    // the client sees the break when the registry is done with what it got, so that what the registry says next is decided
+    // the client sees the break only after the registry has handled its part, so that the next answer is predictable
     onward.on("close", () => isCut && message.destroy());
     onward.on("error", () => message.destroy());
     onward.on("response", (answer) => {
@@ -45,7 +45,7 @@ export async function startRelay(
     message.on("data", (chunk: Buffer) => {
       const passed = chunk.subarray(0, leftBytes);
       leftBytes -= passed.length;
-      // what is on its way arrives, and then the end of the connection: the registry notices, and closes its side
+      // data on the way arrives, then the end of the connection: the registry notices it and closes its side
       onward.write(passed, () => leftBytes === 0 && onward.socket?.end());
       if (leftBytes === 0) message.pause();
     });

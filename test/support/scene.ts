@@ -13,7 +13,7 @@ export type Scene = AsyncDisposable & {
   readonly cluster: TestCluster;
   /** Runs `tagferry sync -o json` with the mirror; keys of it may be changed. */
   sync(mirror?: object, options?: { readonly signal?: AbortSignal }): Promise<Run>;
-  /** What the tags of the stream point at. */
+  /** The references that the tags of the stream point to. */
   tags(): Record<string, string | undefined>;
 };
 

@@ -133,14 +133,14 @@ async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<
 /** The port docker-registry says it listens on. */
 async function readyPort(child: ChildProcess): Promise<number> {
   const said = await firstLines(child, /listening on [^"]*:\d+/);
-  // unread, its log would fill the pipe and stop it
+  // if nobody reads its log, the pipe fills and the process stops
   child.stderr?.resume();
   const port = /listening on [^"]*:(\d+)/.exec(said)?.[1];
   if (port === undefined) throw new Error(`docker-registry did not start:\n${said}`);
   return Number(port);
 }
 
-/** What a child says until `pattern` (or its end), all of it. */
+/** The complete output of a child until `pattern` or its end. */
 async function firstLines(child: ChildProcess, pattern: RegExp): Promise<string> {
   let said = "";
   if (!child.stderr) return said;
@@ -154,7 +154,7 @@ async function firstLines(child: ChildProcess, pattern: RegExp): Promise<string>
 export type TokenServer = AsyncDisposable &
   Pick<Rules, "on" | "gate"> & { readonly host: string; readonly url: string; readonly ledger: Ledger };
 
-/** Gives out RS256 tokens that docker-registry believes, by the certificate in their head. */
+/** Issues RS256 tokens that docker-registry accepts, by the certificate in their header. */
 export async function startTokenServer({
   tls = false,
   ...options

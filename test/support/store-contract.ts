@@ -338,7 +338,7 @@ async function* breaking(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, vo
   throw new TagferryError("STALLED", "the source fell silent");
 }
 
-/** Gives half of the bytes; then all is aborted, and it ends as every source does. */
+/** Yields half of the bytes. Then everything is aborted, and it ends like every source. */
 async function* aborting(bytes: Uint8Array, stop: AbortController): AsyncGenerator<Uint8Array, void, void> {
   yield* reusing(bytes.subarray(0, bytes.length / 2));
   stop.abort();

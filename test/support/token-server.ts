@@ -8,9 +8,9 @@ export type Grants = ReadonlyMap<string, ReadonlySet<string>>;
 export type TokenServerOptions = {
   readonly username: string;
   readonly password: string;
-  /** What may be had without credentials. */
+  /** What is granted without credentials. */
   readonly anonymous?: "none" | "pull" | undefined;
-  /** Lets a repository's actions through; default: all of them, to whoever is known. */
+  /** Filters the actions for a repository. Default: all actions, for known users. */
   readonly grant?:
     | ((repository: string, actions: readonly string[], user: string | undefined) => string[])
     | undefined;

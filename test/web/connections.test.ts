@@ -7,7 +7,7 @@ import { ask } from "../support/ask.ts";
 import { goodHealth } from "../support/view.ts";
 import { openTestWeb, TOKEN } from "../support/web.ts";
 
-/** Connections from one address of this machine that say `text` and then nothing. */
+/** Connections from one address of this machine that send `text` and then nothing. */
 async function openIdle(
   url: string,
   {
@@ -66,7 +66,7 @@ describe("1,000 idle connections deny nobody", () => {
   });
 });
 
-/** A login whose body does not come. */
+/** A login request whose body is never sent. */
 function halfABody(): string {
   return "POST /login HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\nto";
 }

@@ -6,7 +6,7 @@ import { ask } from "../support/ask.ts";
 import { failure, finishedRun, freshMirror, tagRecord } from "../support/view.ts";
 import { openTestWeb, type TestWeb } from "../support/web.ts";
 
-/** What somebody who writes to Redis may have put there. */
+/** Invalid data that another program wrote to Redis. */
 const JUNK: readonly unknown[] = [
   undefined,
   null,

@@ -26,7 +26,7 @@ const NAMES = {
 
 type Samples = { readonly types: ReadonlyMap<string, string>; readonly values: ReadonlyMap<string, number> };
 
-/** Reads the text format strictly: a line that is none fails. */
+/** Parses the text format strictly: an invalid line fails. */
 async function scrape(web: TestWeb): Promise<Samples> {
   const { status, headers, body } = await ask("GET", `${web.url}/metrics`);
   expect([status, headers["content-type"]]).toEqual([200, "text/plain; version=0.0.4; charset=utf-8"]);

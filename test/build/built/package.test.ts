@@ -38,11 +38,11 @@ test("the npm package, unpacked, validates and copies; it needs no other package
     "dist",
     "package.json",
   ]);
-  // only the Node that wrote it takes what was compiled, and a package meets others
+  // compiled code works only with the Node that wrote it, and a package is used with other versions
   expect(await readdir(`${home}/dist`)).not.toContain("cache");
   expect(JSON.parse(await readFile(`${home}/config/schema.json`, "utf8"))).toHaveProperty("properties");
 
-  // as npm installs it: a link elsewhere, and the Node of the system
+  // as installed by npm: through a link, with the Node of the system
   await mkdir(directory.join("bin"));
   await symlink(`${home}/bin/tagferry`, directory.join("bin/tagferry"));
   const env = { PATH: `${dirname(process.execPath)}:${process.env["PATH"]}`, HOME: directory.path };
@@ -62,7 +62,7 @@ test("the npm package, unpacked, validates and copies; it needs no other package
     headers: { accept: image.manifest.mediaType },
   });
   expect(Buffer.from(await copied.arrayBuffer())).toEqual(Buffer.from(image.manifest.bytes));
-  // what was parsed once is kept with the user
+  // compiled code is cached in the user's directory
   expect(await readdir(directory.join(".cache/tagferry/compiled"))).toHaveLength(1);
 });
 

@@ -14,7 +14,7 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 
 const ENV = { GIVEN: "value", EMPTY: "" };
 
-/** What is wrong with a file: codes with line:column, in order. */
+/** The problems of a file, in order: each code with line:column. */
 async function problemsOf(path: string, directory: string): Promise<readonly string[]> {
   try {
     await loadConfig({ file: path, env: ENV, directory, checks: [checkTagRules, checkSchedules] });
@@ -38,7 +38,7 @@ const tagged = (tags: string): string => mirror(`${SOURCE}\n${TARGET}\n${tags}`)
 const due = (lines: string): string => mirror(`${SOURCE}\n${TARGET}\n${TAGS}\n${lines}`);
 const daemon = (lines: string): string => `${mirror(`${SOURCE}\n${TARGET}\n${TAGS}`)}daemon:\n  ${lines}\n`;
 
-/** The rows of bad input A1-A49: number, what the file says, what is answered and where. */
+/** The rows A1-A49 of bad input: number, text of the file, expected problem and its position. */
 const ROWS: readonly { row: string; text: string | Uint8Array; expected: readonly string[] }[] = [
   { row: "A4 only comments", text: "# nothing\n\n", expected: ["CONFIG_EMPTY"] },
   { row: "A4 nothing", text: "", expected: ["CONFIG_EMPTY"] },

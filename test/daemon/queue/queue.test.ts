@@ -17,7 +17,7 @@ function check(mirror: string, dueAt = "2026-01-01T00:00:00.000Z"): CheckJob {
   return { kind: "check", mirror, run: `${mirror}@${dueAt}`, dueAt, cause: "schedule" };
 }
 
-/** The content says which of several jobs of one tag this is. */
+/** The content identifies one of several jobs of the same tag. */
 function apply(mirror: string, tag: string, content = "one"): ApplyJob {
   const image = { digest: digestOf(Buffer.from(content)), mediaType: "x/y", size: 1 };
   return {
@@ -165,7 +165,7 @@ describe.for(IMPLEMENTATIONS)("a queue $name", ({ open }) => {
       if (done.length === 1) await gate.promise;
     });
     await until(() => done.length === 1);
-    // and so while the tag is under way
+    // the same is true while the tag is being copied
     await queue.add({ ...apply("a", "latest", "last"), reading: 7 });
     await queue.add({ ...apply("a", "latest", "between"), reading: 6 });
     gate.resolve();
@@ -210,7 +210,7 @@ describe.for(IMPLEMENTATIONS)("a queue $name", ({ open }) => {
     await until(async () => (await queue.counts()).delayed === 1);
     expect(await queue.add(check("a", "2026-01-01T00:30:00.000Z"))).toBe("duplicate");
     await until(() => attempts.length === 2);
-    // it is still the run that began
+    // it is still the same run
     expect(attempts).toEqual([`${check("a").run} 0`, `${check("a").run} 1`]);
   });
 
@@ -291,7 +291,7 @@ describe.for(IMPLEMENTATIONS)("a queue $name", ({ open }) => {
     await queue.add(apply("good", "latest"));
     await until(() => done.length === 1);
     expect(broken).toMatchObject([{ message: "a bug" }]);
-    // the tag is free for the next one
+    // the tag is free for the next job
     await queue.add(apply("bad", "latest"));
     await until(() => broken.length === 2);
   });

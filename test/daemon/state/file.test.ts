@@ -24,7 +24,7 @@ async function openPlace(): Promise<Place> {
   };
 }
 
-/** What is on a store that is opened on this file by the next process, while this one was never closed: it was killed. */
+/** The content that the next process finds in this file. The first store is never closed, as after a SIGKILL. */
 async function found(at: Place, place: string): Promise<Record<string, string>> {
   await using store = await at.open();
   return Object.fromEntries(await store.all(place));
@@ -36,7 +36,7 @@ describe("a store in a file", () => {
     await mkdir(dirname(place.path));
     const victim = `${place.path}.victim`;
     await writeFile(victim, "precious");
-    // the name that the next file had in earlier versions
+    // the name of the temporary file in earlier versions
     await symlink(victim, `${place.path}.new`);
     {
       await using store = await place.open();
@@ -160,7 +160,7 @@ describe("a daemon with a state file", () => {
       { tag: "latest", digest: image.manifest.digest },
     ]);
     expect((await view.runs()).map(({ state }) => state)).toEqual(["done"]);
-    // what was checked in its time is not checked again because the process is another one
+    // a new process does not repeat a check that was done in time
     expect(scene.source.ledger.entries).toEqual([]);
   });
 

@@ -79,7 +79,7 @@ describe.for(IMPLEMENTATIONS)("a store $name", ({ open }) => {
     await store.set("renewed", { y: "1" }, { ttlMs: 60_000 });
     await until(async () => (await store.all("brief")).size === 0);
     expect((await store.all("renewed")).size).toBe(2);
-    // and a place that is begun anew is not forgotten with the old one
+    // a namespace that is used again does not expire with the old entries
     await store.set("again", { x: "1" }, { ttlMs: 40 });
     await store.remove("again");
     await store.set("again", { x: "2" });
@@ -95,7 +95,7 @@ describe.for(IMPLEMENTATIONS)("a store $name", ({ open }) => {
     const leaving = store.subscribe((message) => void one.push(message));
     using _ = store.subscribe((message) => void other.push(message));
     await until(async () => {
-      // who listens on Redis needs a moment to be connected
+      // a Redis subscriber needs a moment to connect
       if (one.length === 0) await store.publish("first");
       return one.length > 0 && other.length > 0;
     });

@@ -10,7 +10,7 @@ function due(cron: string, timeZone: string, from: string, count: number): strin
   return found;
 }
 
-/** In 2026 Berlin puts its clocks forward on 29 March at 01:00 UTC (02:00 to 03:00), and back on 25 October at 01:00 UTC. */
+/** Summer time in Berlin, 2026: from 29 March 01:00 UTC (02:00 becomes 03:00) to 25 October 01:00 UTC. */
 const CHANGES: readonly {
   readonly what: string;
   readonly cron: string;

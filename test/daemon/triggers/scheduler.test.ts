@@ -17,7 +17,7 @@ type Opened = Disposable & {
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Minute by minute, so that each check ends before the next due time. */
+/** Advances minute by minute, so that each check ends before the next due time. */
 async function pass({ clock }: Opened, minutes: number): Promise<void> {
   for (let minute = 0; minute < minutes; minute += 1) {
     clock.pass(1);
@@ -25,7 +25,7 @@ async function pass({ clock }: Opened, minutes: number): Promise<void> {
   }
 }
 
-/** A scheduler with one mirror, which was checked at noon; `checks` gives the due times since then. */
+/** A scheduler with one mirror that was checked at noon. `checks` are the due times since then. */
 async function open(cron = "*/10 * * * *"): Promise<Opened> {
   const clock = steppedClock(new Date("2026-03-01T12:00:00Z"));
   const queue = inProcessQueue();
@@ -67,7 +67,7 @@ test("a clock that is put back by an hour costs no hour: the times come again", 
   await pass(opened, 15);
   opened.clock.jump(-60);
   await pass(opened, 20);
-  // it is 11:35 again
+  // now it is 11:35 again
   expect(opened.checks()).toEqual(["03-01T12:10", "03-01T11:20", "03-01T11:30"]);
   await pass(opened, 40);
   // 12:10 was checked before the jump, and is checked again

@@ -13,7 +13,7 @@ import { startRedis } from "../../support/redis.ts";
 import { registryError } from "../../support/registry/faults.ts";
 
 const REPOSITORY = "library/app";
-/** A due time that does not come while a test runs. */
+/** A due time that is not reached during a test. */
 const SCHEDULE = { schedule: "0 0 1 1 *" };
 const QUICK: Partial<DaemonOptions> = { streamWatch: { settleMs: 30, restMs: 100 } };
 const SETTLED_MS = 250;
@@ -79,7 +79,7 @@ describe("a daemon that watches its streams", () => {
     await until(() => digestIn(scene, "latest") === image.manifest.digest);
     await until(async () => (await view.runs()).length === 2);
     expect((await view.runs())[0]).toMatchObject({ cause: "stream", outcomes: [{ tag: "latest" }] });
-    // the source has not moved, so this says nothing of how late we followed it
+    // the source has not changed, so this is not a measurement of freshness
     expect(published).toMatchObject([{ outcome: "copied" }]);
     expect(published[0]).not.toHaveProperty("freshnessS");
   });
@@ -218,7 +218,7 @@ describe("a daemon that watches its streams", () => {
     await until(async () => (await view.health()).streamWatches[0]?.namespace === "shop");
     await until(async () => (await view.health()).streamWatches[0]?.kind === "watching");
     await until(() => scene.cluster.watchers === 1);
-    // a mirror without a schedule is a person's to start
+    // only a person starts a mirror without a schedule
     await scene.configure([mirrorOf(scene, { schedule: undefined })]);
     await until(() => scene.cluster.watchers === 0);
     expect((await view.health()).streamWatches).toEqual([]);

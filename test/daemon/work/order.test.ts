@@ -36,10 +36,10 @@ const CONFIG: Config = {
   fingerprint: "one",
 };
 
-/** Every request to source and target waits here until the schedule lets it go on. */
+/** Every request to source and target waits here until the test releases it. */
 type Requests = {
   readonly waiting: (() => void)[];
-  /** Slow ones: they go on when nothing else is left. */
+  /** Slow requests: they continue when no other request is left. */
   readonly stalled: (() => void)[];
   hold(store: MemoryStore): void;
 };
@@ -58,21 +58,21 @@ type World = {
   readonly target: MemoryStore;
   readonly requests: Requests;
   readonly parts: WorkerParts | undefined;
-  /** Which process checks the mirror. */
+  /** The process that checks the mirror. */
   readonly ask: (process: number) => Promise<unknown>;
   readonly idle: () => Promise<boolean>;
 };
 
 /**
- * `processes`: each has a queue of its own and they share their records. More than one is worse than any real installation: two
- * workers do the same tag at once, and both believe that they hold its lock.
+ * `processes`: each has a queue of its own and they share their records. More than one is worse than any real
+ * installation: two workers do the same tag at once, and both believe that they hold its lock.
  */
 function openWorld(processes: number): World {
   const [source, target] = [memoryStore({ name: "source" }), memoryStore({ name: "target" })];
   const requests = openRequests();
   requests.hold(source);
   requests.hold(target);
-  // a clock that stands still, and that goes back
+  // a clock that stops, and a clock that goes back
   let clockMs = Date.parse("2026-03-01T12:00:00Z");
   const now = (): Date => new Date((clockMs -= 60_000));
   const records = openRecords(inProcessStateStore(), { now });
@@ -164,7 +164,7 @@ async function take(step: Step, { source, requests, ask }: World): Promise<void>
   await turn();
 }
 
-/** Lets the requests go on in the order that these numbers say, until nothing is under way. */
+/** Releases the requests in the order of these numbers, until nothing is under way. */
 async function drain(world: World, order: readonly number[]): Promise<void> {
   for (let at = 0; at < 20_000; at += 1) {
     const { waiting, stalled } = world.requests;
@@ -200,7 +200,7 @@ test.for(INSTALLATIONS)(
         async (steps, order) => {
           const world = openWorld(processes);
           for (const one of [{ kind: "move", image: 0 } as const, ...steps]) await take(one, world);
-          // the last move is followed by one check, whichever process makes it
+          // one check follows the last move, in one of the processes
           await world.ask(steps.length);
           await drain(world, order);
           expect(world.target.tags.get(TAG)).toBe(world.source.tags.get(TAG));
@@ -222,7 +222,7 @@ test("an image that was read earlier is not published after one that was read la
   const world = openWorld(2);
   await take({ kind: "move", image: 2 }, world);
   await world.ask(0);
-  // the first process copies image 2, and is slow
+  // the first process copies image 2 slowly
   while (world.target.count("look") === 0) await take({ kind: "go", which: 0 }, world);
   world.requests.stalled.push(...world.requests.waiting.splice(0));
   await take({ kind: "move", image: 3 }, world);

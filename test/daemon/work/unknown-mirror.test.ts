@@ -17,7 +17,7 @@ test("a job for a mirror that this worker does not know yet is given back, and d
     tags: ["1"],
   });
   const daemon = { redis: redis.url };
-  // the worker starts with the file as it was; the daemon has the new one
+  // the worker starts with the old file; the daemon has the new one
   await scene.configure([mirror("other")], { daemon });
   await scene.start({ schedules: false });
   await scene.configure([mirror("other"), mirror("app")], { daemon });

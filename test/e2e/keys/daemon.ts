@@ -21,7 +21,7 @@ type Health = Awaited<
   ReturnType<Awaited<ReturnType<Awaited<ReturnType<typeof openDaemonScene>>["start"]>>["view"]["health"]>
 >;
 
-/** What a daemon with these settings says of itself. */
+/** The health record of a daemon with these settings. */
 async function health(daemon: object): Promise<Health> {
   await using scene = await openDaemonScene();
   const mirror = { source: `${scene.source.host}/a/app`, target: "imagestream:web/app", tags: ["1"] };
@@ -162,7 +162,7 @@ async function withOwnSecrets(senders: readonly HookSender[]): Promise<void> {
   );
 }
 
-/** How long a daemon that is told to stop waits for a copy that gets nowhere. */
+/** How long a daemon that is stopped waits for a copy that makes no progress. */
 async function stopsWithinMs(grace: string): Promise<number> {
   let tookMs = 0;
   await served(

@@ -271,7 +271,7 @@ export const MIRROR_KEYS: KeyTests = {
   "mirrors[].prune.atMost": async () => {
     const pruned = async (atMost: number): Promise<number> =>
       Object.values(await afterLoss({ grace: "1d", atMost }, 9)).filter((word) => word === "pruned").length;
-    // a brake: when more would go than may, none goes
+    // a limit: when more tags would be pruned than allowed, none is pruned
     expect(await pruned(2)).toBe(0);
     expect(await pruned(3)).toBe(3);
   },

@@ -17,7 +17,7 @@ const image = buildImage({ seed: "keys", layers: [1_000] });
 
 type Facts = { readonly registry: TestRegistry; readonly directory: TemporaryDirectory };
 
-/** Copies within one registry that is spoken to as `settings` says; what became of it. */
+/** Copies within one registry with these `settings`. Returns the result. */
 async function copied(
   options: RegistryOptions,
   settings: (facts: Facts) => Promise<object> | object,
@@ -92,7 +92,7 @@ export const REGISTRY_KEYS: KeyTests = {
     expect(outcomesOf(await syncWith(directory, { mirrors }))).toBeDefined();
   },
   registries: async () => {
-    // without an entry a registry is spoken to with TLS
+    // without an entry, a registry is used with TLS
     await using directory = await temporaryDirectory();
     await using registry = await startRegistry();
     await pushTo(registry, "a/app", image, "1");
@@ -271,7 +271,7 @@ export const REGISTRY_KEYS: KeyTests = {
       });
       return opened;
     };
-    // its sockets are others than those of the ordinary client
+    // it uses other sockets than the ordinary client
     expect(await connections({})).toBeGreaterThan(await connections({ largeReads: false }));
   },
   "registries.*.tokenRealms": async () => {
@@ -287,7 +287,7 @@ export const REGISTRY_KEYS: KeyTests = {
   },
 };
 
-/** The first answer stands still, before its head or within its body; the second comes. */
+/** The first answer stops, before its head or within its body. The second one is sent. */
 async function stalledOnce(timeouts: object, where: "" | "body"): Promise<void> {
   const outcome = await copied({}, ({ registry }) => {
     if (where === "body") registry.on({ method: "GET", kind: "blob" }, stall({ afterBytes: 10 }));

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/** The content of images as this harness knows it: bytes under their digests, nothing of the product. */
+/** The content of images, independent of the product: bytes by digest. */
 
 export const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
@@ -18,7 +18,7 @@ export type Descriptor = {
 
 export type StoredManifest = { readonly mediaType: string; readonly bytes: Buffer };
 
-/** What a manifest names, read by the OCI image spec; any field may lie, since it is read from the target too. */
+/** What a manifest names, by the OCI image specification. Fields may be wrong, because targets are read too. */
 export type ManifestBody = {
   readonly mediaType?: string;
   readonly artifactType?: string;
@@ -29,7 +29,7 @@ export type ManifestBody = {
   readonly annotations?: Readonly<Record<string, string>>;
 };
 
-/** One thing to push: its manifests (children first, the last is the top) and their blobs. */
+/** Something to push: its manifests (children first, the root last) and their blobs. */
 export type Content = {
   readonly top: Descriptor;
   readonly manifests: readonly { readonly digest: string; readonly manifest: StoredManifest }[];
@@ -54,7 +54,7 @@ export function descriptorOf({ mediaType, bytes }: StoredManifest): Descriptor {
   return { mediaType, digest: digestOf(bytes), size: bytes.length };
 }
 
-/** Tags that carry what belongs to an image: the fallback index of referrers, and cosign's tags. */
+/** Tags with referrers of an image: the fallback index of referrers, and cosign's tags. */
 export const DIGEST_TAG = /^sha256-[0-9a-f]{64}(?:\.[a-z]+)?$/;
 
 export function fallbackTag(digest: string): string {

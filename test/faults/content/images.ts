@@ -11,7 +11,7 @@ import {
   type StoredManifest,
 } from "./content.ts";
 
-/** Layers that several images of a scenario share, as the layers of a base image are. */
+/** Layers that several images of a scenario share, like the layers of a base image. */
 export type LayerPool = { readonly shared: readonly Buffer[]; readonly large: boolean };
 
 const PLATFORMS = ["amd64", "arm64", "ppc64le", "s390x", "riscv64"] as const;
@@ -82,7 +82,7 @@ function layersOf(random: Random, pool: LayerPool): Buffer[] {
   if (random.chance(0.1)) own.push(...own.slice(0, 1)); // the same layer twice, as empty layers come
   if (pool.large && random.chance(0.3)) own.push(random.bytes(LARGE + random.int(1, 1_500_000)));
   if (random.chance(0.05)) own.push(Buffer.alloc(0));
-  // more than the 64 KiB that a careful client keeps back
+  // more than the last 64 KiB that the client sends only after verification
   if (random.chance(0.15)) own.push(random.bytes(random.int(70_000, 200_000)));
   return own;
 }
@@ -188,7 +188,7 @@ function contentOf(top: StoredManifest, parts: readonly Content[], blobs: readon
   };
 }
 
-/** JSON in one of the shapes that tools write: what a mirror serialises anew gets another digest. */
+/** JSON in one of several formats. A mirror that serialises it again changes its digest. */
 function jsonBytes(random: Random, value: Readonly<Record<string, unknown>>): Buffer {
   const entries = Object.entries(value);
   const shuffled = random.chance(0.3) ? Object.fromEntries(random.sample(entries, entries.length)) : value;

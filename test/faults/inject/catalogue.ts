@@ -5,7 +5,7 @@ import type { Fault } from "./fault.ts";
 import { REGISTRY_FAULTS } from "./registry-faults.ts";
 import { STATUS_FAULTS } from "./status-faults.ts";
 
-/** All faults of answers. The number of a fault is its place. */
+/** All faults of answers. The number of a fault is its position in this list. */
 export const FAULTS: readonly Fault[] = [
   ...CONNECTION_FAULTS,
   ...STATUS_FAULTS,
@@ -13,7 +13,7 @@ export const FAULTS: readonly Fault[] = [
   ...REGISTRY_FAULTS,
 ];
 
-/** Faults that are no answers: what the harness does between or during runs. They are counted too. */
+/** Faults that are not answers: actions of the harness between or during runs. They are counted too. */
 export const EVENTS = [
   "a tag moves in the middle of a run",
   "a manifest is deleted in the middle of a run",

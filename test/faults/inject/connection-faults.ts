@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ALL, BODIES, BOTH, type Fault, READS, WRITES } from "./fault.ts";
 import { hold, pause, rawAnswer, sendRaw } from "./wire.ts";
 
-/** What happens to connections: silence, resets, and answers that come too late, too slowly or in pieces. */
+/** Faults of connections: silence, resets, and answers that are late, slow or in pieces. */
 export const CONNECTION_FAULTS: readonly Fault[] = [
   {
     name: "never answers",
@@ -19,7 +19,7 @@ export const CONNECTION_FAULTS: readonly Fault[] = [
     routes: [...ALL, "token"],
     patterns: ["once", "burst", "half"],
     run: async (exchange, random) => {
-      // what it says was true when it was asked: a slow answer is an old one
+      // the answer is from the time of the request: a slow answer is old
       const answer = await exchange.handle();
       await pause(exchange, random.int(800, 3_500));
       await exchange.send(answer);

@@ -5,7 +5,7 @@ import type { Answer, Exchange } from "../registry/exchange.ts";
 import { BODIES, BOTH, type Fault } from "./fault.ts";
 import { rawAnswer, sendRaw, withLength } from "./wire.ts";
 
-/** Answers that look right and are not: wrong bytes, wrong lengths, wrong headers. */
+/** Answers that look correct but have wrong bytes, lengths or headers. */
 
 type Altered = (answer: Answer, random: Random, exchange: Exchange) => Answer;
 

@@ -2,10 +2,13 @@ import type { Side } from "../ledger.ts";
 import type { Random } from "../random.ts";
 import type { Exchange, RouteKind } from "../registry/exchange.ts";
 
-/** How often a fault strikes: at one request, at some in a row, at half of them, or at all until faults are off. */
+/** The frequency of a fault: one request, several in a row, half of them, or all until faults are off. */
 export type PatternKind = "once" | "burst" | "half" | "always";
 
-/** What a client cannot see through: such a lie excuses a run that believed it, never the clean run after it. */
+/**
+ * A wrong answer that a client cannot detect. It excuses the run that got it, but not the run without faults after
+ * it.
+ */
 export type Hides = "referrers" | "tag";
 
 export type Fault = {
@@ -14,7 +17,7 @@ export type Fault = {
   readonly routes: readonly RouteKind[];
   readonly patterns: readonly PatternKind[];
   readonly hides?: Hides;
-  /** It costs a patient client seconds to minutes: the short form has few of them. */
+  /** It takes seconds to minutes. The short form has few of these. */
   readonly slow?: true;
   when?(exchange: Exchange): boolean;
   run(exchange: Exchange, random: Random): Promise<void>;

@@ -9,7 +9,7 @@ type Pattern =
   | { readonly kind: "half" }
   | { readonly kind: "always" };
 
-/** A fault, where it strikes and how often. */
+/** A fault with its requests and its frequency. */
 export type Rule = {
   readonly fault: Fault;
   readonly routes: readonly RouteKind[];
@@ -17,17 +17,17 @@ export type Rule = {
 };
 
 export type Injector = {
-  /** The fault for this request, counted; undefined: a right answer. */
+  /** The fault for this request, which is counted. undefined: a correct answer. */
   choose(exchange: Exchange): Fault | undefined;
   readonly rules: readonly Rule[];
   active: boolean;
-  /** Lies that were told since they were last forgotten, which a run may have believed. */
+  /** Wrong answers since the last reset that a run could not detect. */
   readonly hidden: Set<Hides>;
 };
 
 export type Menu = {
   readonly side: Side;
-  /** How likely a slow fault is kept when it was drawn. */
+  /** The probability that a slow fault is kept after it was drawn. */
   readonly slow: number;
 };
 
@@ -41,7 +41,7 @@ export function chooseRules(random: Random, { side, slow }: Menu): Rule[] {
   return rules.some(({ fault }) => fault.name.startsWith("Range ")) ? [brokenReads(random), ...rules] : rules;
 }
 
-/** A client asks for the rest of a blob only when it broke off. */
+/** A client requests the rest of a blob only after a break. */
 function brokenReads(random: Random): Rule {
   const fault = faultNamed("resets in the middle of the answer");
   return { fault, routes: ["blob-get"], pattern: { kind: "some", from: 1, count: random.int(2, 6) } };
@@ -53,7 +53,7 @@ function faultNamed(name: string): Fault {
   return fault;
 }
 
-/** A source that answers some questions late: what it says then was true seconds ago, and may be passed by a later check. */
+/** A source that answers some requests late: the answer is seconds old, and a later check may overtake it. */
 export function slowReads(): Rule {
   const fault = faultNamed("answers after seconds");
   return { fault, routes: ["manifest-head", "manifest-get", "tags"], pattern: { kind: "half" } };
@@ -66,7 +66,7 @@ function ruleOf(random: Random, fault: Fault): Rule {
 
 function patternOf(random: Random, { patterns }: Fault): Pattern {
   const kind = random.pick(patterns);
-  // most of what is for ever ends every run the same way: some of it is enough
+  // most permanent faults end every run in the same way, so a few of them are enough
   if (kind === "always" && random.chance(0.6))
     return { kind: "some", from: random.int(1, 3), count: random.int(1, 3) };
   switch (kind) {

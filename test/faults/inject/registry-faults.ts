@@ -1,18 +1,18 @@
 import { failure } from "../registry/exchange.ts";
 import { BOTH, type Fault, type PatternKind } from "./fault.ts";
 
-/** Registries that say one thing and do another, and that lose what they have. */
+/** Registries whose answers do not match their actions, or that lose content. */
 
 const PAGE = Buffer.from("<html><body>Thank you.</body></html>");
 
-/** A PUT is answered and nothing is stored, as a proxy does that answers for a registry which is away. */
+/** A PUT is answered but nothing is stored, as by a proxy that answers for an unavailable registry. */
 function lost(name: string, status: number, route: "manifest-put" | "upload-put"): Fault {
   return {
     name,
     sides: ["target"],
     routes: [route],
     patterns: ["once", "burst"],
-    // nobody can see through a registry that says 201 to bytes and checks nothing afterwards
+    // a client cannot detect a registry that answers 201 and stores other bytes
     when: ({ rules }) => status !== 201 || route === "manifest-put" || rules.proves,
     ...(status === 201 && route === "manifest-put" ? { hides: "referrers" as const } : {}),
     run: async (exchange) => {

@@ -1,14 +1,14 @@
 import type { Answer, Exchange } from "../registry/exchange.ts";
 import { ALL, BOTH, type Fault, READS, WRITES } from "./fault.ts";
 
-/** Answers that say no, or say nothing, in all the ways that registries and the proxies before them do. */
+/** Error answers and empty answers of registries and of proxies in front of them. */
 
 const PAGE = Buffer.from(
   "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>",
 );
 const HTML = { "content-type": "text/html; charset=utf-8" } as const;
 
-/** Answers without doing what was asked; the body is read, as a proxy does that buffers it. */
+/** Answers without acting. The body is read, as by a proxy that buffers it. */
 async function instead(exchange: Exchange, answer: Answer): Promise<void> {
   await exchange.body();
   await exchange.send(answer);
@@ -29,7 +29,7 @@ function status(code: number, headers: Readonly<Record<string, string>> = {}, na
   };
 }
 
-/** Does what was asked, and says that it took too long. */
+/** Acts, and answers that it took too long (504). */
 const timedOutAfterwards: Fault = {
   name: "504 after it was stored",
   sides: ["target"],

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Answer, Exchange } from "../registry/exchange.ts";
 
-/** Ways to send an answer that Node's server would not send: written to the socket as bytes. */
+/** Answers that Node's server would not send. They are written to the socket as bytes. */
 
 /** The bytes of an answer as they go over the wire; a body only where the method has one. */
 export function rawAnswer({ status, headers, body }: Answer, method: string): Buffer {
@@ -35,7 +35,7 @@ export async function sendRaw(
   }
 }
 
-/** Waits until the client goes away, or the scenario ends. */
+/** Waits until the client disconnects or the scenario ends. */
 export async function hold({ signal }: Exchange): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((ended) => {
@@ -43,7 +43,7 @@ export async function hold({ signal }: Exchange): Promise<void> {
   });
 }
 
-/** Waits, but not for a client that is gone. */
+/** Waits, but ends when the client has disconnected. */
 export async function pause({ signal }: Exchange, milliseconds: number): Promise<void> {
   await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
 }

@@ -16,7 +16,7 @@ export const LAYOUT_DAMAGE = [
 
 export type LayoutDamage = (typeof LAYOUT_DAMAGE)[number];
 
-/** What disks, people and other tools do to a layout between two runs. Tells what it did, in words. */
+/** Damages a layout between two runs, as disks, people and other tools do. Returns a description. */
 export function damageLayout(directory: string, kind: LayoutDamage, random: Random): string {
   const blobs = join(directory, "blobs", "sha256");
   const names = readdirSync(blobs).filter((name) => /^[0-9a-f]{64}$/.test(name));

@@ -23,7 +23,7 @@ export type LayoutView = ContentReader & {
   referrers(digest: string): string[];
 };
 
-/** Reads a layout as any OCI tool would; a broken one is thrown. */
+/** Reads a layout as any OCI tool does. Throws when it is broken. */
 export function readLayout(directory: string): LayoutView {
   const { manifests = [] } = JSON.parse(readFileSync(join(directory, "index.json"), "utf8")) as ManifestBody;
   const tags = new Map<string, string>();

@@ -11,7 +11,8 @@ export function blobPath(directory: string, digest: string): string {
 }
 
 /**
- * Writes what a repository holds as a layout: blobs first, then index.json by a rename. `whole` writes again what stands there.
+ * Writes what a repository holds as a layout: blobs first, then index.json by a rename. `whole` also writes what
+ * exists already.
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
  */
 export function writeLayout(

@@ -1,6 +1,6 @@
 import { type ContentReader, digestOf, type ManifestBody, parseManifest } from "../content/content.ts";
 
-/** What is wrong under a manifest, byte by byte; and every manifest in it. */
+/** The problems below a manifest, byte by byte, and all its manifests. */
 export type Closure = {
   readonly problems: readonly string[];
   readonly manifests: ReadonlySet<string>;

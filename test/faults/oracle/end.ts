@@ -7,7 +7,7 @@ import { lostReferrers, type Shown } from "./referrers.ts";
 
 export type EndOptions = { readonly when: string; readonly referrers: boolean };
 
-/** Walks the end state byte by byte, and tells every promise that is broken. */
+/** Checks the final state byte by byte, and reports every broken promise. */
 export function checkEnd(world: World, { when, referrers }: EndOptions): void {
   for (const mirror of world.mirrors) {
     const shown = shownOrBroken(world, mirror, when);
@@ -50,7 +50,7 @@ function checkMirror(world: World, mirror: Mirror, shown: Shown, { when, referre
       world.violate(referrerKind(world, mirror, tag), when, `${mirror.name}:${tag}: ${lost}`);
   }
   const unwanted = [...shown.tags.keys()].filter((tag) => !DIGEST_TAG.test(tag) && !wants(mirror, tag));
-  // what the harness put there itself, before the first run, nobody has to remove
+  // content that the harness put there before the first run need not be removed
   const written = unwanted.filter((tag) =>
     mirror.targetHistory.some((change) => change.tag === tag && change.at > world.begunAt),
   );
@@ -58,7 +58,7 @@ function checkMirror(world: World, mirror: Mirror, shown: Shown, { when, referre
     world.violate("wrote what nobody asked for", when, `${mirror.name}: tags ${written.join(", ")}`);
 }
 
-/** Which promise a missing referrer breaks: of the copy that published its image, or of the runs since. */
+/** The promise that a missing referrer breaks: of the copy that published its image, or of later runs. */
 export function referrerKind(
   { runs }: World,
   mirror: Mirror,
@@ -67,7 +67,7 @@ export function referrerKind(
   const published = mirror.targetHistory.filter((change) => change.tag === tag).at(-1)?.at ?? 0;
   const run = runs.filter((at) => at <= published).at(-1);
   if (run === undefined) return "late referrer";
-  // a run that takes long, as a daemon's does, reads again what belongs to an image before it publishes it
+  // a long run, such as a daemon's, reads the referrers again before it publishes an image
   const read = Math.max(run, published - READ_MS);
   return mirror.referrersChangedAt >= read ? "late referrer" : "lost referrer";
 }

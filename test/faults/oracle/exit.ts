@@ -37,7 +37,7 @@ export function reportOf({ stdout }: Ended): Report | undefined {
   }
 }
 
-/** Whether the exit code and the report of a run tell the truth about one scenario. */
+/** Checks that exit code and report of a run are true for one scenario. */
 export function checkExit(world: World, { when, from, to, ended }: RunFacts): void {
   const report = reportOf(ended);
   checkCrash(world, when, ended);
@@ -107,7 +107,7 @@ function checkOutcomes(
       );
       continue;
     }
-    // who was lied to, or what changed meanwhile, is judged after the clean run
+    // tags with wrong answers, or that changed meanwhile, are judged after the run without faults
     if (hidden.size > 0 || mirror.referrersChangedAt >= from || mirror.deletedAt >= from) continue;
     const [lost] = lostReferrers(sourceShown(mirror), shown, shown.tags.get(tag) ?? "");
     if (lost === undefined) continue;
@@ -136,7 +136,7 @@ function checkFailure(world: World, when: string, ended: Ended, { mirrors }: Rep
 
 const KNOWN_CODES: readonly (number | null)[] = [0, 1, 2, 4];
 
-/** A process that ended in a way that no exit code is documented for. */
+/** A process that ended without a documented exit code. */
 export function checkCrash(world: World, when: string, { code, stderr, stdout }: Ended): void {
   const stack = /^\s+at .*(?:node:|file:\/\/|\.ts:\d+)/m.test(stderr);
   if (!KNOWN_CODES.includes(code) || stack)

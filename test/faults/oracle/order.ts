@@ -1,8 +1,8 @@
 import type { TagChange } from "../registry/repository.ts";
 
 /**
- * Whether the moves of a target's tag follow those of the source's: each is explained by a position in the source's history
- * that is not before the one of the move before it, and had come by then.
+ * Checks that the moves of a target's tag follow those of the source: each has a position in the source's history
+ * that is not before the position of the previous move, and that existed at that time.
  * @returns what is wrong, in words
  */
 export function orderProblems(

@@ -1,7 +1,7 @@
 import { type ContentReader, fallbackTag, parseManifest } from "../content/content.ts";
 import { walk } from "./closure.ts";
 
-/** What both sides are asked for: content, tags, and what they show as referrers of a digest. */
+/** What is read from both sides: content, tags, and the referrers of a digest. */
 export type Shown = ContentReader & {
   readonly tags: ReadonlyMap<string, string>;
   referrers(digest: string): readonly string[];
@@ -10,7 +10,7 @@ export type Shown = ContentReader & {
 const DEEPEST = 4;
 
 /**
- * What belongs to an image at the source and cannot be found, whole, at the target: referrers by the API or the fallback tag,
+ * Referrers at the source that are missing or incomplete at the target: those of the API or the fallback tag,
  * those of children and of referrers too, and cosign's tags.
  */
 export function lostReferrers(source: Shown, target: Shown, image: string): string[] {

@@ -1,11 +1,11 @@
-/** The promises that are checked. A violation names one, and what was seen. */
+/** The promises that are checked. A violation has one promise and what was seen. */
 export type ViolationKind =
   | "wrong bytes"
   | "incomplete tag"
   | "behind the source"
   | "went back"
   | "lost referrer"
-  /** A referrer that came after its image was in place, or that an image in place always lacked. */
+  /** A referrer that was pushed after its image was in place, or that was always missing. */
   | "late referrer"
   | "false success"
   | "false failure"

@@ -2,10 +2,10 @@ import { type Answer, type Exchange, failure, json } from "./exchange.ts";
 import { PASSWORD, type RegistryRules, USER } from "./rules.ts";
 
 export type Access = {
-  /** The answer to somebody who may not; undefined for who may. */
+  /** The refusal; undefined when access is allowed. */
   refusal(exchange: Exchange): Answer | undefined;
   token(exchange: Exchange): Answer;
-  /** All tokens end. */
+  /** Revokes all tokens. */
   expire(): void;
 };
 

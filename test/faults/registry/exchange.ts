@@ -28,7 +28,7 @@ export type Answer = {
   readonly body?: Buffer;
 };
 
-/** One request under way, as faults and routes see it. */
+/** One request, as faults and routes see it. */
 export type Exchange = {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -39,10 +39,10 @@ export type Exchange = {
   readonly rules: RegistryRules;
   /** The whole body; rejects when the client goes away. */
   body(): Promise<Buffer>;
-  /** Does what was asked, and gives the right answer without sending it. */
+  /** Handles the request, and returns the correct answer without sending it. */
   handle(): Promise<Answer>;
   send(answer: Answer): Promise<void>;
-  /** All tokens that were given end now. */
+  /** Revokes all tokens. */
   expireTokens(): void;
   /** Aborted when the client is gone or the registry closes. */
   readonly signal: AbortSignal;

@@ -16,7 +16,7 @@ export function readManifest(
   const digest = DIGEST.test(ref) ? ref : repo?.tags.get(ref);
   const found = digest === undefined ? undefined : repo?.manifest(digest);
   if (digest === undefined || found === undefined) return failure(404, "MANIFEST_UNKNOWN");
-  // docker-registry answers so to a client that does not ask for the type it holds
+  // docker-registry answers like this when the client does not accept the stored type
   if (!accept.includes(found.mediaType)) return failure(404, "MANIFEST_UNKNOWN", "not of an accepted type");
   return {
     status: 200,

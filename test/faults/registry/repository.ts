@@ -18,7 +18,7 @@ export type TagChange = {
   readonly before?: string;
 };
 
-/** What one repository holds, and every move of its tags. Both registries and source layouts are this inside. */
+/** The content of one repository, and every move of its tags. Used for registries and for source layouts. */
 export type Repository = ContentReader & {
   readonly blobs: Map<string, Buffer>;
   readonly manifests: Map<string, StoredManifest>;
@@ -96,7 +96,7 @@ export function asReferrer(manifest: StoredManifest): Descriptor {
 }
 
 /**
- * Adds a referrer as a client does that knows no referrers API: an index under the subject's fallback tag.
+ * Adds a referrer like a client without the referrers API: an index under the subject's fallback tag.
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
  */
 export function addFallbackReferrer(repo: Repository, subject: string, referrer: Content): void {

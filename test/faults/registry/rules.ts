@@ -1,6 +1,6 @@
 import type { Random } from "../random.ts";
 
-/** How one registry differs from another, within what the distribution spec and known registries allow. */
+/** Differences between registries, within the distribution specification and the behaviour of known registries. */
 export type RegistryRules = {
   readonly referrersApi: boolean;
   /** Entries in a page of referrers. */
@@ -8,15 +8,18 @@ export type RegistryRules = {
   /** The most tags in a page, whatever `n` says. */
   readonly tagsPage: number;
   readonly mounts: boolean;
-  /** A manifest is taken only when all that it names is there, as docker-registry does; else as zot or OpenShift do for indexes. */
+  /**
+   * A manifest is taken only when all that it names is there, as docker-registry does; else as zot or OpenShift do
+   * for indexes.
+   */
   readonly proves: boolean;
-  /** What a manifest that names absent content is answered: docker-registry says 400, the spec 404. */
+  /** The status for a manifest that names missing content: 400 by docker-registry, 404 by the specification. */
   readonly unknownStatus: 400 | 404;
   readonly relativeLocations: boolean;
   /** `POST ?digest=` stores at once; else it opens a session. */
   readonly singlePost: boolean;
   readonly auth: "none" | "basic" | "bearer";
-  /** Two referrers that are PUT at once: one of them is not listed afterwards (olareg). */
+  /** When two referrers are PUT at the same time, one is not listed afterwards (olareg). */
   readonly losesConcurrentReferrers: boolean;
   readonly digestHeaders: boolean;
 };

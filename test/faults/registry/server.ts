@@ -21,7 +21,7 @@ export type Registry = AsyncDisposable & {
   readonly side: Side;
   readonly rules: RegistryRules;
   readonly repositories: ReadonlyMap<string, Repository>;
-  /** Makes the repository if need be. */
+  /** Creates the repository if it does not exist. */
   repository(name: string): Repository;
   /** Ended uploads whose bytes were not what the client said. */
   readonly wrongUploads: readonly WrongUpload[];
@@ -46,7 +46,7 @@ type State = RegistryOptions & {
   readonly uploads: Uploads;
 };
 
-/** A registry of the distribution spec, over real sockets, that fails when its injector says so. */
+/** A registry by the distribution specification, on real sockets. It fails when its injector says so. */
 export async function startRegistry(options: RegistryOptions): Promise<Registry> {
   const { side, rules, ledger } = options;
   const repositories = new Map<string, Repository>();
@@ -97,7 +97,7 @@ async function serve(state: State, request: IncomingMessage, response: ServerRes
     if (fault) await fault.run(exchange, random);
     else await exchange.send(await exchange.handle());
   } catch {
-    // the client went away; what it did to the registry is in the ledger
+    // the client disconnected; the ledger has what it did to the registry
     request.socket.destroy();
   }
   if (response.headersSent) entry.status = response.statusCode;
@@ -135,7 +135,7 @@ function goneSignal(socket: Socket): AbortSignal {
   const known = GONE.get(socket);
   if (known) return known;
   const gone = new AbortController();
-  // a hundred requests may follow each other on one connection, and each fault may listen
+  // up to a hundred requests use one connection, and each fault may add a listener
   setMaxListeners(0, gone.signal);
   socket.once("close", () => gone.abort());
   GONE.set(socket, gone.signal);
@@ -170,7 +170,7 @@ function pong({ kind }: Route): Answer {
     : { status: 404, headers: { "content-type": "text/plain" }, body: Buffer.from("404 page not found\n") };
 }
 
-/** A ring of redirects, or a list of tags without an end. */
+/** A redirect loop, or an endless tag listing. */
 function forEver(kind: string, at: number): Answer {
   if (kind === "ring")
     return { status: 307, headers: { location: `/ring/${at + 1}`, "content-length": "0" } };

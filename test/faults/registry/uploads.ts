@@ -3,7 +3,7 @@ import { type Answer, type Exchange, failure } from "./exchange.ts";
 import type { Repository } from "./repository.ts";
 import type { RegistryRules } from "./rules.ts";
 
-/** A finished upload whose bytes are not what its digest says: a careful client never closes one. */
+/** A finished upload whose bytes do not match its digest. The client must never close one. */
 export type WrongUpload = { readonly digest: string; readonly found: string; readonly length: number };
 
 export type Uploads = {
@@ -126,7 +126,7 @@ export function uploads(rules: RegistryRules): Uploads {
     lose: (id) => void sessions.delete(id),
   };
 
-  /** The session of a request; its `_state` has to be the one that was told last. */
+  /** The session of a request. Its `_state` must be the last one that was sent. */
   function sessionOf({ url, route }: Exchange): {
     readonly id: string;
     readonly session: Session | undefined;

@@ -10,7 +10,7 @@ export type Batch = {
   readonly worlds: readonly World[];
   readonly directory: string;
   readonly file: string;
-  /** Names of the mirrors whose source lives. */
+  /** Names of the mirrors whose source answers. */
   readonly living: readonly string[];
 };
 
@@ -37,7 +37,7 @@ export function writeBatch(
     registries: Object.fromEntries(registries),
     ...(schedule === undefined ? {} : { defaults: { schedule } }),
     ...(daemon === undefined ? {} : { daemon }),
-    // the dead come first: whoever works down the list meets them before anything else
+    // the dead mirrors come first, so that a program that works through the list reaches them first
     mirrors: [
       ...worlds.flatMap((world) => deadMirror(world, directory)),
       ...worlds.flatMap(({ mirrors }) => mirrors.map(asConfig)),

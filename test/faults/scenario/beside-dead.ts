@@ -5,7 +5,7 @@ import { DEADLINES } from "./deadlines.ts";
 import type { Started } from "./product.ts";
 import type { World } from "./world.ts";
 
-/** Mirrors beside a dead one are in place soon, whatever becomes of the dead one. */
+/** Mirrors are in place soon although another mirror has a dead source. */
 export async function watchBesideDead(
   worlds: readonly World[],
   command: Started,

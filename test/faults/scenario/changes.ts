@@ -10,14 +10,14 @@ import { childrenOf, type Mirror, publishSource, wantedTags } from "./mirror.ts"
 
 export type Scene = { readonly ledger: Ledger; readonly random: Random; readonly pool: LayerPool };
 
-/** Pushes a new image under a tag; now and then the one before it again, as a rollback does. */
+/** Pushes a new image under a tag; sometimes the previous image again, as in a rollback. */
 export function moveTag({ ledger, random, pool }: Scene, mirror: Mirror, tag: string): void {
   const { source, sourceEnd } = mirror;
   const earlier = source.history.filter((change) => change.tag === tag).at(-2)?.digest;
   if (earlier !== undefined && source.manifest(earlier) !== undefined && random.chance(0.1)) {
     source.setTag(tag, earlier);
   } else {
-    // nested indexes are rare, and no layout has them: few tools read them there
+    // nested indexes are rare, and not used in layouts, where few tools read them
     const content = anyContent(random, pool, { nested: sourceEnd.kind === "registry" });
     source.add(content);
     source.setTag(tag, content.top.digest);
@@ -26,7 +26,7 @@ export function moveTag({ ledger, random, pool }: Scene, mirror: Mirror, tag: st
   publishSource(mirror);
 }
 
-/** Signs what stands under a tag: by a referrer, a referrer of that, or cosign's tag. */
+/** Signs the image of a tag: with a referrer, a referrer of a referrer, or a cosign tag. */
 export function sign({ ledger, random }: Scene, mirror: Mirror, tag: string): void {
   const { source } = mirror;
   const top = source.tags.get(tag);
@@ -58,7 +58,7 @@ function refer(random: Random, { source, sourceEnd }: Mirror, subject: string): 
 /** A deletion at the source, and how it is undone. */
 export type Deletion = { readonly undo: () => void };
 
-/** Deletes the manifest under a tag with the tag, or a child of it without: a broken source. */
+/** Deletes the manifest of a tag together with the tag, or only a child of it (a broken source). */
 export function deleteManifest({ ledger, random }: Scene, mirror: Mirror, tag: string): Deletion | undefined {
   const { source } = mirror;
   const top = source.tags.get(tag);
@@ -87,7 +87,7 @@ export function removeTag({ ledger }: Scene, mirror: Mirror, tag: string): Delet
   mirror.deletedAt = ledger.now();
   ledger.note("harness", `${mirror.name}: the source removes ${tag}`);
   publishSource(mirror);
-  // an exact name that is gone is a failure, rightly; so it comes back
+  // a missing tag with an exact name is correctly a failure, so it is pushed again
   return {
     undo: () => (rule.kind === "exact" && !source.tags.has(tag) ? source.setTag(tag, digest) : undefined),
   };
@@ -98,7 +98,7 @@ export type TargetDamage =
   | "a blob is truncated at the target behind its back"
   | "a tag is removed at the target behind its back";
 
-/** Damages a target registry behind the product's back. Tells whether there was something to damage. */
+/** Damages a target registry without a request. Returns whether there was something to damage. */
 export function damageTarget(
   { ledger, random }: Scene,
   mirror: Mirror,

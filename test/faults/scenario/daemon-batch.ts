@@ -15,7 +15,10 @@ import type { World } from "./world.ts";
 
 const SECRET = "webhooksecret";
 
-/** A daemon checks every few seconds while tags move and faults happen; then all is quiet, and the truth is told. */
+/**
+ * A daemon checks every few seconds while tags move and faults happen. Then the faults stop, and the final state is
+ * checked.
+ */
 export async function daemonBatch(
   worlds: readonly World[],
   { random, directory, form }: BatchOptions,
@@ -53,7 +56,7 @@ export async function daemonBatch(
   await judgeDaemon(batch, daemon);
 }
 
-/** Moves, signatures, and people and webhooks that ask for checks beside the schedule. */
+/** Moves, signatures, and checks that people and webhooks request besides the schedule. */
 async function churnWorld(world: World, daemon: () => Daemon, milliseconds: number): Promise<void> {
   const { ledger, random, pool, mirrors } = world;
   const end = performance.now() + milliseconds;
@@ -84,7 +87,7 @@ async function tellByWebhook(daemon: Daemon, { sourceEnd }: Mirror, tag: string)
   });
 }
 
-/** Waits until everything is in step, and some checks longer: an old job may still publish. */
+/** Waits until everything is up to date, and then for some more checks, because an old job might still publish. */
 async function settle(worlds: readonly World[], daemon: Daemon): Promise<void> {
   const begun = performance.now();
   const waiting = new Set(worlds);
@@ -134,7 +137,10 @@ async function judgeDaemon(batch: Batch, daemon: Daemon): Promise<void> {
   await judgeReferrers(batch);
 }
 
-/** The page's states tell the truth: `fresh` is in step, and what is in step is `fresh` soon. */
+/**
+ * The states on the page are true: a `fresh` mirror is up to date, and a mirror that is up to date soon becomes
+ * `fresh`.
+ */
 async function judgeStates(worlds: readonly World[], daemon: Daemon, when: string): Promise<void> {
   const begun = performance.now();
   const allowed = ["fresh", "running"];
@@ -163,7 +169,7 @@ async function judgeStates(worlds: readonly World[], daemon: Daemon, when: strin
   }
 }
 
-/** Late signatures may take minutes by themselves; a run that somebody asks for has to bring them all. */
+/** Scheduled checks may need minutes to notice late signatures. A requested run must copy them all. */
 async function judgeReferrers({ worlds, file, living }: Batch): Promise<void> {
   const late = worlds.some(({ mirrors }) => mirrors.some((mirror) => lostOf(mirror).length > 0));
   if (!late) return;

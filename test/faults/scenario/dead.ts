@@ -15,7 +15,7 @@ export type DeadSource = AsyncDisposable & { readonly host: string; readonly kin
 
 const SLOW: readonly string[] = ["accepts and never answers", "sends a byte a second"];
 
-/** A source that is dead for ever, in one of the ways that registries are. */
+/** A source that never works, in one of the ways that registries fail. */
 export async function startDead(random: Random, slow: number): Promise<DeadSource> {
   const kind = random.pick(
     KINDS.filter((each) => !SLOW.includes(each) || random.chance(Math.min(1, slow * 2))),

@@ -1,11 +1,11 @@
 /**
- * The deadlines that are held, in milliseconds. They are far above what a healthy run takes on a busy machine of two cores:
- * a run that passes one stands still.
+ * The deadlines that are held, in milliseconds. They are far above what a healthy run takes on a busy machine of two
+ * cores: a run that exceeds one hangs.
  */
 export const DEADLINES = {
-  /** One faulty run whose registries answer at once, rightly or wrongly. */
+  /** One run with faults, in which the registries answer immediately, correctly or not. */
   run: 150_000,
-  /** One faulty run with requests that are never answered: three of them in a row, a minute each, and the run. */
+  /** One run with requests that are never answered: three in a row, one minute each, and the run itself. */
   slowRun: 300_000,
   /** A run without any fault. */
   cleanRun: 60_000,
@@ -13,10 +13,10 @@ export const DEADLINES = {
   beside: 60_000,
   /** A daemon says where it listens. */
   daemonStart: 60_000,
-  /** After the last fault and the last move, a daemon is in step. */
+  /** From the last fault and the last move until the daemon is up to date. */
   quiet: 120_000,
-  /** What is in step is shown as fresh. */
+  /** Until a mirror that is up to date has the state `fresh`. */
   state: 30_000,
-  /** SIGTERM to the end: the grace and some seconds. */
+  /** From SIGTERM to the end of the process: the grace period and some seconds. */
   daemonStop: 45_000,
 } as const;

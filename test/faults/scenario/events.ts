@@ -13,7 +13,7 @@ import {
 import { publishSource, wantedTags } from "./mirror.ts";
 import type { World } from "./world.ts";
 
-/** What happens at the source, and behind the product's back, besides wrong answers. */
+/** Events at source and target besides wrong answers. */
 
 function sceneOf({ ledger, random, pool }: World): Scene {
   return { ledger, random, pool };
@@ -69,7 +69,7 @@ function happen(world: World, kind: (typeof MID_RUN)[number], undo: Deletion[]):
   }
 }
 
-/** A damaged layout lacks what it should hold, whatever a run reads first. */
+/** Content is missing in a damaged layout, whatever a run reads first. */
 const UNTIL_RESTORED = Number.MAX_SAFE_INTEGER;
 
 /** What happens to sources and targets while nothing runs. */
@@ -90,7 +90,7 @@ export function betweenRuns(world: World, { altered }: { readonly altered: boole
   damageTargets(world, altered, 0.15);
 }
 
-/** The source is whole again; signatures come late; and now and then the target was damaged once more. */
+/** The source is complete again, signatures come late, and sometimes the target is damaged again. */
 export function beforeCleanRun(world: World, { calm }: { readonly calm: boolean }): void {
   const { random, mirrors, ledger } = world;
   world.faults(false);

@@ -7,7 +7,7 @@ import type { Mirror } from "./mirror.ts";
 import type { World } from "./world.ts";
 
 export type LayoutWatch = Disposable & {
-  /** Looks now: what changed is noted, and each tag that moved is walked. */
+  /** Reads the index now. Records changes, and walks each tag that moved. */
   look(): void;
   /** While the harness damages the layout itself. */
   paused: boolean;

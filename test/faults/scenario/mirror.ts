@@ -8,7 +8,7 @@ import { listedReferrers } from "../registry/manifests.ts";
 import type { Repository, TagChange } from "../registry/repository.ts";
 import type { Registry } from "../registry/server.ts";
 
-/** Which tags a mirror wants, as its configuration says it. */
+/** The tag rules of a mirror. */
 export type TagRule =
   | { readonly kind: "exact"; readonly names: readonly string[] }
   | { readonly kind: "all" }
@@ -19,15 +19,15 @@ export type End =
   | { readonly kind: "registry"; readonly registry: Registry; readonly name: string }
   | { readonly kind: "layout"; readonly directory: string };
 
-/** One mirror of a scenario, with the truth about both of its ends. */
+/** One mirror of a scenario, with the real state of source and target. */
 export type Mirror = {
   readonly name: string;
   readonly rule: TagRule;
   readonly sourceEnd: End;
   readonly targetEnd: End;
-  /** What the source holds; a layout is written from it. */
+  /** The content of the source. A layout is written from it. */
   readonly source: Repository;
-  /** Moves of the target's tags; of a layout those that were seen on disk. */
+  /** Moves of the target's tags. For a layout: those that were seen on disk. */
   readonly targetHistory: TagChange[];
   /** When something that belongs to images changed at the source last. */
   referrersChangedAt: number;
@@ -64,7 +64,7 @@ export function asConfig(mirror: Mirror): Record<string, unknown> {
   return { name, source: reference(sourceEnd), target: reference(targetEnd), tags };
 }
 
-/** Brings the source's end in step with what it should hold. */
+/** Writes the source as it should be. */
 export function publishSource({ sourceEnd, source }: Mirror, options?: { readonly whole?: boolean }): void {
   if (sourceEnd.kind === "layout") writeLayout(sourceEnd.directory, source, options);
 }
@@ -82,7 +82,7 @@ export function sourceShown({ sourceEnd, source }: Mirror): Shown {
   };
 }
 
-/** What the target shows now; a layout that cannot be read is thrown. */
+/** The current state of the target. Throws when a layout cannot be read. */
 export function targetShown({ targetEnd }: Mirror): Shown {
   if (targetEnd.kind === "registry") {
     const { registry, name } = targetEnd;
@@ -130,7 +130,7 @@ export function during(
   return { digests, always };
 }
 
-/** The images of an index: they have signatures of their own; BuildKit's attestations, which belong to one of them, have none. */
+/** The images of an index, which can be signed. BuildKit's attestations in the index are left out. */
 export function childrenOf(repo: Repository, digest: string): string[] {
   const bytes = repo.manifest(digest)?.bytes;
   const { manifests = [] } = bytes === undefined ? {} : parseManifest(bytes);

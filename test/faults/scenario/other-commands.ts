@@ -13,7 +13,7 @@ import type { World } from "./world.ts";
 
 const WRITE = /^(?:PUT|POST|PATCH|DELETE) \/v2\//;
 
-/** Requests of a world since a mark that write. */
+/** The writing requests of a world since a mark. */
 export function writesSince({ ledger }: World, mark: number): string[] {
   return ledger.entries
     .slice(mark)
@@ -21,7 +21,7 @@ export function writesSince({ ledger }: World, mark: number): string[] {
     .map(({ what }) => what);
 }
 
-/** `plan`, while faults happen: it may fail, and it writes nothing anywhere. */
+/** `plan` during faults: it may fail, and it writes nothing. */
 export async function planRun({ worlds, file }: Batch): Promise<void> {
   const when = "in a plan";
   const marks = new Map(
@@ -51,7 +51,7 @@ function stampsOf({ mirrors }: World): string {
     .join(" ");
 }
 
-/** `copy` of one wanted tag, while faults happen: exit 0 means that the image is there with all that refers to it. */
+/** `copy` of one wanted tag during faults: exit code 0 means that the image and all its referrers are there. */
 export async function copyRun({ file }: Batch, world: World): Promise<void> {
   const { random, mirrors, ledger } = world;
   const mirror = random.pick(mirrors);

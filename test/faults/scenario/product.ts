@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 
-/** The product as its users meet it: a process, its exit code, what it prints. Nothing of its source is read here. */
+/** The product from outside: a process, its exit code and its output. Its source is not used here. */
 
 const BIN = new URL("../../../bin/tagferry", import.meta.url).pathname;
 
@@ -11,7 +11,7 @@ export type Ended = {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** `killed`: by this harness on purpose; `late`: at the deadline. */
+  /** `killed`: by the harness, on purpose. `late`: at the deadline. */
   readonly end: "exit" | "killed" | "late";
 };
 
@@ -21,7 +21,7 @@ export type Started = {
   kill(): void;
 };
 
-/** `empty`: what earlier runs remembered is lost. That may cost requests, and nothing else. */
+/** `empty`: the proofs of earlier runs are lost. This may only cost requests. */
 type CommandOptions = { readonly cache?: "kept" | "empty" };
 
 let emptyCaches = 0;
@@ -129,7 +129,7 @@ export async function startDaemon(config: string, withinMs: number): Promise<Dae
   };
 }
 
-/** Asks a daemon's API; what goes wrong is told as undefined, since daemons are killed here. */
+/** A request to a daemon's API. undefined when it fails, because daemons are killed here. */
 export async function ask(
   { url }: Daemon,
   path: string,

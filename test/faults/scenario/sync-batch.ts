@@ -13,7 +13,7 @@ import type { Form, World } from "./world.ts";
 
 export type BatchOptions = { readonly form: Form; readonly random: Random; readonly directory: string };
 
-/** Faulty runs of `tagferry sync`, then a clean one, then the truth about the end. */
+/** Runs of `tagferry sync` with faults, then a run without faults, then the check of the final state. */
 export async function syncBatch(
   worlds: readonly World[],
   { form, random, directory }: BatchOptions,
@@ -104,7 +104,7 @@ async function cleanRun({ worlds, file, living }: Batch, random: Random): Promis
     world.ledger.note("harness", `${when}: begins`);
   }
   const args = ["sync", "-c", file, "-o", "json", "--no-progress", ...living];
-  // late signatures are asked for at growing intervals: without memory of them, all at once
+  // late signatures are looked for at growing intervals; without proofs, all are looked for immediately
   const ended = await startCommand(args, DEADLINES.cleanRun, { cache: "empty" }).ended;
   for (const world of worlds) {
     for (const watch of world.layoutWatches) watch.look();
@@ -131,14 +131,14 @@ function checkClean(world: World, ended: Ended): void {
   }
 }
 
-/** Nothing changed: nothing is written, by `sync` and by `copy`. */
+/** Nothing has changed, so `sync` and `copy` write nothing. */
 async function idleRun(worlds: readonly World[], args: readonly string[]): Promise<void> {
   await idle(worlds, "in the idle run", args);
   const [world] = worlds;
   const [mirror] = world?.mirrors ?? [];
   const [tag] = mirror === undefined ? [] : wantedTags(mirror);
   if (world === undefined || mirror === undefined || tag === undefined) return;
-  // a copy rightly brings what the runs before it left behind
+  // a copy correctly adds what earlier runs did not copy
   if (world.violations.length > 0) return;
   const ends = [`${reference(mirror.sourceEnd)}:${tag}`, `${reference(mirror.targetEnd)}:${tag}`];
   await idle([world], "in an idle copy", ["copy", ...ends, ...args.slice(1, 6)]);

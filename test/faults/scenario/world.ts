@@ -15,19 +15,19 @@ import { type DeadSource, startDead } from "./dead.ts";
 import { type LayoutWatch, watchLayout } from "./layout-watch.ts";
 import { type End, type Mirror, publishSource, type TagRule } from "./mirror.ts";
 
-/** The ways content travels: which end is a registry and which a layout. */
+/** The kinds of source and target: registry or layout. */
 export type Way = "registry to registry" | "registry to layout" | "layout to registry";
 
 export type Form = {
-  /** How likely a slow fault is kept when it was drawn. */
+  /** The probability that a slow fault is kept after it was drawn. */
   readonly slow: number;
-  /** Layers of several MiB come too. */
+  /** Some layers have several MiB. */
   readonly large: boolean;
-  /** Blobs that are in place at a target are altered too: only who reads them again sees it. */
+  /** Blobs at the target are altered too. This is visible only when they are read again. */
   readonly altered: boolean;
-  /** No faults at all: what is found then is a fault of the product, or of this harness. */
+  /** No faults. A violation is then a fault of the product or of the harness. */
   readonly calm: boolean;
-  /** A run with a dead mirror is awaited to its end; else only until the others are in place. */
+  /** Whether to wait until a run with a dead mirror has ended; otherwise only until the other mirrors are in place. */
   readonly awaitDead: boolean;
   /** How likely `plan` and `copy` are run too. */
   readonly others: number;
@@ -35,7 +35,7 @@ export type Form = {
   readonly churnMs: number;
 };
 
-/** One scenario: one to three mirrors between one source and one target, their faults, and what is known about it all. */
+/** One scenario: one to three mirrors from one source to one target, the faults, and the expected state. */
 export type World = AsyncDisposable & {
   readonly number: number;
   readonly way: Way;
@@ -48,7 +48,7 @@ export type World = AsyncDisposable & {
   readonly dead: DeadSource | undefined;
   readonly violations: Violation[];
   readonly layoutWatches: readonly LayoutWatch[];
-  /** When the harness had made everything; what came later the product did. */
+  /** When the harness had finished its set-up. Later changes were made by the product. */
   begunAt: number;
   /** The longest run that was not killed, in milliseconds. */
   longestRunMs: number;
@@ -189,7 +189,7 @@ function ruleFor(random: Random, tags: readonly string[]): TagRule {
     : { kind: "glob", prefix: "v" };
 }
 
-/** Fills the source, and often the target with what an earlier run would have brought. */
+/** Fills the source, and often also the target, as an earlier run would have done. */
 function furnish(world: World, random: Random, mirror: Mirror, tags: readonly string[]): void {
   const scene = { ledger: world.ledger, random, pool: world.pool };
   for (const tag of tags) moveTag(scene, mirror, tag);
@@ -205,7 +205,7 @@ function furnish(world: World, random: Random, mirror: Mirror, tags: readonly st
       if (random.chance(0.5)) moveTag(scene, mirror, tag);
     }
   }
-  // content without a tag: what a run left behind that was killed
+  // content without a tag, as a killed run leaves it
   if (targetEnd.kind === "registry" && random.chance(0.2)) {
     const held = targetEnd.registry.repository(targetEnd.name);
     const content = anyContent(random, world.pool, { nested: false });
@@ -213,7 +213,7 @@ function furnish(world: World, random: Random, mirror: Mirror, tags: readonly st
     source.setTag(random.pick(tags), content.top.digest);
     for (const { digest, bytes } of random.sample(content.blobs, 2)) held.blobs.set(digest, bytes);
   }
-  // a whole image by its digest: what a run left behind that failed right before the tag
+  // a complete image by digest, as a run leaves it that failed right before the tag
   const own = random.fork("by digest");
   if (targetEnd.kind === "registry" && own.chance(0.2))
     bring(source, targetEnd.registry.repository(targetEnd.name), source.tags.get(own.pick(tags)) ?? "");

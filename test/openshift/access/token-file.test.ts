@@ -20,7 +20,7 @@ test("a renewed token is used at once, written over the old one or put in its pl
   await expect(token()).resolves.toBe("one");
   await writeFile(path, "second");
   await expect(token()).resolves.toBe("second");
-  // of the same length and time: the file is another one
+  // same length and time, but another file
   await writeFile(directory.join("next"), "fourth");
   await utimes(directory.join("next"), 1, 1);
   await utimes(path, 1, 1);

@@ -8,7 +8,7 @@ import { startRegistry, type TestRegistry } from "../../support/registry/registr
 
 const MIB = 1024 * 1024;
 
-/** Pushes a blob and tells the lengths of the bodies that were taken. */
+/** Pushes a blob and returns the lengths of the accepted bodies. */
 async function push(registry: TestRegistry, bytes: Uint8Array): Promise<readonly number[]> {
   await using client = registryClient(registry.host);
   const blob: Descriptor = {

@@ -9,7 +9,7 @@ import { startRegistry, type TestRegistry } from "../../support/registry/registr
 
 const REPOSITORY = "library/app";
 const EVERY_HEAD = { kind: "manifest", method: "HEAD", always: true } as const;
-/** Nexus behind nginx: whatever is asked for, HEAD has never heard of it. */
+/** Nexus behind nginx: HEAD is always answered 404. */
 const never = registryError(404, "MANIFEST_UNKNOWN");
 
 const asked = ({ ledger }: TestRegistry): string[] =>

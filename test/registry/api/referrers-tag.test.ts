@@ -16,11 +16,11 @@ const TAG = IMAGE.manifest.digest.replace(":", "-");
 const WRITE = { method: "PUT", kind: "manifest", reference: TAG } as const;
 const READ = { method: "GET", kind: "manifest", reference: TAG } as const;
 
-/** What refers to the image, each with a digest of its own. */
+/** The referrers of the image, each with its own digest. */
 const referrer = (name: string): BuiltImage => buildArtifact({ subject: IMAGE, annotations: { name } });
 const [OURS, THEIRS, OLD] = [referrer("ours"), referrer("theirs"), referrer("old")];
 
-/** A registry with the image and all its referrers, which lists none of them. */
+/** A registry with the image and all its referrers. It does not list them. */
 async function withoutApi({ etag = true }: { readonly etag?: boolean } = {}): Promise<TestRegistry> {
   const registry = await startRegistry({ behaviour: { referrersApi: false, etag } });
   for (const image of [IMAGE, OURS, THEIRS, OLD])
@@ -46,7 +46,7 @@ function write(registry: TestRegistry, ...images: readonly BuiltImage[]): void {
   registry.putManifest(REPOSITORY, index, OCI_INDEX, TAG);
 }
 
-/** Has ETags that it then does not know. */
+/** Sends ETags but does not accept them in If-Match. */
 const broken: Fault = ({ headers }, respondNormally) =>
   headers["if-match"] === undefined ? respondNormally() : { status: 412, headers: {} };
 
@@ -58,7 +58,7 @@ async function listed(registry: TestRegistry): Promise<readonly Digest[]> {
 
 const digests = (...images: readonly BuiltImage[]): Digest[] => images.map(({ manifest }) => manifest.digest);
 
-/** As a registry would that keeps to RFC 9110. */
+/** Like a registry that follows RFC 9110. */
 function honouringIfMatch(registry: TestRegistry): Fault {
   return ({ headers }, respondNormally) => {
     const wanted = headers["if-match"];

@@ -15,7 +15,7 @@ async function filled(tags: readonly string[]): Promise<TestRegistry> {
   return registry;
 }
 
-/** Which of the tags are there, and what it cost. */
+/** The tags that exist, and the requests that were sent. */
 async function survey(
   registry: TestRegistry,
   tags: readonly string[],

@@ -20,7 +20,7 @@ const HALF = 0.5 * MIB;
 
 type Push = { readonly openedAt: number[]; readonly told: number; readonly how: string };
 
-/** Pushes a blob of 3.5 MiB in parts of one, and tells where its content was opened. */
+/** Pushes a blob of 3.5 MiB in parts of one, and returns the offsets at which its content was opened. */
 async function push(host: string, options: Partial<RegistryOptions> = {}): Promise<Push> {
   await using client = registryClient(host, options);
   const openedAt: number[] = [];
@@ -39,7 +39,7 @@ function inParts(behaviour: Partial<Behaviour> = {}): Promise<TestRegistry> {
   return startRegistry({ behaviour: { chunkMaxBytes: MIB, ...behaviour } });
 }
 
-/** What an upload asked, in order: `PATCH 0-1048575`, `GET`, … */
+/** The requests of an upload, in order: `PATCH 0-1048575`, `GET`, … */
 function asked({ ledger }: TestRegistry): string[] {
   return ledger.entries
     .filter(({ kind }) => kind === "upload")

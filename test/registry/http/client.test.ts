@@ -136,7 +136,7 @@ describe("a registry that has no time now and says when it has", () => {
     ["a blob's place", (client: RegistryRepository) => client.pushBlob(BLOB, () => reusing(BYTES, 64))],
   ] as const)("for ten hours fails %s with the time, and is asked once", async ([, ask]) => {
     await using registry = await withTags();
-    // a mount that is refused is asked for again without the mount
+    // after a refused mount, the request is repeated without the mount
     registry.on({ always: true }, unavailable(36_000));
     await using client = registryClient(registry.host, { kind: "harbor" });
     await expect(ask(client.repository(REPOSITORY))).rejects.toMatchObject({

@@ -32,7 +32,7 @@ const REPOSITORY = "library/app";
 const blank = { config: { mediaType: "x/y", digest: `sha256:${"0".repeat(64)}`, size: 2 }, layers: [] };
 const json = (value: unknown): string => JSON.stringify(value);
 
-/** Copies the image under `1` from one registry to another, both on real sockets; tells the code it failed with. */
+/** Copies the image under `1` from one registry to another, both on real sockets; returns the code of the failure. */
 async function copyBetween(
   misbehave: (source: TestRegistry, target: TestRegistry) => void,
   { timeouts = {} }: { timeouts?: object } = {},
@@ -81,7 +81,7 @@ type Row = {
 };
 const get = (kind: "manifest" | "blob"): RuleMatch => ({ method: "GET", kind, always: true });
 
-/** The rows of reliability D14-D60 that a copy meets: what is answered, and how it ends. */
+/** The rows of reliability D14-D60 that a copy meets: the answer of the registry, and the result. */
 const ROWS: readonly Row[] = [
   {
     row: "D9 403 on the repository",
@@ -340,7 +340,7 @@ describe("whatever a registry answers, nothing wrong is published", () => {
   });
 });
 
-/** Faults that go away: the copy gets through, and the tag is right. */
+/** Temporary faults: the copy succeeds, and the tag is correct. */
 const MENDED: readonly { row: string; on: RuleMatch; fault: Fault; at?: "source" | "target" }[] = [
   {
     row: "D37 a blob that is short but well-formed, each time",

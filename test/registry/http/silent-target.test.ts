@@ -39,7 +39,7 @@ test("asks a registry that never answers twice, and no layer multiplies that", a
 test("gives up a small blob whose upload is never answered after the time of two answers", async () => {
   await using registry = await startRegistry();
   registry.on({ method: "PUT", always: true }, stall());
-  // the registry may have acted on it: then the blob is found
+  // the registry may have handled the request: then the blob is found
   await push(registry).catch(() => undefined);
   expect(registry.ledger.count({ method: "PUT" })).toBeLessThanOrEqual(2);
 });

@@ -8,8 +8,9 @@ import { exchange } from "../../../src/registry/transport/exchange.ts";
 import { type Random, randomOf } from "../../faults/random.ts";
 
 /*
- * The reader of large bodies against undici: whatever undici makes of an answer, the reader makes the same of it, or declines.
- * More cases by hand: LARGE_READS_CASES=1000000 LARGE_READS_SEED=2 npx vitest run test/registry/transport/large-reads-fuzz.test.ts
+ * Compares the reader of large bodies with undici: for each answer it has the same result as undici, or it declines.
+ * More cases by hand: LARGE_READS_CASES=1000000 LARGE_READS_SEED=2 npx vitest run
+ * test/registry/transport/large-reads-fuzz.test.ts
  */
 const CASES = Number(process.env["LARGE_READS_CASES"] ?? 20_000);
 const SEED = process.env["LARGE_READS_SEED"] ?? "1";
@@ -20,7 +21,7 @@ type Outcome =
   | { readonly kind: "broken"; readonly status: number; readonly headers: string }
   | { readonly kind: "answered"; readonly status: number; readonly headers: string; readonly body: string };
 
-/** The bytes of one answer, in the pieces in which they arrive; then the server closes. */
+/** The bytes of one answer, in pieces. Then the server closes the connection. */
 type Case = { readonly pieces: readonly Buffer[]; readonly bodyBytes: number };
 
 const NAMES = [
@@ -130,7 +131,7 @@ function splitUp(bytes: Buffer, random: Random): readonly Buffer[] {
     .filter(({ length }) => length > 0);
 }
 
-/** A connection of which the other side has closed its end after the pieces; reading never waits. */
+/** A connection that the other side closes after the pieces. Reading never waits. */
 function connectionOf(pieces: readonly Buffer[]): Connection & { readonly left: () => number } {
   const rest = [...pieces];
   return {
@@ -167,7 +168,7 @@ async function ours({ pieces }: Case): Promise<Outcome & { readonly isKept?: boo
   }
 }
 
-/** Sends its pieces one by one once a request came, then ends. */
+/** Sends its pieces one by one after a request, then ends. */
 class Wire extends Duplex {
   readonly #rest: Buffer[];
   #isAsked = false;
@@ -196,7 +197,7 @@ class Wire extends Duplex {
   }
 }
 
-/** A server that closes while undici's reader is behind makes undici lose the rest; so its reader is never behind. */
+/** If a server closes while undici's reader is behind, undici loses the rest. So the reader here is never behind. */
 async function undicis({ pieces }: Case): Promise<Outcome> {
   const client = new Client(URL_ASKED.origin, {
     connect: (_options, callback) => void setImmediate(callback, null, new Wire(pieces) as never),
@@ -231,7 +232,7 @@ async function hexOf(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(pieces).toString("base64");
 }
 
-/** What we may not do; undefined when all is well. */
+/** The violation; undefined when there is none. */
 function wrongWith(
   mine: Outcome & { readonly isKept?: boolean },
   theirs: Outcome,
@@ -239,7 +240,7 @@ function wrongWith(
 ): string | undefined {
   if (mine.kind === "declined") return undefined;
   const { isKept = false, ...outcome } = mine;
-  // small answers are read before they are handed out: then a body that breaks off is a failure of all
+  // small answers are read completely first: then a body that breaks is a failure of the whole request
   const isSame =
     JSON.stringify(outcome) === JSON.stringify(theirs) ||
     (outcome.kind === "failed" && theirs.kind === "broken");
@@ -248,7 +249,7 @@ function wrongWith(
   return `${bytes}: ours ${JSON.stringify(mine).slice(0, 300)}, undici's ${JSON.stringify(theirs).slice(0, 300)}`;
 }
 
-/** Whether the connection is of no more use: the server said so, or sent more than the answer. */
+/** Whether the connection cannot be used again: the server said so, or sent more than the answer. */
 function mustClose(outcome: Outcome, { pieces }: Case): boolean {
   if (outcome.kind !== "answered") return true;
   const bytes = Buffer.concat(pieces);

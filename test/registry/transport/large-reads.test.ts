@@ -44,7 +44,7 @@ const blob: Descriptor = {
 
 type Pace = (pieceBytes: number) => Promise<unknown> | undefined;
 
-/** Reads the blob as an upload would: piece by piece, each hashed after a while, before the next is asked for. */
+/** Reads the blob like an upload: piece by piece. Each piece is hashed before the next one is read. */
 async function read(
   registry: TestRegistry,
   {

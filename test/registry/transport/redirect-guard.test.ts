@@ -12,13 +12,13 @@ import { registryClient } from "../../support/registry/client.ts";
 import { redirect } from "../../support/registry/faults.ts";
 import { startRegistry } from "../../support/registry/registry.ts";
 
-/** Small ones are read by the ordinary client, large ones through sockets of our own. */
+/** Small blobs are read by the ordinary client, large blobs through our own sockets. */
 const SIZES = { small: 1000, large: 5 * 1024 * 1024 };
 
 const addresses = (...list: readonly string[]) =>
   list.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
 
-/** Answers as the list says, one entry a question, the last one for ever. */
+/** A DNS server that answers with the entries of the list, one per question. The last entry is used again and again. */
 function resolver(...answers: readonly (readonly string[])[]): Resolve & { readonly asked: string[] } {
   const asked: string[] = [];
   const resolve: Resolve = async (hostname) => {
@@ -28,7 +28,7 @@ function resolver(...answers: readonly (readonly string[])[]): Resolve & { reado
   return Object.assign(resolve, { asked });
 }
 
-/** A registry on this machine whose blobs are elsewhere, and that elsewhere: a server that counts who comes. */
+/** A registry on this machine that redirects blobs, and the server that it redirects to, which counts requests. */
 async function scene(size: number, place: (port: number) => string) {
   const bytes = seededBytes("redirected", size);
   const blob: Descriptor = {
@@ -94,7 +94,7 @@ describe.for(Object.entries(SIZES))("a %s blob", ([, size]) => {
     const resolve = resolver(["127.0.0.1"], ["169.254.169.254"]);
     expect(await one.read(resolve)).toBe(size);
     await expect(one.read(resolve)).rejects.toMatchObject({ code: "REDIRECT_REFUSED" });
-    // each address that was connected to was judged: one question, one connection
+    // each address that was connected to was checked: one question, one connection
     expect({ asked: resolve.asked, visits: one.visits() }).toEqual({
       asked: ["storage.example", "storage.example"],
       visits: 1,
@@ -113,7 +113,7 @@ test.for<Rule>([
   { registry: ["10.0.0.1", "2606:4700::1"], allowed: ["public", "private"] },
   { registry: ["127.0.0.1", "::1"], allowed: ["public", "private", "loopback"] },
   { registry: ["169.254.1.1"], allowed: ["public", "private", "link"] },
-  // what is partly elsewhere gains nothing by an extra address of ours
+  // an additional address of this machine does not allow the redirect
   { registry: ["203.0.113.1", "127.0.0.1"], allowed: ["public", "private"] },
   { registry: ["10.0.0.1", "169.254.169.254"], allowed: ["public", "private"] },
   { registry: [], allowed: ["public"] },

@@ -16,12 +16,12 @@ import { startRegistry, type TestRegistry } from "../../support/registry/registr
 import type { Fault } from "../../support/registry/rules.ts";
 
 const MIB = 1024 * 1024;
-/** More than the kernels of both sides hold between them. */
+/** More than the socket buffers of both sides. */
 const BYTES = Buffer.alloc(24 * MIB, "stalled");
 const BLOB = describing(BYTES);
 const PART = 20 * MIB;
 const IDLE_MS = 250;
-/** Where it is only to be seen that it ends. */
+/** For tests that only check that the request ends. */
 const SOON = { timeouts: { idleMs: 120, firstByteMs: 1_000 } };
 const CLOSING = { method: "PUT", kind: "upload" } as const;
 

@@ -26,7 +26,7 @@ export type Fetched =
   | { readonly kind: "image"; readonly image: ImageObject; readonly manifests: readonly ImageObject[] }
   | { readonly kind: "failed"; readonly code: number; readonly reason: string; readonly message: string };
 
-/** How many images one repository import fetches; the others are only named. */
+/** The number of images that one repository import fetches. The others are only listed. */
 export const BULK_MAX = 50;
 
 export type ImportedTag = { readonly spec: ImportSpec; readonly result: Fetched };

@@ -11,7 +11,9 @@ import { acceptManifest, checkNamed, guarded, visibleManifest } from "./registry
 import { openSignatures } from "./signatures.ts";
 import { enforceImageSize, findStream, isReferenced } from "./state.ts";
 
-/** Docker distribution with OpenShift's changes: streams decide what is visible, and pushing a tag writes the stream. */
+/**
+ * Docker distribution with OpenShift's changes: streams decide what is visible, and pushing a tag writes the stream.
+ */
 const OPENSHIFT: Partial<Behaviour> = {
   referrersApi: false,
   deleteTags: false,
@@ -113,7 +115,7 @@ function hooksOf(registry: IntegratedRegistry): Partial<RegistryHooks> {
     listTags: (repository) => {
       const [namespace = "", name = ""] = repository.split("/");
       const tags = findStream(state, namespace, name)?.status.tags?.map(({ tag }) => tag);
-      // Go's map order: any but sorted
+      // Go's map order: not sorted
       return findStream(state, namespace, name) && (tags ?? []).toReversed();
     },
   };

@@ -119,8 +119,8 @@ export function listStreams(state: ClusterState, namespace?: string): ImageStrea
 }
 
 /**
- * Stores a stream and tells the watches. `manager` is set for plain writes; what the server writes on behalf of an import
- * or a push leaves the owners of the fields alone.
+ * Stores a stream and tells the watches. `manager` is set for plain writes; what the server writes on behalf of an
+ * import or a push leaves the owners of the fields alone.
  */
 export function commitStream(state: ClusterState, stream: ImageStream, manager?: string): ImageStream {
   const { namespace = "", name } = stream.metadata;
@@ -148,8 +148,8 @@ export function commitStream(state: ClusterState, stream: ImageStream, manager?:
 }
 
 /**
- * A stream that was made with nothing but its name has no managedFields, and later writes add none; one that was made with an
- * annotation or a label has them. (reference/openshift.md §11)
+ * A stream that was made with nothing but its name has no managedFields, and later writes add none; one that was
+ * made with an annotation or a label has them. (reference/openshift.md §11)
  */
 function isTracked({ metadata, spec }: ImageStream): boolean {
   const { annotations, labels } = metadata;
@@ -187,7 +187,7 @@ export function compact(state: ClusterState): void {
   state.watchLog.length = 0;
 }
 
-/** @throws {ApiFailure} 403 where the namespace holds all it may */
+/** @throws {ApiFailure} 403 when the quota of the namespace is reached */
 export function enforceLimits(state: ClusterState, stream: ImageStream, created: boolean): void {
   const { namespace = "", name } = stream.metadata;
   const limits = state.limits.get(namespace);

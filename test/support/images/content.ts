@@ -15,7 +15,7 @@ export type Compression = "gzip" | "zstd" | "none";
 export type Layer = {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
-  /** Of the tar inside: what a config lists. */
+  /** The digest of the tar inside, as configs list it. */
   readonly diffId: Digest;
   /** Of a foreign layer: named by the manifest, but never part of the image's blobs. */
   readonly urls?: readonly string[];
@@ -28,7 +28,7 @@ const LAYER_TYPES: Readonly<Record<Compression, string>> = {
 };
 
 export type LayerOptions = {
-  /** Of the one file in it; the blob is a little larger. */
+  /** Size of the one file in it. The blob is a little larger. */
   readonly sizeBytes?: number;
   readonly compression?: Compression;
   /** Docker's media type; always gzip. */

@@ -35,7 +35,7 @@ export const FIVE_PLATFORMS: readonly Platform[] = [
 ];
 
 type Odd = {
-  /** White space, key order and escapes that no serialiser would write, and a newline at the end. */
+  /** White space, key order and escapes that no serialiser writes, and a newline at the end. */
   readonly oddWhitespace?: boolean;
   readonly annotations?: Readonly<Record<string, string>>;
 };
@@ -51,10 +51,10 @@ export type ImageOptions = Odd & {
   /** ISO date, in the config. */
   readonly created?: string;
   readonly compression?: Compression;
-  /** One more layer, which lives elsewhere by licence. */
+  /** One more layer, which is a foreign layer. */
   readonly foreign?: boolean;
   readonly subject?: BuiltImage;
-  /** Fields that no specification knows. */
+  /** Fields that are in no specification. */
   readonly extra?: Readonly<Record<string, unknown>>;
 };
 
@@ -146,7 +146,7 @@ export type IndexOptions = Omit<ImageOptions, "platform" | "subject" | "extra"> 
   readonly platforms?: readonly Platform[];
   /** One BuildKit attestation manifest beside each platform. */
   readonly attestations?: boolean;
-  /** Entries say nothing about their platform: legal, and refused by image streams. */
+  /** Entries have no platform: this is allowed, but image streams refuse it. */
   readonly withoutPlatforms?: boolean;
 };
 
@@ -324,7 +324,7 @@ export function allManifests(
   return [...writesOf(image, undefined, { referrers }).values()].map(({ manifest }) => manifest);
 }
 
-/** Every blob of it once, and of its children and (unless told otherwise) referrers. */
+/** Every blob of it, its children and (by default) its referrers, each once. */
 export function allBlobs(
   image: BuiltImage,
   { referrers = true }: { readonly referrers?: boolean } = {},

@@ -6,7 +6,7 @@ export type BuiltManifest = {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
   readonly digest: Digest;
-  /** What it says of itself: the descriptor's artifactType in an index of referrers. */
+  /** The artifactType of its descriptor in an index of referrers. */
   readonly artifactType?: string;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly subject?: Digest;
@@ -33,7 +33,7 @@ export type Document = {
   readonly [field: string]: unknown;
 };
 
-/** Turns a document into the bytes of a manifest, which nothing alters from here on. */
+/** Converts a document to the bytes of a manifest. These bytes are never changed. */
 export function sealManifest(
   document: Document,
   { oddWhitespace = false }: { readonly oddWhitespace?: boolean | undefined } = {},

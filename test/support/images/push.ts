@@ -32,7 +32,10 @@ export async function pushOverHttp(
   for (const index of fallbackIndexes(unregistered)) await putManifest(registry, repository, index);
 }
 
-/** What a client writes for a registry without referrers API: per subject an index under the tag `sha256-HEX`. */
+/**
+ * What a client writes to a registry without the referrers API: an index under the tag `sha256-HEX` for each
+ * subject.
+ */
 export function fallbackIndexes(manifests: readonly BuiltManifest[]): Written[] {
   const bySubject = Map.groupBy(manifests, ({ subject }) => subject);
   return [...bySubject].flatMap(([subject, referrers]) => {
@@ -59,7 +62,7 @@ async function putBlob(
 ): Promise<void> {
   const session = await send(registry, "POST", `/v2/${repository}/blobs/uploads/`, {}, new Uint8Array());
   const location = new URL(session.headers.location ?? "", registry.url);
-  // appended: URLSearchParams would write anew what the registry put there and wants back as it was
+  // appended as text: URLSearchParams would encode the registry's own parameters in another way
   const path = `${location.pathname}${location.search}${location.search === "" ? "?" : "&"}digest=${digest}`;
   await send(registry, "PUT", path, { "content-type": "application/octet-stream" }, bytes);
 }

@@ -21,13 +21,13 @@ export type AuthOptions =
       /** Replaces the realm in the challenge. */
       readonly realm?: (usual: string) => string;
       readonly challenge?: ChallengeChange;
-      /** How long a token is really good for, whatever `expiresIn` says. */
+      /** How long a token is really valid, whatever `expiresIn` says. */
       readonly lifetimeMs?: number;
-      /** For how many requests a token is good. */
+      /** The number of requests for which a token is valid. */
       readonly uses?: number;
       /** What a token without the needed scope is answered with. */
       readonly insufficient?: 401 | 403;
-      /** Basic on the registry itself is as good as a token (Harbor, Artifactory). */
+      /** The registry itself also accepts Basic (Harbor, Artifactory). */
       readonly acceptBasic?: boolean;
     });
 

@@ -1,9 +1,9 @@
-/** How a registry differs from the others. The defaults are a well-behaved one that knows all of distribution-spec 1.1. */
+/** Differences between registries. The defaults are a registry that conforms to all of distribution-spec 1.1. */
 export type Behaviour = {
-  /** Without it `/referrers/` answers 404 and no `OCI-Subject` is sent (Docker Hub, GHCR, docker-registry, OpenShift). */
+  /** false: `/referrers/` answers 404, and no `OCI-Subject` is sent (Docker Hub, GHCR, docker-registry, OpenShift). */
   readonly referrersApi: boolean;
   readonly referrersPageSize: number;
-  /** Applies `artifactType=`, and says so. */
+  /** Applies `artifactType=`, and announces it in a header. */
   readonly referrersFilter: boolean;
   /** `never` answers 202 to every mount; `anywhere` also mounts without `from`. */
   readonly mount: "from" | "anywhere" | "never";
@@ -28,11 +28,11 @@ export type Behaviour = {
   /** How upload sessions and new content are named. A function gets the relative path and returns the header. */
   readonly location: "absolute" | "relative" | ((path: string) => string);
   /**
-   * The Location of an upload carries a state that is wanted back: the same value, or (`verbatim`) the same characters,
+   * The Location of an upload has a state that must be sent back: the same value, or (`verbatim`) the same characters,
    * as signed addresses are. skopeo writes the query anew.
    */
   readonly uploadState: "value" | "verbatim" | "none";
-  /** What a PUT with the `_state` of an earlier step is answered: 416 by OpenShift's registry (d4cce000). */
+  /** The answer to a PUT with the `_state` of an earlier step: 416 by OpenShift's registry (d4cce000). */
   readonly staleState: 404 | 416;
   /** Content-Range of a PATCH must continue where the upload stands, else 416. */
   readonly checkContentRange: boolean;
@@ -41,9 +41,9 @@ export type Behaviour = {
   readonly chunkMaxBytes: number | undefined;
   /** What a PATCH is answered with: 202, 201 (ECR) or 204. 405 has no PATCH at all (Google Artifact Registry). */
   readonly patchStatus: 202 | 201 | 204 | 405;
-  /** GET of an upload: `stuck` tells the end of the first chunk for ever (ECR), `bytes` prefixes the unit (Quay). */
+  /** GET of an upload: `stuck` always gives the end of the first chunk (ECR), `bytes` adds the unit (Quay). */
   readonly uploadStatus: "right" | "stuck" | "bytes" | "none";
-  /** A connection that breaks within a PATCH: the session keeps what came, or is gone (zot). */
+  /** When a connection breaks within a PATCH, the session keeps the bytes, or is lost (zot). */
   readonly brokenPatch: "keep" | "drop";
   /** POST `?digest=` takes the blob at once; otherwise it is answered 202, body unread. */
   readonly monolithicPost: boolean;
@@ -61,16 +61,16 @@ export type Behaviour = {
   readonly ranges: boolean;
   /** A 416 promises as many bytes as the blob has and then breaks off (docker-registry 2.8). */
   readonly brokenRangeRefusal: boolean;
-  /** GET of a blob is answered by a redirect to another origin, which wants its signature in the query. */
+  /** GET of a blob is redirected to another origin, which requires its signature in the query. */
   readonly redirectBlobs: false | 302 | 303 | 307;
-  /** A redirected address is good for so many requests, then 403. */
+  /** A redirected address is valid for so many requests, then 403. */
   readonly signedUses: number;
-  /** Content just written is unknown to so many reads. */
+  /** So many reads do not find new content. */
   readonly staleReads: number;
   /** Docker-Content-Digest on HEAD, GET and PUT. */
   readonly digestHeader: boolean;
   readonly etag: boolean;
-  /** Repositories come to be by pushing; otherwise 404 NAME_UNKNOWN. */
+  /** Repositories are created by a push; otherwise 404 NAME_UNKNOWN. */
   readonly createRepositories: boolean;
   /** `PUT manifests/DIGEST?tag=a&tag=b`, echoed in OCI-Tag (zot). */
   readonly multiTagPut: boolean;

@@ -73,7 +73,7 @@ function bounds(first: string, last: string, size: number): [number, number] {
   return [Number(first), last === "" ? size - 1 : Math.min(Number(last), size - 1)];
 }
 
-/** The other origin: gives a blob to whoever brings the signature, and chokes on credentials as S3 does. */
+/** The other origin: serves a blob to requests with the signature, and refuses credentials, as S3 does. */
 export async function handleCdn(context: RegistryContext, request: RegistryRequest): Promise<Answer> {
   const { headers, path, query } = request;
   if (headers.authorization !== undefined)

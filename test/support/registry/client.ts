@@ -5,7 +5,7 @@ import { openRegistry, type Registry, type RegistryOptions } from "../../../src/
 
 export const SILENT = pino({ level: "silent" });
 
-/** A client of a registry on this machine: no TLS, nobody logged in, quick to try again. */
+/** A client of a registry on this machine: no TLS, no credentials, quick retries. */
 export function registryClient(host: string, options: Partial<RegistryOptions> = {}): Registry {
   const { timeouts, ...others } = options;
   return openRegistry({

@@ -7,7 +7,7 @@ import { type Answer, type Awaitable, readAll, refusal, type RegistryRequest } f
 
 type StatusOptions = { readonly headers?: OutgoingHttpHeaders; readonly body?: string | Uint8Array };
 
-/** For a place in a sequence where nothing is wrong. */
+/** No fault, for a position in a sequence. */
 export const normally: Fault = (_request, respondNormally) => respondNormally();
 
 /** Answers at once; the registry does not act. */
@@ -29,7 +29,7 @@ export function registryError(
   return () => ({ ...answer, headers: { ...answer.headers, ...headers } });
 }
 
-/** A page for people, as proxies and login portals send. */
+/** An HTML page, as proxies and login portals send it. */
 export function html(code: number, title = "Sign in", headers: OutgoingHttpHeaders = {}): Fault {
   const body = `<!DOCTYPE html>\n<html><head><title>${title}</title></head><body><h1>${title}</h1></body></html>\n`;
   return status(code, { headers: { "content-type": "text/html; charset=utf-8", ...headers }, body });
@@ -59,7 +59,7 @@ export function altered(change: (answer: Answer, request: RegistryRequest) => Aw
   return async (request, respondNormally) => change(await respondNormally(), request);
 }
 
-/** Sends the usual headers with another body: those that speak of the old one stay. */
+/** Sends the usual headers with another body. Headers about the old body stay. */
 export function replaceBody(body: string | Uint8Array | ((body: Uint8Array) => Uint8Array)): Fault {
   return altered((answer) => ({
     ...answer,
@@ -77,7 +77,7 @@ export function corruptBody({ at }: { at?: number } = {}): Fault {
   });
 }
 
-/** Ends after so many bytes. `content-length` promises them all; the other framings are well-formed and merely too short. */
+/** Ends after so many bytes. `content-length` announces them all; other framings are well-formed but too short. */
 export function shortBody(
   bytes: number,
   { framing = "content-length" }: { readonly framing?: Framing } = {},
@@ -113,7 +113,7 @@ export function redirect(to: string | undefined, code = 307): Fault {
   return () => ({ status: code, headers: to === undefined ? {} : { location: to } });
 }
 
-/** Takes a header off the request before the registry looks: a Range that is ignored, an Accept that got lost. */
+/** Removes a header of the request before the registry reads it: an ignored Range, a lost Accept. */
 export function ignoring(name: string): Fault {
   return (request, respondNormally) => {
     delete request.headers[name.toLowerCase()];
@@ -121,7 +121,7 @@ export function ignoring(name: string): Fault {
   };
 }
 
-/** Does something to the world, then goes on as usual: moves a tag, collects garbage, revokes tokens. */
+/** Runs a task (moves a tag, collects garbage, revokes tokens), then continues as usual. */
 export function doing(effect: (request: RegistryRequest) => Awaitable<unknown>): Fault {
   return async (request, respondNormally) => {
     await effect(request);
@@ -129,7 +129,7 @@ export function doing(effect: (request: RegistryRequest) => Awaitable<unknown>):
   };
 }
 
-/** Acts and answers as usual, then does something to the world before the answer leaves. */
+/** Handles the request as usual, then runs a task before the answer is sent. */
 export function afterwards(effect: (request: RegistryRequest) => Awaitable<unknown>): Fault {
   return async (request, respondNormally) => {
     const answer = await respondNormally();

@@ -29,7 +29,7 @@ import {
 } from "./wire.ts";
 
 /**
- * Where a registry of another make differs in more than a switch. An Answer always refuses (or replaces the usual
+ * For registries that differ in more than an option. An Answer always refuses (or replaces the usual
  * answer); undefined goes on.
  */
 export type RegistryHooks = {
@@ -129,7 +129,7 @@ export function storeHooks(store: RegistryStore, behaviour: Behaviour): Registry
         : (store.repositories.get(repository)?.tags.delete(reference) ?? false),
     listTags: (repository) => {
       const stored = store.repositories.get(repository);
-      // a repository that has only blobs yet is none
+      // a repository with only blobs does not exist yet
       return stored?.known ? [...stored.tags.keys()] : undefined;
     },
     listManifests: (repository) => store.repositories.get(repository)?.manifests.values() ?? [],
@@ -224,7 +224,7 @@ function checkReference({ kind, reference }: RegistryRequest): Answer | undefine
   return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown", { name: reference });
 }
 
-/** What tests do to a registry behind its back. */
+/** What tests do to a registry without a request. */
 export type RegistryContents = {
   putBlob(repository: string, bytes: Uint8Array): Digest;
   putManifest(repository: string, bytes: Uint8Array, mediaType: string, tag?: string): Digest;
@@ -270,7 +270,7 @@ export function registryContents(store: RegistryStore): RegistryContents {
   };
 }
 
-/** A handler with its context, from as little as is given. */
+/** A handler with its context. Everything that is not given has a default. */
 export function openHandler({
   store = createRegistryStore(),
   behaviour = {},

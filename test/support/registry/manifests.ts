@@ -51,7 +51,7 @@ function acceptedTypes({ headers }: RegistryRequest): Set<string> {
   return new Set(types);
 }
 
-/** Asked by tag without the type it has, a Docker list becomes its linux/amd64 child: other bytes, another digest. */
+/** When the client does not accept a Docker list, a request by tag gets its linux/amd64 child: another digest. */
 async function convert(
   context: RegistryContext,
   request: RegistryRequest,
@@ -77,7 +77,7 @@ function amd64Child(bytes: Uint8Array): Digest | undefined {
   return isDigest(child) ? child : undefined;
 }
 
-/** The withdrawn format, without its signatures: enough to see that what came is not what was stored. */
+/** Schema 1 without its signatures: enough to detect that the answer is not the stored manifest. */
 function asSchema1({ repository, reference }: RegistryRequest, { bytes }: StoredManifest): StoredManifest {
   const fsLayers = namedContent(bytes)
     .blobs.slice(1)
@@ -120,7 +120,7 @@ async function putManifest(context: RegistryContext, request: RegistryRequest): 
   };
 }
 
-/** The manifest that was sent, or what refuses it. */
+/** The manifest that was sent, or the refusal. */
 function readManifestBody(
   { behaviour }: RegistryContext,
   { headers, reference }: RegistryRequest,

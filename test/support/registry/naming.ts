@@ -7,7 +7,7 @@ export function locationOf({ behaviour: { location }, url }: RegistryContext, pa
   return location === "absolute" ? `${url()}${path}` : path;
 }
 
-/** Notes that something was written, which the next reads will miss where the registry is eventually consistent. */
+/** Records a write that the next reads miss, if the registry is eventually consistent. */
 export function freshly({ behaviour, stale }: RegistryContext, repository: string, reference: string): void {
   if (behaviour.staleReads > 0) stale.set(`${repository}@${reference}`, behaviour.staleReads);
 }

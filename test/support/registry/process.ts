@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { type RegistryOptions, startRegistry } from "./registry.ts";
 import { json } from "./wire.ts";
 
-/** What can be told on a command line. */
+/** The options that can be given on a command line. */
 type ProcessOptions = Pick<RegistryOptions, "port" | "tls" | "auth" | "behaviour">;
 
 export type RegistryProcess = AsyncDisposable & {
@@ -16,8 +16,8 @@ export type RegistryProcess = AsyncDisposable & {
 };
 
 /**
- * The test registry in a process of its own, for what measures or kills processes. `GET /ledger` gives its requests as
- * JSON, `DELETE /ledger` forgets them.
+ * The test registry in its own process, for measurements and for tests that kill it. `GET /ledger` returns its
+ * requests as JSON, `DELETE /ledger` forgets them.
  */
 export async function startRegistryProcess(options: ProcessOptions = {}): Promise<RegistryProcess> {
   const child = spawn(process.execPath, [import.meta.filename, JSON.stringify(options)], {
@@ -36,7 +36,7 @@ export async function startRegistryProcess(options: ProcessOptions = {}): Promis
   throw new Error("the registry's process ended before it listened");
 }
 
-/** Runs until standard input ends: with whoever started it. */
+/** Runs until standard input ends, which is when its parent ends. */
 async function main(options: ProcessOptions): Promise<void> {
   await using registry = await startRegistry({
     ...options,

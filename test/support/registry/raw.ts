@@ -1,6 +1,6 @@
 import { type Answer, withoutUndefined } from "./wire.ts";
 
-/** How the end of a body is told: by its length, by a last chunk, or by the end of the connection. */
+/** How the end of a body is signalled: by its length, by a last chunk, or by the end of the connection. */
 export type Framing = "content-length" | "chunked" | "close";
 
 /** Bytes on the socket instead of an HTTP answer, then the end of the connection. */
@@ -14,7 +14,7 @@ export function rawAnswer(bytes: string | Uint8Array, status = 0): Answer {
       const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
       socket.end(bytes);
       entry.responseBytes += Buffer.byteLength(bytes);
-      // what the client still sends is of no interest, but unread it would turn the end into a reset
+      // the rest of the client's data is not needed, but unread data would turn the end into a reset
       socket.resume();
       await closed;
     },

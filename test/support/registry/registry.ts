@@ -26,7 +26,7 @@ export type RegistryOptions = {
   readonly port?: number;
   /** Shared between two servers, or kept over a restart. */
   readonly store?: RegistryStore;
-  /** For registries of another make, such as OpenShift's. */
+  /** For registries of another kind, such as OpenShift's. */
   readonly hooks?: Partial<RegistryHooks>;
   /** Paths besides /v2/ (APIs of vendors, token endpoints of one's own); undefined: 404. */
   readonly other?: (request: RegistryRequest) => Answer | undefined | Promise<Answer | undefined>;

@@ -80,7 +80,7 @@ async function hold(
   tell({ request, release: () => resolve(), reset: () => request.break() });
   if (!request.gone.aborted) await promise;
   if (handled) return handled;
-  // for the registry, a client that died while its request was held never sent it
+  // if a client disconnects while its request is held, the registry ignores the request
   if (request.gone.aborted) return { status: 0, headers: {}, send: async () => {} };
   return respondNormally();
 }

@@ -10,22 +10,22 @@ export type StoredRepository = {
   readonly tags: Map<string, Digest>;
   readonly manifests: Map<Digest, StoredManifest>;
   readonly blobs: Set<Digest>;
-  /** It has had a manifest once: before that no registry knows it. */
+  /** It had a manifest at least once. Before that, a repository does not exist. */
   known: boolean;
 };
 
 export type StoredUpload = {
   readonly id: string;
   readonly repository: string;
-  /** What the Location has to bring back unchanged. */
+  /** The state that the client must send back unchanged. */
   readonly state: string;
   chunks: Uint8Array[];
   size: number;
-  /** A chunk below the least length has come: it was the last. */
+  /** A chunk below the minimum length was received: it is the last one. */
   shortChunk: boolean;
 };
 
-/** What a registry holds, in memory. Two servers may share one, and it survives them. */
+/** The content of a registry, in memory. Two servers can share it, and it outlives them. */
 export type RegistryStore = {
   readonly repositories: Map<string, StoredRepository>;
   /** Content by digest, shared by all repositories. */
@@ -111,7 +111,7 @@ type LooseManifest = {
   annotations?: Record<string, string>;
 };
 
-/** Bytes that are no manifest name nothing. */
+/** Bytes that are not a manifest name nothing. */
 export function namedContent(bytes: Uint8Array): NamedContent {
   const manifest = looselyParsed(bytes);
   const subject = manifest.subject?.digest;
@@ -166,7 +166,7 @@ export function missingContent(
 }
 
 /**
- * Takes away what no tag reaches, as a registry's garbage collector does. Referrers stay with their subject.
+ * Deletes what no tag reaches, as a registry's garbage collector does. Referrers stay with their subject.
  * `untagged: "keep"` keeps manifests that only a digest names (docker-registry without `-m`).
  */
 export function collectGarbage(

@@ -139,7 +139,7 @@ async function patchUpload(
   return progress(context, upload, behaviour.patchStatus);
 }
 
-/** 416 unless a chunk starts where the upload stands, has the length it says, and is neither too short nor too long. */
+/** 416 unless a chunk starts at the current offset, has the announced length, and has an allowed size. */
 function refuseRange(
   context: RegistryContext,
   { headers }: RegistryRequest,
@@ -172,7 +172,7 @@ async function closeUpload(
   try {
     for await (const chunk of request.body) append(upload, chunk);
   } catch (cause) {
-    // a PUT that breaks leaves the session where it stood
+    // a broken PUT does not change the session
     upload.chunks.length = kept;
     upload.size = whole;
     throw cause;

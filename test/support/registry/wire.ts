@@ -26,13 +26,13 @@ export type RegistryRequest = {
   readonly gone: AbortSignal;
 };
 
-/** What goes back. Nothing is sent before the whole answer stands, so that a fault can change it. */
+/** The answer. Nothing is sent before it is complete, so that a fault can change it. */
 export type Answer = {
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
   /** Never sent to a HEAD, but its length is. */
   readonly body?: Uint8Array;
-  /** Writes the answer another way than HTTP says; resolves when it is out. */
+  /** Writes the answer in a way that HTTP does not allow. Resolves when it was sent. */
   readonly send?: (request: RegistryRequest) => Promise<void>;
 };
 
@@ -161,7 +161,7 @@ export async function readAll(body: AsyncIterable<Uint8Array>): Promise<Buffer> 
   return Buffer.concat(await Array.fromAsync(body));
 }
 
-/** Reads away what is left of a request: a keep-alive connection needs it, and the ledger counts it. */
+/** Reads the rest of a request: a keep-alive connection needs this, and the ledger counts the bytes. */
 export async function drain({ body }: RegistryRequest): Promise<void> {
   const chunks = body[Symbol.asyncIterator]();
   while (!(await chunks.next()).done);
@@ -183,7 +183,7 @@ export function withoutUndefined(headers: OutgoingHttpHeaders): OutgoingHttpHead
   return Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined));
 }
 
-/** So much is handed over at a time; the ledger may be ahead of the wire by it. */
+/** The size of one write. The ledger may be ahead of the network by this amount. */
 const CHUNK_BYTES = 64 * 1024;
 
 /** Sends bytes at the client's pace, then ends the answer. */

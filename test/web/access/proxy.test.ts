@@ -6,7 +6,7 @@ import { openTestWeb, TOKEN } from "../../support/web.ts";
 
 type Options = Parameters<typeof openTestWeb>[0];
 
-/** Who stands in the audit line after a pause with these headers. */
+/** The user in the audit line after a pause with these headers. */
 async function pausedBy(options: Options, headers: Readonly<Record<string, string>>): Promise<unknown> {
   await using web = await openTestWeb(options);
   web.view.set(freshMirror("a"));

@@ -22,7 +22,7 @@ function replica(store: StateStore): Replica {
   };
 }
 
-/** A store that can be away, as Redis can. */
+/** A store that can be unavailable, like Redis. */
 function fickleStore(): StateStore & { away: boolean } {
   const store = inProcessStateStore();
   const fickle = {

@@ -8,7 +8,7 @@ import { openTestWeb, type TestWeb } from "../../support/web.ts";
 
 type Stream = AsyncDisposable & {
   readonly headers: Headers;
-  /** The text up to and with the first that matches. */
+  /** The text up to and including the first match. */
   until(pattern: RegExp): Promise<string>;
 };
 

@@ -81,7 +81,7 @@ test("says of each what it is for, what its path needs and what it answers", asy
   for (const name of references) expect(Object.keys(components.schemas)).toContain(name);
 });
 
-/** What of a value is not as the schema says; also what it does not speak of. */
+/** The parts of a value that violate the schema or are not in it. */
 function problems(
   value: unknown,
   schema: Schema,

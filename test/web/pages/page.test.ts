@@ -196,7 +196,7 @@ describe("another site (T17)", () => {
     await tab.page.getByLabel("Token").fill(TOKEN);
     await tab.page.keyboard.press("Enter");
     await tab.page.locator(".mirrors").waitFor();
-    // another port of this machine is the same site to a browser: the cookie goes along, only Origin tells
+    // for a browser, another port of this machine is the same site: it sends the cookie, and only Origin differs
     const evil = createServer((_, response) => {
       response.setHeader("content-type", "text/html");
       response.end(
