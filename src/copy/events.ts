@@ -37,12 +37,21 @@ export type Events = AsyncIterable<CopyEvent> & {
 };
 
 const UNREAD_MAX = 64;
-/** A blob's bytes are told in steps of this: an event for each chunk would cost more than hashing it. */
+/** The bytes of a blob are reported in steps: an event for each chunk would cost more than hashing it. */
 const STEP_BYTES = 1024 * 1024;
+/** A slow blob is reported in smaller steps, so that progress moves and its rate is right. */
+const STEP_MS = 250;
 
-export function openEvents({ signal }: { readonly signal: AbortSignal }): Events {
+export function openEvents({
+  signal,
+  now = () => performance.now(),
+}: {
+  readonly signal: AbortSignal;
+  readonly now?: () => number;
+}): Events {
   const unread: CopyEvent[] = [];
   const moved = new Map<Digest, number>();
+  const reportedMs = new Map<Digest, number>();
   const reader = bell();
   const writers = bell();
   let closed = false;
@@ -52,6 +61,7 @@ export function openEvents({ signal }: { readonly signal: AbortSignal }): Events
   const flush = (digest: Digest): void => {
     const bytes = moved.get(digest);
     moved.delete(digest);
+    reportedMs.set(digest, now());
     if (bytes) unread.push({ kind: "bytes", digest, bytes });
     reader.ring();
   };
@@ -60,15 +70,22 @@ export function openEvents({ signal }: { readonly signal: AbortSignal }): Events
     async put(event) {
       while (unread.length >= UNREAD_MAX && !signal.aborted) await writers.heard();
       signal.throwIfAborted();
-      if (event.kind === "blob") flush(event.descriptor.digest);
+      if (event.kind === "blob") {
+        flush(event.descriptor.digest);
+        reportedMs.delete(event.descriptor.digest);
+      }
       unread.push(event);
       reader.ring();
     },
     bytes(digest, bytes) {
       const total = (moved.get(digest) ?? 0) + bytes;
       moved.set(digest, total);
-      // a full queue leaves the bytes where they add up
-      if (Math.abs(total) >= STEP_BYTES && unread.length < UNREAD_MAX) flush(digest);
+      const since = reportedMs.get(digest);
+      if (since === undefined) reportedMs.set(digest, now());
+      const isDue =
+        Math.abs(total) >= STEP_BYTES || (since !== undefined && now() - since >= STEP_MS && total !== 0);
+      // while the queue is full, the bytes are added up
+      if (isDue && unread.length < UNREAD_MAX) flush(digest);
     },
     close() {
       closed = true;

@@ -6,6 +6,8 @@ import type { Outcome } from "./report.ts";
 
 /** Callbacks for progress and log lines. */
 export type Watch = {
+  /** A mirror was checked, or its check failed. `tags`: those that will be written. */
+  readonly checked?: (mirror: string, tags: readonly string[]) => void;
   readonly begin?: (change: Change) => void;
   readonly copying?: (change: Change, event: CopyEvent) => void;
   readonly outcome?: (outcome: Outcome) => void;

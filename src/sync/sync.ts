@@ -104,10 +104,15 @@ function hostOf(location: Location): string {
 
 async function syncMirror(mirror: Mirror, run: CheckRun, options: ApplyOptions): Promise<MirrorReport> {
   const planned = await checkMirror(mirror, run);
+  options.watch.checked?.(mirror.name, planned.kind === "failed" ? [] : tagsToWrite(planned.plan));
   if (planned.kind === "failed") return failedMirror(mirror.name, planned.failure);
   const plan = await withVerifications(planned.plan, mirror, run.context, { now: run.now });
   const outcomes = await applyRounds(plan, mirror, run, options);
   return mirrorReport(mirror.name, outcomes, planned.plan.warnings);
+}
+
+function tagsToWrite({ actions }: Plan): readonly string[] {
+  return actions.filter(({ kind }) => kind === "create" || kind === "update").map(({ tag }) => tag);
 }
 
 /**

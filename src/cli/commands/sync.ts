@@ -20,7 +20,7 @@ export async function syncCommand(
   await using context = contextOf(config, flags, process, { proofs });
   const result = await (async () => {
     using progress = showRunProgress(mirrors, flags, process);
-    return syncMirrors(mirrors, context, { signal: process.signal, watch: progress.watch });
+    return await syncMirrors(mirrors, context, { signal: process.signal, watch: progress.watch });
   })();
   for (const { warnings } of result.mirrors) printWarnings(warnings, process.stderr);
   await print(result, () => renderReport(result), flags, process);

@@ -1,23 +1,21 @@
-import type { Writable } from "node:stream";
-import { styleText } from "node:util";
-
 import { oneLine } from "../../lib/pretty.ts";
+import { type ItemState, renderItem, type Terminal } from "./progress-line.ts";
+import { openRate, type Rate } from "./rate.ts";
 import { formatBytes, formatDuration } from "./units.ts";
-
-export type Terminal = Writable & {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-  readonly rows?: number;
-};
 
 /** Shows the copies that are running: as bars on a terminal, or as lines of text. */
 export type ProgressDisplay = Disposable & {
   begin(image: string): void;
   /** The bytes of the image that are known so far. The number grows while the image is read. */
   planned(image: string, totalBytes: number): void;
-  /** Negative when an upload starts over. */
-  advance(image: string, bytes: number): void;
-  end(image: string, line: string): void;
+  /** Bytes that were sent. Negative when an upload starts over. */
+  sent(image: string, bytes: number): void;
+  /** Bytes that did not have to be sent: mounted, or at the target before. They do not count for the rate. */
+  skipped(image: string, bytes: number): void;
+  /** `line`: what is printed about the image. undefined: nothing. */
+  end(image: string, line?: string): void;
+  /** A line about the whole run, below the bars. */
+  summary(text: string): void;
 };
 
 export type ProgressDisplayOptions = {
@@ -27,11 +25,9 @@ export type ProgressDisplayOptions = {
   readonly now?: () => number;
 };
 
-type Item = { totalBytes: number; bytes: number; readonly startedMs: number };
+type Item = { totalBytes: number; doneBytes: number; readonly rate: Rate };
 
 const REDRAW_MS = 100;
-const BAR_WIDTH = 24;
-const NAME_MIN_WIDTH = 10;
 const SHOWN_MAX = 8;
 
 export function openProgressDisplay({
@@ -51,12 +47,15 @@ function openLines(stream: Terminal, now: () => number): ProgressDisplay {
       stream.write(`copying ${oneLine(image)}\n`);
     },
     planned: () => {},
-    advance: () => {},
+    sent: () => {},
+    skipped: () => {},
     end(image, line) {
       const since = started.get(image);
-      stream.write(`${oneLine(line)}${since === undefined ? "" : ` in ${formatDuration(now() - since)}`}\n`);
       started.delete(image);
+      if (line === undefined) return;
+      stream.write(`${oneLine(line)}${since === undefined ? "" : ` in ${formatDuration(now() - since)}`}\n`);
     },
+    summary: () => {},
     [Symbol.dispose]: () => {},
   };
 }
@@ -64,6 +63,8 @@ function openLines(stream: Terminal, now: () => number): ProgressDisplay {
 /** One line per running image, redrawn in place ten times per second. Finished images scroll up. */
 function openBars(stream: Terminal, now: () => number): ProgressDisplay {
   const items = new Map<string, Item>();
+  const total = openRate(now);
+  let summary = "";
   let drawnLines = 0;
   const timer = setInterval(draw, REDRAW_MS);
   timer.unref();
@@ -75,29 +76,51 @@ function openBars(stream: Terminal, now: () => number): ProgressDisplay {
   }
 
   function draw(): void {
-    if (items.size === 0 && drawnLines === 0) return;
+    if (items.size === 0 && drawnLines === 0 && summary === "") return;
     // a line that wraps or scrolls out of the terminal cannot be redrawn
-    const most = Math.max(1, Math.min(SHOWN_MAX, (stream.rows ?? 24) - 2));
-    const shown = [...items].slice(0, most).map(([image, item]) => renderItem(image, item, now(), stream));
+    const most = Math.max(1, Math.min(SHOWN_MAX, (stream.rows ?? 24) - 3));
+    const shown = [...items].slice(0, most).map(([image, item]) => renderItem(image, stateOf(item), stream));
     if (items.size > most) shown.push(`  and ${items.size - most} more`);
+    const last = summaryLine();
+    if (last !== "") shown.push(last);
     stream.write(`${clear()}${shown.map((line) => `${line}\n`).join("")}`);
     drawnLines = shown.length;
   }
 
+  function summaryLine(): string {
+    const rate = total.bytesPerSecond();
+    const facts = [
+      ...(summary === "" ? [] : [summary]),
+      ...(total.bytes() > 0 ? [`${formatBytes(total.bytes())} sent`] : []),
+      ...(rate === undefined ? [] : [`${formatBytes(rate)}/s`]),
+    ];
+    return summary === "" ? "" : oneLine(facts.join(", ")).slice(0, (stream.columns ?? 80) - 1);
+  }
+
   return {
-    begin: (image) => void items.set(image, { totalBytes: 0, bytes: 0, startedMs: now() }),
+    begin: (image) => void items.set(image, { totalBytes: 0, doneBytes: 0, rate: openRate(now) }),
     planned(image, totalBytes) {
       const item = items.get(image);
       if (item) item.totalBytes = Math.max(item.totalBytes, totalBytes);
     },
-    advance(image, bytes) {
+    sent(image, bytes) {
+      total.add(bytes);
       const item = items.get(image);
-      if (item) item.bytes += bytes;
+      if (!item) return;
+      item.doneBytes += bytes;
+      item.rate.add(bytes);
+    },
+    skipped(image, bytes) {
+      const item = items.get(image);
+      if (item) item.doneBytes += bytes;
     },
     end(image, line) {
       items.delete(image);
-      stream.write(`${clear()}${oneLine(line)}\n`);
+      stream.write(`${clear()}${line === undefined ? "" : `${oneLine(line)}\n`}`);
       draw();
+    },
+    summary(text) {
+      summary = text;
     },
     [Symbol.dispose]() {
       clearInterval(timer);
@@ -106,32 +129,6 @@ function openBars(stream: Terminal, now: () => number): ProgressDisplay {
   };
 }
 
-/** Name, bar, bytes, rate and time left, as far as the width of the terminal allows. */
-function renderItem(
-  image: string,
-  { totalBytes, bytes, startedMs }: Item,
-  nowMs: number,
-  stream: Terminal,
-): string {
-  const room = (stream.columns ?? 80) - 1;
-  const moved = Math.max(0, bytes);
-  const rate = moved / Math.max(0.001, (nowMs - startedMs) / 1000);
-  const left =
-    rate > 0 && totalBytes > moved ? `, ${formatDuration(((totalBytes - moved) / rate) * 1000)} left` : "";
-  const facts =
-    totalBytes === 0
-      ? "reading"
-      : `${formatBytes(moved)} of ${formatBytes(totalBytes)}, ${formatBytes(rate)}/s${left}`;
-  const name = oneLine(image);
-  const nameRoom = room - BAR_WIDTH - facts.length - 4;
-  if (nameRoom < NAME_MIN_WIDTH)
-    return `${shorten(name, NAME_MIN_WIDTH)}  ${facts}`.slice(0, Math.max(0, room));
-  const filled = totalBytes === 0 ? 0 : Math.round(Math.min(1, moved / totalBytes) * BAR_WIDTH);
-  const bar = `${styleText("cyan", "━".repeat(filled), { stream })}${" ".repeat(BAR_WIDTH - filled)}`;
-  return `${shorten(name, nameRoom).padEnd(nameRoom)}  ${bar}  ${facts}`;
-}
-
-/** Keeps the end of the name, because it contains the tag. */
-function shorten(text: string, width: number): string {
-  return text.length > width ? `…${text.slice(text.length - width + 1)}` : text;
+function stateOf({ totalBytes, doneBytes, rate }: Item): ItemState {
+  return { totalBytes, doneBytes, bytesPerSecond: rate.bytesPerSecond() };
 }

@@ -6,6 +6,7 @@ import type { CommonFlags, Process } from "../process.ts";
 import { openProgressDisplay, type ProgressDisplay } from "./progress-display.ts";
 
 type RunProgress = Disposable & { readonly watch: Watch };
+type TagOf = { readonly mirror: string; readonly tag: string };
 
 /** Shows the progress of a run on stderr: bars on a terminal, otherwise lines, nothing with --no-progress. */
 export function showRunProgress(
@@ -14,23 +15,69 @@ export function showRunProgress(
   { stderr }: Process,
 ): RunProgress {
   if (!wanted) return { watch: {}, [Symbol.dispose]: () => {} };
-  const progress = openProgressDisplay({ stream: stderr, drawing: stderr.isTTY === true });
-  const targets = new Map(mirrors.map((mirror) => [mirror.name, targetName(mirror.target)]));
-  const nameOf = ({ mirror, tag }: { readonly mirror: string; readonly tag: string }): string =>
-    `${targets.get(mirror) ?? mirror}:${tag}`;
+  const drawing = stderr.isTTY === true;
+  const progress = openProgressDisplay({ stream: stderr, drawing });
+  const targets = new Map(
+    mirrors.map((mirror) => [mirror.name, drawing ? shortName(mirror) : targetName(mirror.target)]),
+  );
+  const nameOf = ({ mirror, tag }: TagOf): string => `${targets.get(mirror) ?? mirror}:${tag}`;
+  const counts = openCounts(mirrors.length);
+  const shown = (): void => progress.summary(counts.text());
+  shown();
   return {
     watch: {
+      checked(mirror, tags) {
+        counts.checked(tags.map((tag) => nameOf({ mirror, tag })));
+        shown();
+      },
       begin: (change) => progress.begin(nameOf(change)),
       copying: (change, event) => showEvent(progress, nameOf(change), event),
       outcome(outcome) {
-        if (outcome.kind === "copied" || outcome.kind === "imported")
-          progress.end(nameOf(outcome), `${outcome.kind} ${nameOf(outcome)}`);
-        else if (outcome.kind === "failed")
-          progress.end(nameOf(outcome), `failed ${nameOf(outcome)}: ${outcome.failure.code}`);
+        const name = nameOf(outcome);
+        if (outcome.kind === "copied" || outcome.kind === "imported") {
+          counts.ended(name);
+          progress.end(name, `${outcome.kind} ${name}`);
+        } else if (outcome.kind === "failed") {
+          counts.ended(name);
+          progress.end(name, `failed ${name}: ${outcome.failure.code}`);
+        }
+        shown();
       },
     },
     [Symbol.dispose]: () => progress[Symbol.dispose](),
   };
+}
+
+/** `web/nginx` for a stream, because almost all targets are streams; otherwise the target as it is configured. */
+function shortName({ target }: Mirror): string {
+  return targetName(target).replace(/^imagestream:/, "");
+}
+
+/** Counts mirrors and tags for the line below the bars. */
+function openCounts(mirrors: number): {
+  checked(tags: readonly string[]): void;
+  ended(tag: string): void;
+  text(): string;
+} {
+  const waiting = new Set<string>();
+  let [checked, tags] = [0, 0];
+  return {
+    checked(names) {
+      checked += 1;
+      tags += names.length;
+      for (const name of names) waiting.add(name);
+    },
+    ended: (tag) => void waiting.delete(tag),
+    text: () =>
+      [
+        ...(checked < mirrors ? [`${checked} of ${mirrors} ${plural(mirrors, "mirror")} checked`] : []),
+        ...(tags > 0 ? [`${tags - waiting.size} of ${tags} ${plural(tags, "tag")} done`] : []),
+      ].join(", "),
+  };
+}
+
+function plural(count: number, word: string): string {
+  return count === 1 ? word : `${word}s`;
 }
 
 /** Shows the progress of one copy. */
@@ -53,10 +100,10 @@ function showEvent(progress: ProgressDisplay, image: string, event: CopyEvent): 
     case "planned":
       return progress.planned(image, event.bytes);
     case "bytes":
-      return progress.advance(image, event.bytes);
+      return progress.sent(image, event.bytes);
     case "blob":
       // a blob that was present or mounted is complete without a byte sent
-      return event.how === "pushed" ? undefined : progress.advance(image, event.descriptor.size);
+      return event.how === "pushed" ? undefined : progress.skipped(image, event.descriptor.size);
     case "manifest":
     case "healed":
     case "notCarried":

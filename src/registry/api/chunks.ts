@@ -61,6 +61,7 @@ export async function* without(
 type Observed = AsyncGenerator<Uint8Array, void, void> & {
   failure(): unknown;
   givenBytes(): number;
+  reportedBytes(): number;
   end(): Promise<void>;
 };
 
@@ -74,13 +75,16 @@ export function observed(
 ): Observed {
   let failure: unknown;
   let givenBytes = 0;
+  let reportedBytes = 0;
   const reading = (async function* () {
     try {
       for await (const chunk of content) {
         // counted before the yield: the registry may receive a chunk even if the connection breaks
         givenBytes += chunk.length;
-        onBytes?.(chunk.length);
         yield chunk.length < 64 * 1024 ? Buffer.from(chunk) : chunk;
+        // reported after it: only now the connection has taken the chunk
+        reportedBytes += chunk.length;
+        onBytes?.(chunk.length);
       }
     } catch (error) {
       failure = error;
@@ -90,6 +94,7 @@ export function observed(
   return Object.assign(reading, {
     failure: () => failure,
     givenBytes: () => givenBytes,
+    reportedBytes: () => reportedBytes,
     async end() {
       await reading.return().catch(() => {});
     },

@@ -150,7 +150,7 @@ async function sendInParts(sending: Sending, chunkBytes: number): Promise<void> 
     const standing = mayResume ? await standingOf(sent.standing, sent.sentBytes, client, options) : undefined;
     fruitless = standing !== undefined && standing.bytes > from.bytes ? 0 : fruitless + 1;
     if (standing === undefined || fruitless > FRUITLESS_MAX) throw sent.error;
-    options.onBytes?.(standing.bytes - sent.sentBytes);
+    options.onBytes?.(standing.bytes - sent.reportedBytes);
     from = standing;
   }
 }
@@ -178,6 +178,8 @@ type Sent =
       readonly standing: Standing;
       /** Bytes passed to the connection, counted from the start of the blob. */
       readonly sentBytes: number;
+      /** Those of them that `onBytes` was called for. */
+      readonly reportedBytes: number;
     };
 
 async function sendFrom(
@@ -207,8 +209,14 @@ async function sendFrom(
     return { kind: "closed" };
   } catch (error) {
     const failure = content.failure();
-    const sentBytes = from.bytes + content.givenBytes();
-    return { kind: "broken", error: failure ?? error, byTarget: failure === undefined, standing, sentBytes };
+    return {
+      kind: "broken",
+      error: failure ?? error,
+      byTarget: failure === undefined,
+      standing,
+      sentBytes: from.bytes + content.givenBytes(),
+      reportedBytes: from.bytes + content.reportedBytes(),
+    };
   } finally {
     await content.end();
   }

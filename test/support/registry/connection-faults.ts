@@ -53,6 +53,25 @@ export function drip({ bytes = 1, intervalMs }: { bytes?: number; intervalMs: nu
   }));
 }
 
+/** Sends the body in parts that end at these offsets, and waits between them. */
+export function inParts(ends: readonly number[], wait: (part: number) => Promise<void>): Fault {
+  return altered((answer) => ({
+    ...answer,
+    send: async (request) => {
+      const body = answer.body ?? Buffer.of();
+      await startBody(request, answer, 0);
+      let at = 0;
+      for (const [part, end] of ends.entries()) {
+        await writeBody(request, body.subarray(at, end));
+        at = end;
+        await Promise.race([wait(part), untilGone(request.gone)]);
+      }
+      await writeBody(request, body.subarray(at));
+      request.response.end();
+    },
+  }));
+}
+
 async function startBody(request: RegistryRequest, answer: Answer, bytes: number): Promise<void> {
   const body = answer.body ?? Buffer.of();
   request.response.writeHead(answer.status, {
@@ -112,7 +131,7 @@ async function readPart({ body }: RegistryRequest, bytes: number): Promise<void>
   }
 }
 
-/** The registry gets only so many bytes of the request, then the connection breaks: what arrived, arrived. */
+/** The registry gets only so many bytes of the request, then the connection breaks. It keeps those bytes. */
 export function interruptedUpload(afterRequestBytes: number): Fault {
   return async (request, respondNormally) => {
     const { body } = request;
@@ -190,7 +209,7 @@ export function informational(count: number): Fault {
   }));
 }
 
-/** The usual answer, and on its heels another that nobody asked for. */
+/** The usual answer, followed by another one without a request. */
 export function unsolicited(bytes: string | Uint8Array): Fault {
   return altered((answer) => ({
     ...answer,
