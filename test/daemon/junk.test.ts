@@ -199,3 +199,28 @@ test("junk in records, on the channel and in the queue ends no process and break
   await watching;
   expect(seen.every((kind) => ["run", "outcome", "progress", "mirror", "config"].includes(kind))).toBe(true);
 }, 60_000);
+
+test("numbers that somebody wrote among the readings and the counts of crashes stop no tag", async () => {
+  await using redis = await startRedis();
+  await using scene = await openDaemonScene();
+  await pushTo(scene.source, "a/app", buildImage({ seed: "app", layers: [500] }), "1");
+  const source = `${scene.source.host}/a/app`;
+  await scene.configure([{ name: "app", source, target: "imagestream:web/app", tags: ["1"] }], {
+    daemon: { redis: redis.url },
+  });
+  const { view } = await scene.start();
+  await view.sync("app", "a test");
+  await until(async () => (await view.mirrors())[0]?.state === "fresh");
+  const moved = await pushTo(scene.source, "a/app", buildImage({ seed: "moved", layers: [500] }), "1");
+  await redis.command("HSET", "{tagferry}:readings:app", "1", "8000000000000000");
+  await redis.command("HSET", "{tagferry}:begun:apply app:1", "count", "junk");
+  await redis.command("HSET", `{tagferry}:begun:apply app:1@${moved.manifest.digest}`, "count", "junk");
+  scene.clock.pass(1);
+  await view.sync("app", "a test");
+  await until(
+    () => scene.cluster.stream("web", "app")?.status?.tags?.[0]?.items?.[0]?.image === moved.manifest.digest,
+    { timeoutMs: 30_000 },
+  );
+  await until(async () => (await view.mirrors())[0]?.state === "fresh");
+  expect((await view.mirrors())[0]?.quarantined).toEqual([]);
+}, 60_000);

@@ -9,9 +9,9 @@ export type MirrorRecords = {
   due(mirror: string, dueAt: Date): Promise<void>;
   /**
    * A number for a reading of the source, taken before the source is asked. It is larger than that of every earlier reading of
-   * this mirror, in whichever process, also when a clock went back. Near the Unix time in ms.
+   * this mirror, in whichever process, also when a clock went back, and than `above`. Near the Unix time in ms.
    */
-  nextReading(mirror: string): Promise<number>;
+  nextReading(mirror: string, above?: number): Promise<number>;
   /** An attempt failed and comes again. */
   retries(mirror: string, retrying: RetryState): Promise<void>;
   /** A run ended. */
@@ -38,8 +38,8 @@ export function openMirrorRecords(store: StateStore, { now, notify }: RecordsOpt
       if (lastDueAt === undefined || lastDueAt < text || lastDueAt > stamp())
         await store.set(namespaceOf(mirror), { lastDueAt: text });
     },
-    nextReading: (mirror) =>
-      store.raise(namespaceOf(mirror), "reading", { atLeast: now().getTime(), step: 1 }),
+    nextReading: (mirror, above = 0) =>
+      store.raise(namespaceOf(mirror), "reading", { atLeast: Math.max(now().getTime(), above + 1), step: 1 }),
     async retries(mirror, retrying) {
       await store.set(namespaceOf(mirror), { retrying: JSON.stringify(retrying) });
       await notify({ kind: "mirror", mirror });

@@ -1,6 +1,6 @@
 import type { Outcome } from "../../sync/report.ts";
 import { parseRecord } from "../queue/job-schema.ts";
-import type { StateStore } from "../state/state-store.ts";
+import { LARGEST, type StateStore } from "../state/state-store.ts";
 import { tagRecordSchema } from "./record-schemas.ts";
 import type { RecordsOptions, TagRecord } from "./record-types.ts";
 
@@ -54,7 +54,8 @@ export function openTagRecords(store: StateStore, { now, nextReading }: TagRecor
     },
     async confirmed(mirror) {
       const fields = [...(await store.all(readingsOf(mirror)))];
-      return new Map(fields.map(([tag, text]) => [tag, Number(text)]));
+      // others may have written here too
+      return new Map(fields.map(([tag, text]) => [tag, Number(text)] as const).filter(isReading));
     },
     async of(mirror) {
       const texts = [...(await store.all(tagsOf(mirror))).values()];
@@ -92,6 +93,8 @@ function renewed(outcome: Outcome, known: TagRecord | undefined, { at, reading }
     ...("failure" in outcome ? { failure: outcome.failure } : {}),
   };
 }
+
+const isReading = ([, reading]: readonly [string, number]): boolean => reading >= 0 && reading < LARGEST;
 
 function dateOf(reading: number): string | undefined {
   const date = new Date(reading);

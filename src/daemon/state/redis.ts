@@ -11,6 +11,13 @@ local text = string.format("%.0f", raised)
 redis.call("hset", KEYS[1], ARGV[1], text)
 return text`;
 
+const ADD = `
+local known = tonumber(redis.call("hget", KEYS[1], ARGV[1]))
+if not known or known ~= math.floor(known) or math.abs(known) > ${Number.MAX_SAFE_INTEGER} then known = 0 end
+local text = string.format("%.0f", known + tonumber(ARGV[2]))
+redis.call("hset", KEYS[1], ARGV[1], text)
+return text`;
+
 /** One hash per namespace. */
 export function redisStateStore(link: RedisLink): StateStore {
   const { client } = link;
@@ -43,7 +50,8 @@ export function redisStateStore(link: RedisLink): StateStore {
         if (!fields) await client.del(key(namespace));
         else if (fields.length > 0) await client.hdel(key(namespace), ...fields);
       }),
-    add: (namespace, field, amount) => withRedis(() => client.hincrby(key(namespace), field, amount)),
+    add: (namespace, field, amount) =>
+      withRedis(async () => Number(await client.eval(ADD, 1, key(namespace), field, amount))),
     raise: (namespace, field, { atLeast, step }) =>
       withRedis(async () => Number(await client.eval(RAISE, 1, key(namespace), field, atLeast, step))),
     publish: (message) => withRedis(async () => void (await client.publish(CHANNEL, message))),

@@ -15,7 +15,7 @@ export type StateStore = {
   ): Promise<void>;
   /** Removes fields; without `fields` the whole namespace. */
   remove(namespace: string, fields?: readonly string[]): Promise<void>;
-  /** Adds to a number, which is 0 at first; gives the sum. */
+  /** Adds to a whole number, which is 0 at first; gives the sum. What is no such number counts as 0. */
   add(namespace: string, field: string, amount: number): Promise<number>;
   /**
    * Sets a number to the larger one of `atLeast` and what it is, plus `step`; gives what it is now. Atomic: with a step no two
@@ -82,7 +82,8 @@ export function inProcessStateStore(): StateStore & { dump(): Iterable<StateName
       for (const field of fields ?? []) namespaces.get(namespace)?.delete(field);
     },
     async add(namespace, field, amount) {
-      const sum = Number(namespaces.get(namespace)?.get(field) ?? 0) + amount;
+      const known = Number(namespaces.get(namespace)?.get(field) ?? 0);
+      const sum = (Number.isSafeInteger(known) ? known : 0) + amount;
       open(namespace).set(field, String(sum));
       return sum;
     },

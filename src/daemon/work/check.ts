@@ -29,7 +29,7 @@ export async function check(
   if (pausedAt !== undefined && job.cause !== "asked") return;
   if (turn.attempt === 0) await records.runs.begin({ id: job.run, ...job });
   // before the source is asked: what happens there later is not in the answer
-  const reading = await records.mirrors.nextReading(job.mirror);
+  const reading = await nextReading(job.mirror, parts);
   const { signal } = turn;
   const [planned] = await planMirrors([mirror], active.context, {
     signal,
@@ -41,6 +41,12 @@ export async function check(
   await turn.assertStillOurs();
   if (planned.kind === "failed") return fail(job, planned.failure, turn, parts);
   await queueWork(job, { mirror, plan: planned.plan, reading }, active, parts);
+}
+
+/** A number that somebody else wrote among the confirmed readings must not make every later reading look old. */
+async function nextReading(mirror: string, { records }: WorkerParts): Promise<number> {
+  const confirmed = await records.tags.confirmed(mirror);
+  return records.mirrors.nextReading(mirror, Math.max(0, ...confirmed.values()));
 }
 
 /** Gives the job back where trying again may help, and says why meanwhile; else the run has failed. */

@@ -71,6 +71,17 @@ describe.for(IMPLEMENTATIONS)("a store $name", ({ open }) => {
     expect(await store.add("a", "count", -5)).toBe(15);
   });
 
+  test.for(["junk", "", "1.5", "nan", "inf", "1e300", "[]"])(
+    "counts from 0 where somebody wrote %j",
+    async (text) => {
+      await using opened = await open();
+      const { store } = opened;
+      await store.set("a", { count: text });
+      expect(await store.add("a", "count", 2)).toBe(2);
+      expect(await store.add("a", "count", 2)).toBe(4);
+    },
+  );
+
   test("forgets a place in its time, counted from when it was last written so", async () => {
     await using opened = await open();
     const { store } = opened;
