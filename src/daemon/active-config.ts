@@ -3,39 +3,44 @@ import type { Loaded } from "../config/file/load.ts";
 import { type Failure, failureOf } from "../errors/error.ts";
 import type { Log } from "../lib/log.ts";
 import type { Context } from "../sync/context.ts";
+import { inputsOf } from "./config-inputs.ts";
 
-/** A configuration in force, with the clients that were opened for it. Work that began under it ends under it. */
+/** A configuration in force, with its clients. Work that started with it also ends with it. */
 export type ActiveConfig = {
   readonly config: Config;
   readonly context: Context;
   readonly loadedAt: Date;
-  /** Holds its clients open while a mirror is worked on. */
+  mirror(name: string): Mirror | undefined;
+  /** Keeps its clients open until disposed. `found`: the mirror with this name. */
   use(mirror: string): Disposable & { readonly found: Mirror | undefined; readonly active: ActiveConfig };
-  /** Closes the clients as soon as nobody uses them any more. */
+  /** Closes the clients after their last user. */
   retire(): Promise<void>;
 };
 
-/** The only owner of the configuration in force: everything in a daemon asks it, and nothing else reads the file. */
+/** The only owner of the configuration in force. Nothing else in a daemon reads the file. */
 export type ActiveConfigs = {
   readonly current: () => ActiveConfig;
-  /** Why the file as it is now is not in force. */
+  /** Why the present content of the file is not in force. */
   readonly failure: () => Failure | undefined;
-  /** Reads the file now; what is good and different comes into force. Never throws. */
+  /** Reads the file if it, or a file that it names, has changed. A valid new configuration comes into force. Never throws. */
   readonly reload: () => Promise<void>;
   close(): Promise<unknown>;
 };
 
 export type ActiveConfigsOptions = {
-  /** What was read at the start. */
+  /** The configuration that was read at the start. */
   readonly first: Loaded;
   readonly load: () => Promise<Loaded>;
   readonly open: (config: Config) => Context;
   readonly log: Log;
   readonly now: () => Date;
-  /** Another configuration is in force, or a broken file is good again. */
+  /** Called when another configuration is in force, or an invalid file is valid again. */
   readonly onChange: (active: ActiveConfig) => void;
   readonly onBroken: (failure: Failure) => void;
 };
+
+/** Without any change the file is still read this often: a certificate may have expired. */
+const REREAD_MS = 3_600_000;
 
 export function openActiveConfigs({
   first,
@@ -50,6 +55,9 @@ export function openActiveConfigs({
   let current = openOne(first.config);
   let failure: Failure | undefined;
   let reloading: Promise<void> | undefined;
+  /** Of the last reading; undefined until the first one here. */
+  let inputs: { readonly text: string; readonly atMs: number } | undefined;
+  let { files } = first;
   const retiring = new Set<Promise<void>>();
 
   function retire(active: ActiveConfig): void {
@@ -60,7 +68,7 @@ export function openActiveConfigs({
   function take(config: Config): void {
     const wasBroken = failure !== undefined;
     failure = undefined;
-    // the certificates that it names are part of it
+    // the content of certificates is a part of it
     const isSame = JSON.stringify(config) === JSON.stringify(current.config);
     if (!isSame) {
       retire(current);
@@ -81,16 +89,28 @@ export function openActiveConfigs({
     onBroken(found);
   }
 
+  async function reload(): Promise<void> {
+    // before the file is read: what changes meanwhile is seen the next time
+    const text = await inputsOf(current.config.file, files);
+    const atMs = performance.now();
+    if (failure === undefined && inputs?.text === text && atMs - inputs.atMs < REREAD_MS) return;
+    inputs = { text, atMs };
+    try {
+      const loaded = await load();
+      ({ files } = loaded);
+      take(loaded.config);
+    } catch (error) {
+      refuse(error);
+    }
+  }
+
   return {
     current: () => current,
     failure: () => failure,
     reload: () =>
-      (reloading ??= load()
-        .then(({ config }) => take(config))
-        .catch(refuse)
-        .finally(() => {
-          reloading = undefined;
-        })),
+      (reloading ??= reload().finally(() => {
+        reloading = undefined;
+      })),
     close() {
       retire(current);
       return Promise.all(retiring);
@@ -99,6 +119,7 @@ export function openActiveConfigs({
 }
 
 function openActiveConfig(config: Config, context: Context, loadedAt: Date): ActiveConfig {
+  const mirrors = new Map(config.mirrors.map((mirror) => [mirror.name, mirror]));
   let users = 0;
   const idle = Promise.withResolvers<void>();
   let retired = false;
@@ -109,11 +130,12 @@ function openActiveConfig(config: Config, context: Context, loadedAt: Date): Act
     config,
     context,
     loadedAt,
+    mirror: (name) => mirrors.get(name),
     use(name) {
       users += 1;
       let used = true;
       return {
-        found: config.mirrors.find((mirror) => mirror.name === name),
+        found: mirrors.get(name),
         active,
         [Symbol.dispose]() {
           if (used) users -= 1;

@@ -33,11 +33,17 @@ async function open(
   readonly active: ActiveConfigs;
   readonly changes: string[];
   readonly broken: string[];
+  /** How often the file was parsed. */
+  readonly loads: () => number;
   readonly [Symbol.dispose]: () => void;
 }> {
   const changes: string[] = [];
   const broken: string[] = [];
-  const load = (): ReturnType<typeof loadConfig> => loadConfig({ env: {}, directory: directory.path });
+  let loads = 0;
+  const load = (): ReturnType<typeof loadConfig> => {
+    loads += 1;
+    return loadConfig({ env: {}, directory: directory.path });
+  };
   const first = await load();
   const active = openActiveConfigs({
     first,
@@ -49,7 +55,7 @@ async function open(
     onBroken: ({ code }) => void broken.push(code),
   });
   const watcher = watchConfig({ file: first.config.file, onChange: active.reload, pollMs });
-  return { active, changes, broken, [Symbol.dispose]: () => watcher[Symbol.dispose]() };
+  return { active, changes, broken, loads: () => loads, [Symbol.dispose]: () => watcher[Symbol.dispose]() };
 }
 
 test("takes up a ConfigMap that the kubelet swapped", async () => {
@@ -104,6 +110,23 @@ test("a certificate that was renewed is taken up, although the file that names i
   await writeFile(ca, other.ca.cert);
   await until(() => changes.length === 1);
   expect(active.current().config.registries[0]?.ca).toBe(other.ca.cert);
+});
+
+test("a file that has not changed is not parsed again, however often it is looked at", async () => {
+  await using directory = await temporaryDirectory();
+  const file = directory.join("tagferry.yaml");
+  await writeFile(file, text("first"));
+  using opened = await open(directory);
+  const { active, loads } = opened;
+  await active.reload();
+  const before = loads();
+  for (let look = 0; look < 20; look += 1) await active.reload();
+  expect(loads()).toBe(before);
+  await writeFile(file, text("second"));
+  await active.reload();
+  await active.reload();
+  expect(loads()).toBe(before + 1);
+  expect(active.current().config.mirrors[0]?.name).toBe("second");
 });
 
 test("page and work agree when the file is saved between the first reading and the watch", async () => {

@@ -12,6 +12,7 @@ import { readMirrors } from "../mirrors.ts";
 import { readRegistries } from "../registries.ts";
 import { type Environment, replaceVariables } from "./environment.ts";
 import { keysAt } from "./keys.ts";
+import { namedFiles } from "./named-files.ts";
 import type { Problem } from "./problems.ts";
 import { fileSchema, type FileShape } from "./schema.ts";
 import { problemsOfShape } from "./shape.ts";
@@ -34,7 +35,12 @@ export type LoadOptions = {
   readonly checks?: readonly ((config: Config) => readonly UpperProblem[])[];
 };
 
-export type Loaded = { readonly config: Config; readonly warnings: readonly Failure[] };
+export type Loaded = {
+  readonly config: Config;
+  readonly warnings: readonly Failure[];
+  /** Absolute paths of the files that the configuration names. When one of them changes, it has to be read again. */
+  readonly files: readonly string[];
+};
 
 const FILE_MAX_BYTES = 1024 * 1024;
 
@@ -71,6 +77,7 @@ export async function loadConfig({ file, env, directory, checks = [] }: LoadOpti
   const doubts = judged.filter(({ warning }) => warning).map(({ problem }) => problem);
   return {
     config,
+    files: namedFiles({ ...(shape.data as FileShape), mirrors: [] }, dirname(path)),
     warnings: [...warnings, ...doubts].map(({ code, message, where, next, found: what }) => ({
       code,
       message,

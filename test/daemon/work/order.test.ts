@@ -108,8 +108,8 @@ function startProcess(
   const requestCheck: CheckRequest = (mirror, cause, { occasion = `asked-${number()}` } = {}) =>
     queue.add({ kind: "check", mirror, run: `${mirror}@${occasion}`, dueAt: now().toISOString(), cause });
   const active = openActiveConfigs({
-    first: { config: CONFIG, warnings: [] },
-    load: async () => ({ config: CONFIG, warnings: [] }),
+    first: { config: CONFIG, warnings: [], files: [] },
+    load: async () => ({ config: CONFIG, warnings: [], files: [] }),
     open: () => context,
     log: SILENT,
     now,
