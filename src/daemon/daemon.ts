@@ -25,28 +25,28 @@ export type DaemonOptions = {
   readonly env: ContextOptions["env"];
   readonly log: Log;
   readonly version: string;
-  /** Tags that this process copies at once. Default: what the configuration says. */
+  /** The number of tags that this process copies at once. Default: from the configuration. */
   readonly workers?: number | undefined;
-  /** Whether schedules are followed here: a worker beside a daemon only works. */
+  /** Whether this process follows schedules. A worker does not. */
   readonly schedules: boolean;
   readonly clock?: Clock;
-  /** How long a job stays a worker's without a sign of life. */
+  /** A worker that does not renew the lock of its job for this long loses the job. */
   readonly lockMs?: number;
   readonly streamWatch?: Pick<DriftTrackerOptions, "settleMs" | "restMs">;
 };
 
-/** All mirrors, until told to stop: schedule → queue → worker. */
+/** Mirrors everything until it is stopped: schedule → queue → worker. */
 export type Daemon = {
   readonly view: DaemonView;
   readonly config: () => Config;
   /**
-   * Takes no new work and ends what is under way; what is not done when `signal` aborts is given back. Then everything is
-   * closed, also while Redis is away.
+   * Takes no new work and waits for running work. When `signal` aborts, unfinished work is given back. Then everything
+   * is closed, also while Redis is away.
    */
   stop(options: { readonly signal: AbortSignal }): Promise<void>;
 };
 
-/** Several workers write one layout in turns. */
+/** Several workers write to one layout in turn. */
 const LAYOUT_TURNS = { idleMs: 200, patienceMs: 1_000 };
 /** How long closing may take after the work has ended. */
 const CLOSING_MS = 2_000;
@@ -74,7 +74,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       }),
     onChange() {
       follow();
-      records.notify({ kind: "config", ok: true }).catch(() => {}); // only to be looked at
+      records.notify({ kind: "config", ok: true }).catch(() => {}); // only for display
     },
     onBroken: () => void records.notify({ kind: "config", ok: false }).catch(() => {}), // as above
   });
@@ -88,6 +88,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
   });
   const streamWatch = openStreamWatch({
     requestCheck: scheduler.requestCheck,
+    isOpen: (mirror) => records.runs.isOpen(mirror),
     log,
     now,
     ...options.streamWatch,
@@ -152,7 +153,7 @@ function startWork(copies: number, parts: WorkerParts): Workers | undefined {
   });
 }
 
-/** BullMQ waits for Redis when it closes; we wait no longer than we were told. */
+/** BullMQ waits for Redis when it closes. We do not wait longer than the caller allows. */
 async function endWork(workers: Workers | undefined, signal: AbortSignal): Promise<void> {
   if (!workers) return;
   const { promise: given, resolve: giveUp } = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-import type { Mirror } from "../config/config.ts";
+import type { Config, Mirror } from "../config/config.ts";
 import { targetName } from "../config/target-name.ts";
 import { failureOf, TagferryError } from "../errors/error.ts";
 import { type Cancellable, unlessAborted, within } from "../lib/cancel.ts";
@@ -38,8 +38,8 @@ export function openRun(
   const time = { now: now ?? clock(), clock };
 
   function siblingsOf({ name, target }: Mirror): readonly Mirror[] {
-    const where = targetName(target);
-    return context.config.mirrors.filter((one) => one.name !== name && targetName(one.target) === where);
+    const sharing = mirrorsByTarget(context.config).get(targetName(target)) ?? [];
+    return sharing.filter((one) => one.name !== name);
   }
 
   function selection(mirror: Mirror, options: Cancellable): Promise<Selection> {
@@ -76,6 +76,15 @@ export function openRun(
       (await Promise.all(siblingsOf(mirror).map((one) => rival(one, tags, options)))).flat(),
     [Symbol.dispose]: () => ending.abort(new DOMException("The run is over", "AbortError")),
   };
+}
+
+const byTarget = new WeakMap<Config, ReadonlyMap<string, readonly Mirror[]>>();
+
+/** Grouped once for each configuration: a daemon asks for it with every check. */
+function mirrorsByTarget(config: Config): ReadonlyMap<string, readonly Mirror[]> {
+  const known = byTarget.get(config) ?? Map.groupBy(config.mirrors, ({ target }) => targetName(target));
+  byTarget.set(config, known);
+  return known;
 }
 
 /** A timeout of this wait becomes an ordinary failure. */

@@ -2,8 +2,9 @@ import { TagferryError } from "../../errors/error.ts";
 import { type Job, mergeJobs, subjectOf } from "./job.ts";
 import { type Handle, RetryLater, type Queue, type Turn, type WorkOptions } from "./queue.ts";
 
-/** Runs that were queued, so that a due time that is reported late is not checked again. */
+/** The last runs are remembered, so that a due time that is reported twice is checked once. */
 const REMEMBERED_MAX = 10_000;
+const KINDS = ["check", "apply"] as const satisfies readonly Job["kind"][];
 
 type Entry = {
   readonly subject: string;
@@ -16,10 +17,10 @@ type Entry = {
 type Active = { readonly entry: Entry; readonly stop: AbortController; done: Promise<void> };
 type RunningWorkers = { readonly handle: Handle; readonly options: WorkOptions; closing: boolean };
 
-/** The queue of a single process. What waits is lost with the process: the next check finds it again. */
+/** The queue of a single process. Waiting jobs are lost with the process: the next check finds their work again. */
 export function inProcessQueue(): Queue {
-  /** By subject, oldest first: delayed ones, those that wait for a slot, and those that wait for the active one. */
-  const pending = new Map<string, Entry>();
+  /** By subject, oldest first. They are delayed, or wait for a slot, or wait for the active job of their subject. */
+  const pending = { check: new Map<string, Entry>(), apply: new Map<string, Entry>() };
   const active = new Map<string, Active>();
   const known = new Set<string>();
   let workers: RunningWorkers | undefined;
@@ -47,7 +48,7 @@ export function inProcessQueue(): Queue {
     entry.delay = { timer, untilMs: performance.now() + delayMs };
   }
 
-  /** What waits already becomes this job as well, and is not delayed longer than the job is. */
+  /** Merges the job into the one that waits, with the shorter of the two delays. */
   function join(entry: Entry, job: Job, delayMs: number): void {
     entry.job = mergeJobs(entry.job, job);
     if (entry.delay && entry.delay.untilMs > performance.now() + delayMs) postpone(entry, delayMs);
@@ -58,12 +59,14 @@ export function inProcessQueue(): Queue {
     const { options } = workers;
     const room = { check: options.checks(), apply: options.applies };
     for (const { entry } of active.values()) room[entry.job.kind] -= 1;
-    for (const entry of pending.values()) {
-      if (entry.delay || room[entry.job.kind] <= 0 || active.has(entry.subject)) continue;
-      pending.delete(entry.subject);
-      room[entry.job.kind] -= 1;
-      start(entry, workers);
-    }
+    for (const kind of KINDS)
+      for (const entry of pending[kind].values()) {
+        if (room[kind] <= 0) break;
+        if (entry.delay || active.has(entry.subject)) continue;
+        pending[kind].delete(entry.subject);
+        room[kind] -= 1;
+        start(entry, workers);
+      }
   }
 
   function start(entry: Entry, { handle, options }: RunningWorkers): void {
@@ -86,16 +89,17 @@ export function inProcessQueue(): Queue {
     active.set(entry.subject, { entry, stop, done: work() });
   }
 
-  /** A plan that was read later takes the place of one that has to be tried again; a check stays the run that it is. */
+  /** A job that has to be tried again gives way to a later plan of the same tag. A check keeps its run. */
   function giveBack(entry: Entry, again: RetryLater): void {
-    const follower = pending.get(entry.subject);
+    const waiting = pending[entry.job.kind];
+    const follower = waiting.get(entry.subject);
     if (follower?.job.kind === "apply") return;
     if (follower) {
       entry.job = mergeJobs(entry.job, follower.job);
       release(follower);
     }
     if (again.counts) entry.attempt += 1;
-    pending.set(entry.subject, entry);
+    waiting.set(entry.subject, entry);
     postpone(entry, again.delayMs);
   }
 
@@ -106,14 +110,14 @@ export function inProcessQueue(): Queue {
         if (known.has(job.run)) return "duplicate";
         remember(job.run);
       }
-      const same = pending.get(subject);
+      const same = pending[job.kind].get(subject);
       if (same) {
         join(same, job, delayMs);
         fill();
         return "duplicate";
       }
       const entry: Entry = { subject, job, attempt: 0 };
-      pending.set(subject, entry);
+      pending[job.kind].set(subject, entry);
       postpone(entry, delayMs);
       fill();
       return "queued";
@@ -137,19 +141,23 @@ export function inProcessQueue(): Queue {
       };
     },
     async counts() {
-      const delayed = [...pending.values()].filter(({ delay }) => delay).length;
-      return { waiting: pending.size - delayed, active: active.size, delayed };
+      const all = KINDS.flatMap((kind) => [...pending[kind].values()]);
+      const delayed = all.filter(({ delay }) => delay).length;
+      return { waiting: all.length - delayed, active: active.size, delayed };
     },
     async drop(mirror) {
-      const dropped = [...pending.values()].filter(({ job }) => job.mirror === mirror);
-      for (const entry of dropped) {
-        release(entry);
-        pending.delete(entry.subject);
-      }
-      return dropped.length;
+      let dropped = 0;
+      for (const kind of KINDS)
+        for (const entry of pending[kind].values()) {
+          if (entry.job.mirror !== mirror) continue;
+          release(entry);
+          pending[kind].delete(entry.subject);
+          dropped += 1;
+        }
+      return dropped;
     },
     async [Symbol.asyncDispose]() {
-      for (const entry of pending.values()) release(entry);
+      for (const kind of KINDS) for (const entry of pending[kind].values()) release(entry);
     },
   };
 }

@@ -7,22 +7,32 @@ import type { RecordsOptions, Run } from "./record-types.ts";
 
 const RUNS_KEPT = 20;
 const RUN_KEPT_MS = 24 * 3_600_000;
+const RECENT = "recent";
+const RECENT_KEPT = 200;
 
-/** What every run did, while it runs and afterwards. The only writer of `run:ID`, `runs:NAME` and `open:NAME`. */
+/**
+ * What every run did, during the run and afterwards. The only writer of `run:ID`, `open:NAME` (the runs that wait for
+ * tags), `runs:NAME` (the finished runs, each under a key that sorts by its start) and `recent` (the same keys, of all
+ * mirrors).
+ */
 export type RunRecords = {
   begin(run: Pick<Run, "id" | "mirror" | "cause" | "dueAt">): Promise<void>;
-  /** What the check found; from now on the run waits for these tags. Gives the run if all of them have an outcome already. */
+  /** Records what the check found. The run now waits for these tags. Gives the run if all of them have an outcome. */
   expect(id: string, tags: readonly string[], warnings: readonly Failure[]): Promise<Run | undefined>;
   /** The mirror could not be checked at all. */
   fail(id: string, failure: Failure): Promise<Run | undefined>;
   /**
-   * Notes what became of tags of one mirror; gives the run when these were its last. Noting it twice is harmless. It counts for a run that
-   * was due earlier and still waits for this tag as well: that run's own job was replaced by this one's.
+   * Records outcomes of tags of one mirror. Gives the run when these were its last ones. To record them twice is
+   * harmless. They also count for an earlier run that still waits for such a tag: its own job was replaced by this one.
    */
   outcome(id: string, ...outcomes: readonly Outcome[]): Promise<Run | undefined>;
   read(id: string): Promise<Run | undefined>;
-  /** The finished runs of a mirror, newest first. */
-  of(mirror: string): Promise<readonly Run[]>;
+  /** Whether a run of this mirror is in progress, in any process. */
+  isOpen(mirror: string): Promise<boolean>;
+  /** The finished runs of a mirror, newest first. `most`: no more are read; 20 are kept. */
+  of(mirror: string, most?: number): Promise<readonly Run[]>;
+  /** The last finished runs of all mirrors, newest first. Reads no more than `limit` runs; 200 are kept. */
+  recent(limit: number): Promise<readonly Run[]>;
 };
 
 export type RunRecordsOptions = RecordsOptions & { readonly onFinished: (run: Run) => Promise<void> };
@@ -32,6 +42,7 @@ export function openRunRecords(
   { now, notify, onFinished }: RunRecordsOptions,
 ): RunRecords {
   const stamp = (): string => now().toISOString();
+  let finishes = 0;
 
   async function read(id: string): Promise<Run | undefined> {
     const fields = await store.all(namespaceOf(id));
@@ -43,13 +54,32 @@ export function openRunRecords(
     return { ...head, outcomes };
   }
 
-  async function of(mirror: string): Promise<readonly Run[]> {
-    const texts = [...(await store.all(`runs:${mirror}`)).values()];
-    const runs = texts.flatMap((text) => parseRecord(runSchema, text) ?? []);
-    return runs.toSorted((one, other) => other.startedAt.localeCompare(one.startedAt));
+  async function of(mirror: string, most = RUNS_KEPT): Promise<readonly Run[]> {
+    const texts = await store.all(runsOf(mirror));
+    return newestFirst(texts.keys())
+      .slice(0, most)
+      .flatMap((key) => parseRecord(runSchema, texts.get(key)) ?? []);
   }
 
-  /** The runs of a mirror that wait for tags: those that were due before `run`, and itself. */
+  async function recent(most: number): Promise<readonly Run[]> {
+    const mirrors = await store.all(RECENT);
+    const at = async (key: string): Promise<Run | undefined> =>
+      parseRecord(runSchema, await store.get(runsOf(mirrors.get(key) ?? ""), key));
+    const runs = await Promise.all(newestFirst(mirrors.keys()).slice(0, most).map(at));
+    return runs.filter((run) => run !== undefined);
+  }
+
+  /** Removes the oldest entries, and entries that are not ours. Parses nothing. */
+  async function trim(namespace: string, kept: number): Promise<void> {
+    const keys = [...(await store.all(namespace)).keys()];
+    const newest = new Set(newestFirst(keys).slice(0, kept));
+    await store.remove(
+      namespace,
+      keys.filter((key) => !newest.has(key)),
+    );
+  }
+
+  /** The runs of a mirror that wait for tags: `run`, and those that were due before it. */
   async function openUntil(run: string, mirror: string): Promise<readonly string[]> {
     const open = await store.all(openOf(mirror));
     const dueAt = open.get(run);
@@ -58,10 +88,10 @@ export function openRunRecords(
     return [...open].filter(([id, due]) => id === run || isEarlier(due)).map(([id]) => id);
   }
 
-  /** Notes outcomes in a run that waits for them; gives the run when these were its last. */
+  /** Records outcomes in a run that waits for them. Gives the run when these were its last ones. */
   async function credit(id: string, outcomes: readonly Outcome[], isOwn: boolean): Promise<Run | undefined> {
     const before = await store.all(namespaceOf(id));
-    // a run that is finished, or whose records were lost, is not begun again
+    // the run is finished, or its records were lost: it does not start again
     if (!parseRecord(runSchema, before.get("head"))) {
       await store.remove(openOf(outcomes[0]?.mirror ?? ""), [id]);
       return undefined;
@@ -85,9 +115,12 @@ export function openRunRecords(
     const trouble = run.outcomes.some(({ kind }) => kind === "failed" || kind === "refused");
     const state = run.failure ? "failed" : trouble ? "partial" : "done";
     const finished: Run = { ...run, state, finishedAt: stamp() };
-    await store.set(`runs:${mirror}`, { [id]: JSON.stringify(finished) });
-    const old = (await of(mirror)).slice(RUNS_KEPT).map((one) => one.id);
-    await store.remove(`runs:${mirror}`, old);
+    const key = keyOf(run);
+    await store.set(runsOf(mirror), { [key]: JSON.stringify(finished) });
+    await trim(runsOf(mirror), RUNS_KEPT);
+    await store.set(RECENT, { [key]: mirror });
+    finishes += 1;
+    if (finishes % RECENT_KEPT === 0) await trim(RECENT, RECENT_KEPT);
     await store.remove(namespaceOf(id));
     await store.remove(openOf(mirror), [id]);
     await onFinished(finished);
@@ -129,16 +162,27 @@ export function openRunRecords(
       }
       return finished;
     },
+    isOpen: async (mirror) => (await store.all(openOf(mirror))).size > 0,
     read,
     of,
+    recent,
   };
 }
 
-/** Nothing while a run is still being checked: its plan is not made yet. */
+/** The tags that a run waits for. Empty before its plan is made. */
 function awaitedIn(fields: ReadonlyMap<string, string>): readonly string[] {
   return parseRecord(tagsSchema, fields.get("awaited")) ?? [];
 }
 
+/** ISO times in UTC sort as texts. Whatever else was written there is left out. */
+function newestFirst(keys: Iterable<string>): readonly string[] {
+  return [...keys]
+    .filter((key) => /^\d{4}-\d\d-\d\dT/.test(key))
+    .toSorted((one, other) => (one < other ? 1 : -1));
+}
+
+const keyOf = ({ startedAt, id }: Run): string => `${startedAt} ${id}`;
+const runsOf = (mirror: string): string => `runs:${mirror}`;
 const TAG_FIELD = "tag:";
 const fieldOf = (tag: string): string => `${TAG_FIELD}${tag}`;
 const openOf = (mirror: string): string => `open:${mirror}`;

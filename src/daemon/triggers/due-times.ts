@@ -4,22 +4,22 @@ import type { Schedule } from "../../config/config.ts";
 import { type LocalTime, type Zone, zoneOf } from "./zone.ts";
 
 /**
- * When a schedule is due. node-cron parses the expression and says which days match; the times of a day are ours, because its
- * own timers and its walk do not survive jumps of the clock and the hours that summer time repeats.
+ * The due times of a schedule. node-cron parses the expression and decides which days match. We compute the times of a
+ * day, because the timers of node-cron fail after jumps of the clock, and in the hours that daylight saving repeats.
  *
- * A time that the clocks skip in spring is due once, when they have been put forward. A time that they repeat in autumn is due
- * once, at its first occurrence; but where every hour matches, the schedule goes on through both hours.
+ * A due time that the clocks skip in spring comes once, when they have been put forward. A due time that they repeat in
+ * autumn comes once, at its first occurrence. But if every hour matches, the schedule continues through both hours.
  */
 export type DueTimes = {
   /** The first due time after `after`; undefined when there is none in the next eight years. */
   next(after: Date): Date | undefined;
-  /** The last due time in `(after, now]`. Costs little however far apart the two are. */
+  /** The last due time in `(after, now]`. Fast for any distance between the two. */
   latest(after: Date, now: Date): Date | undefined;
 };
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
-/** From one 29 February to the next, across a year that is no leap year although four divides it. */
+/** The longest time between two 29 Februaries: around a year such as 2100, which is not a leap year. */
 const HORIZON_MS = 8 * 366 * DAY_MS;
 
 type Times = {
@@ -30,7 +30,19 @@ type Times = {
   readonly seconds: readonly number[];
 };
 
+/** Mirrors with the same schedule share its due times: node-cron needs much memory and time to parse one. */
+const known = new Map<string, DueTimes>();
+const KNOWN_MAX = 1_000;
+
 export function openDueTimes(schedule: Schedule): DueTimes {
+  const key = `${schedule.timeZone} ${schedule.cron}`;
+  const opened = known.get(key) ?? parseDueTimes(schedule);
+  if (known.size >= KNOWN_MAX) known.clear();
+  known.set(key, opened);
+  return opened;
+}
+
+function parseDueTimes(schedule: Schedule): DueTimes {
   const times = timesOf(schedule);
   const next = (after: Date): Date | undefined => nextAfter(times, after.getTime());
   return {
@@ -61,23 +73,23 @@ function timesOf({ cron, timeZone }: Schedule): Times {
   };
 }
 
-/** Asks node-cron about noon of the day, in UTC; answers are kept for the days around. */
+/** Asks node-cron about noon of the day in UTC, and caches the answers. */
 function dayMatcher(cron: string): Times["isDay"] {
   const dayFields = cron.trim().split(/\s+/).slice(-3);
   const task = createTask(`0 0 12 ${dayFields.join(" ")}`, () => {}, { timezone: "UTC" });
-  void task.destroy(); // node-cron lists every task until then; `match` needs no running task
-  const known = new Map<number, boolean>();
+  void task.destroy(); // otherwise node-cron keeps every task; `match` needs no running task
+  const days = new Map<number, boolean>();
   return ({ day }) => {
-    const kept = known.get(day);
+    const kept = days.get(day);
     if (kept !== undefined) return kept;
-    if (known.size > 400) known.clear();
+    if (days.size > 400) days.clear();
     const matches = task.match(new Date(day * DAY_MS + DAY_MS / 2));
-    known.set(day, matches);
+    days.set(day, matches);
     return matches;
   };
 }
 
-/** Walks from field to field: by days while the day does not match, then by hours, minutes, seconds. */
+/** Steps by days while the day does not match, then by hours, minutes and seconds. */
 function nextAfter(times: Times, afterMs: number): Date | undefined {
   const { zone } = times;
   let atMs = Math.floor(afterMs / 1_000) * 1_000 + 1_000;
@@ -93,7 +105,7 @@ function nextAfter(times: Times, afterMs: number): Date | undefined {
   return undefined;
 }
 
-/** Ms to the next moment that may match; 0 when this one does. */
+/** Ms to the next time that may match; 0 if this one matches. */
 function stepOf(times: Times, atMs: number, local: LocalTime): number {
   const { hour, minute, second } = local;
   const intoHourMs = (minute * 60 + second) * 1_000;
@@ -106,18 +118,18 @@ function stepOf(times: Times, atMs: number, local: LocalTime): number {
 
 const isEveryHour = ({ hours }: Times): boolean => hours.size === 24;
 
-/** The clocks were put back, and this local time was there before. */
+/** The clocks were put back, and this local time has occurred before. */
 function isRepeated(times: Times, atMs: number): boolean {
   return !isEveryHour(times) && times.zone.isSecond(atMs);
 }
 
-/** The clocks were put forward to this moment, over a due time. */
+/** The clocks were put forward to this time, and skipped a due time. */
 function skippedTime(times: Times, atMs: number, local: LocalTime): boolean {
   if (isEveryHour(times) || !times.isDay(local)) return false;
   const gapMs = times.zone.gapBefore(atMs);
   for (let backMs = gapMs; backMs > 0; backMs -= 60_000) {
     const minuteOfDay = local.hour * 60 + local.minute - backMs / 60_000;
-    if (minuteOfDay < 0) continue; // over midnight: of the day before
+    if (minuteOfDay < 0) continue; // past midnight: the day before
     if (times.hours.has(Math.floor(minuteOfDay / 60)) && times.minutes.has(minuteOfDay % 60)) return true;
   }
   return false;

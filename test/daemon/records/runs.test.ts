@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import { openRunRecords, type RunRecords } from "../../../src/daemon/records/runs.ts";
-import { inProcessStateStore } from "../../../src/daemon/state/state-store.ts";
+import { inProcessStateStore, type StateStore } from "../../../src/daemon/state/state-store.ts";
 import type { Outcome } from "../../../src/sync/report.ts";
 
 const DIGEST = `sha256:${"a".repeat(64)}` as const;
@@ -11,9 +11,9 @@ function unchanged(tag: string): Outcome {
   return { kind: "unchanged", mirror: MIRROR, tag, digest: DIGEST };
 }
 
-function open(): RunRecords {
+function open(store: StateStore = inProcessStateStore()): RunRecords {
   let clock = Date.parse("2026-03-01T12:00:00Z");
-  return openRunRecords(inProcessStateStore(), {
+  return openRunRecords(store, {
     now: () => new Date((clock += 1_000)),
     notify: async () => {},
     onFinished: async () => {},
@@ -70,4 +70,43 @@ test("an earlier run's tags are nothing to a later one", async () => {
   await runs.outcome(first, unchanged("1"));
   expect(await finished(runs)).toEqual([first]);
   expect((await runs.read(later))?.state).toBe("running");
+});
+
+/** Finishes so many runs of a mirror, one after the other. */
+async function finish(runs: RunRecords, mirror: string, count: number): Promise<void> {
+  for (let minute = 0; minute < count; minute += 1) {
+    const dueAt = new Date(Date.parse("2026-03-01T11:00:00Z") + minute * 60_000).toISOString();
+    const id = `${mirror}@${dueAt}`;
+    await runs.begin({ id, mirror, cause: "schedule", dueAt });
+    await runs.expect(id, [], []);
+  }
+}
+
+test("the last 20 runs of a mirror are kept, and what others wrote there is removed", async () => {
+  const store = inProcessStateStore();
+  const runs = open(store);
+  await store.set(`runs:${MIRROR}`, { junk: "{}", zzz: "junk" });
+  await finish(runs, MIRROR, 25);
+  expect((await store.all(`runs:${MIRROR}`)).size).toBe(20);
+  expect((await finished(runs))[0]).toBe(`${MIRROR}@2026-03-01T11:24:00.000Z`);
+  expect(await runs.of(MIRROR, 2)).toHaveLength(2);
+});
+
+test("the last runs of many mirrors cost as many reads as are asked for", async () => {
+  const store = inProcessStateStore();
+  let reads = 0;
+  const counting: StateStore = {
+    ...store,
+    all: (namespace) => ((reads += 1), store.all(namespace)),
+    get: (namespace, field) => ((reads += 1), store.get(namespace, field)),
+  };
+  const runs = open(counting);
+  for (let mirror = 0; mirror < 100; mirror += 1) await finish(runs, `app${mirror}`, 5);
+  reads = 0;
+  const last = await runs.recent(50);
+  expect(last.map(({ mirror }) => mirror)).toEqual(
+    Array.from({ length: 50 }, (_, at) => `app${99 - Math.floor(at / 5)}`),
+  );
+  expect(reads).toBe(51);
+  expect((await store.all("recent")).size).toBeLessThan(400);
 });

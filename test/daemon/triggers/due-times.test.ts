@@ -115,3 +115,9 @@ describe("the last due time of a span", () => {
     expect(found).toBe(1_000);
   });
 });
+
+test("mirrors with the same schedule share one parsed schedule", () => {
+  const schedule = { cron: "*/7 * * * *", timeZone: "Europe/Berlin", jitterMs: 0 };
+  expect(openDueTimes({ ...schedule, jitterMs: 60_000 })).toBe(openDueTimes(schedule));
+  expect(openDueTimes({ ...schedule, timeZone: "UTC" })).not.toBe(openDueTimes(schedule));
+});

@@ -108,6 +108,27 @@ describe("a daemon that watches its streams", () => {
     expect(await causes(view)).toEqual(["asked", "asked", "missed"]);
   });
 
+  test("waits for a run of its own that takes long between the move of a tag and its record", async () => {
+    await using filled = await openFilled();
+    const { scene, view } = filled;
+    // the API server is slow: the stream shows the pushed image long before it shows who published it
+    scene.cluster.before(async ({ entry }) => {
+      if (entry.method === "PATCH") await delay(10 * SETTLED_MS);
+    });
+    const moved = await pushTo(
+      scene.source,
+      REPOSITORY,
+      buildImage({ seed: "two", layers: [2_000] }),
+      "latest",
+    );
+    scene.clock.pass(1);
+    await view.sync("app", "a test");
+    await until(() => digestIn(scene, "latest") === moved.manifest.digest);
+    await until(async () => (await view.runs()).length === 2);
+    await delay(SETTLED_MS);
+    expect(await causes(view)).toEqual(["asked", "missed"]);
+  });
+
   test("does not care for tags that are none of its own", async () => {
     await using filled = await openFilled();
     const { scene, view } = filled;
