@@ -8,6 +8,7 @@ import { type RateLimit, type RateLimits, registryOfQueue } from "../oci/rate-li
 export function inProcessRateLimit(limitsOf: (line: string) => RateLimits): RateLimit {
   const gates = new Map<string, Gate>();
   const pausedUntilMs = new Map<string, number>();
+  const pausedSinceMs = new Map<string, number>();
 
   /** Who waits holds his place in the line: nobody else could use it. Tells whether there was a wait. */
   async function waitForPause(registry: string, { signal }: Cancellable): Promise<boolean> {
@@ -29,11 +30,18 @@ export function inProcessRateLimit(limitsOf: (line: string) => RateLimits): Rate
       return gate.enter(options);
     },
     pauseUntil(registry, until) {
+      // a pause that is made longer began with the first request for it
+      if ((pausedUntilMs.get(registry) ?? 0) <= Date.now()) pausedSinceMs.set(registry, Date.now());
       pausedUntilMs.set(registry, Math.max(until.getTime(), pausedUntilMs.get(registry) ?? 0));
     },
     async pausedUntil(registry) {
       const untilMs = pausedUntilMs.get(registry) ?? 0;
       return untilMs > Date.now() ? new Date(untilMs) : undefined;
+    },
+    async pausedSince(registry) {
+      const sinceMs = pausedSinceMs.get(registry);
+      const isPaused = (pausedUntilMs.get(registry) ?? 0) > Date.now();
+      return isPaused && sinceMs !== undefined ? new Date(sinceMs) : undefined;
     },
     inUse: async (registry) => gates.get(registry)?.inUse() ?? 0,
   };

@@ -15,6 +15,8 @@ export interface RateLimit {
   pauseUntil(registry: string, until: Date): void;
   /** Until when it asked for quiet; undefined: it may be asked. */
   pausedUntil(registry: string): Promise<Date | undefined>;
+  /** When that pause began. */
+  pausedSince(registry: string): Promise<Date | undefined>;
   /** How many are under way. */
   inUse(registry: string): Promise<number>;
 }

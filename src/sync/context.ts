@@ -40,6 +40,8 @@ export type Context = AsyncDisposable & {
   connectionsInUse(registry: string): Promise<number>;
   /** Until when no requests are sent to a registry, because it asked for a pause or does not answer. */
   pausedUntil(registry: string): Promise<Date | undefined>;
+  /** Since when a registry has been paused at its own request. */
+  pausedSince(registry: string): Promise<Date | undefined>;
   /** Since when a registry does not answer, as far as this process knows; undefined: it answers. */
   unresponsive(registry: string): Unresponsive | undefined;
   /** The repository of a stream in the integrated registry, with the cluster's token as password. */
@@ -64,7 +66,8 @@ export type ContextOptions = {
   readonly onRequest?: (request: RequestFacts) => void;
 };
 
-const DEFAULT_CONNECTIONS = 16;
+/** For a registry without settings. */
+export const DEFAULT_CONNECTIONS = 16;
 
 /**
  * The service CA that OpenShift mounts next to the service account's token. It signs the integrated registry's
@@ -158,6 +161,7 @@ export function openContext({
     async pausedUntil(registry) {
       return breakers.state(registry)?.retryAt ?? rateLimit.pausedUntil(registry);
     },
+    pausedSince: (registry) => rateLimit.pausedSince(registry),
     unresponsive: (registry) => breakers.state(registry),
     async integrated({ namespace, name }, options) {
       const open = await streams(options);

@@ -121,7 +121,7 @@ function mirrorGauges(registry: Registry, { mirrors }: Scrape): void {
   );
   each(
     "mirror_lateness_seconds",
-    "Seconds since the last due time after which no run has finished.",
+    "Seconds since the first due time after the last finished run.",
     ({ latenessS }) => latenessS,
   );
   each(

@@ -80,6 +80,7 @@ export function memoryView(): MemoryView {
       const found = known.get(name);
       return found && { mirror: found.status, tags: found.tags, runs: found.runs };
     },
+    has: (name) => known.has(name),
     async runs({ mirror, limit = 50 } = {}) {
       if (failing) throw failing;
       const all = [...known].flatMap(([name, { runs }]) =>

@@ -33,6 +33,7 @@ export function openWorld(mirrors: readonly Mirror[]): World {
     integrated: noCluster,
     connectionsInUse: async () => 0,
     pausedUntil: async () => undefined,
+    pausedSince: async () => undefined,
     unresponsive: () => undefined,
     ping: async () => {},
     isInsecure: () => false,

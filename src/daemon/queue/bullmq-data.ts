@@ -6,7 +6,7 @@ import { countSchema, parseJob } from "./job-schema.ts";
 import type { JobSigner } from "./job-signer.ts";
 import type { Job } from "./job.ts";
 
-/** What BullMQ keeps of a job. `attempt`: how often it was begun and given back; not signed, because it changes. */
+/** A job as BullMQ stores it. `attempt`: how often it was given back. It changes, so it is not signed. */
 export type Data = { readonly job: Job; readonly attempt: number; readonly signature: string };
 
 const dataSchema = z.object({
@@ -16,7 +16,7 @@ const dataSchema = z.object({
 });
 
 /**
- * What stands in Redis, as JSON or parsed.
+ * Parses and verifies a job from Redis. `stored`: JSON, or what BullMQ parsed from it.
  *
  * @throws {TagferryError} JOB_INVALID
  */
@@ -33,11 +33,11 @@ function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // the schema says no
+    return undefined; // does not match the schema
   }
 }
 
-/** Where BullMQ keeps the job that follows the active one (`keepLastIfActive`). */
+/** The key where BullMQ stores the job that follows the active one (`keepLastIfActive`). */
 export function nextKey(queue: BullQueue<Data>, id: string): string {
   return queue.toKey(`dn:${id}`);
 }

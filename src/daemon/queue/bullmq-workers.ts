@@ -22,15 +22,15 @@ export type BullWorkersOptions = Pick<WorkOptions, "onBroken"> & {
 
 /** The workers of this process on one queue. */
 export type BullWorkers = {
-  /** Ends what is under way now; it is given back. */
+  /** Aborts all running jobs and gives them back. */
   giveUp(): void;
-  /** Takes nothing new and waits for what is under way; it does not wait long for a Redis that is away. */
+  /** Takes no new job and waits for the running ones. Does not wait long for a Redis that is away. */
   close(): Promise<void>;
 };
 
-/** We count crashes ourselves (`CrashRecords`): BullMQ always hands the job on. */
+/** `CrashRecords` counts crashes, so BullMQ must always give the job to the next worker. */
 const STALLED_MAX = 1_000_000;
-/** How long BullMQ may talk to Redis after all work has ended. */
+/** How long BullMQ may use Redis after all work has ended. */
 const CLOSING_MS = 1_000;
 
 export function startBullWorkers(queue: BullQueue<Data>, options: BullWorkersOptions): BullWorkers {
@@ -57,14 +57,14 @@ export function startBullWorkers(queue: BullQueue<Data>, options: BullWorkersOpt
       },
     );
     worker.on("error", (error) => log.debug({ err: error }, "worker"));
-    // BullMQ only reports that a lock is gone; without this the job would go on
+    // BullMQ only reports a lost lock, and the job would continue
     worker.on("lockRenewalFailed", (ids) => {
       for (const id of ids) worker.cancelJob(id, "the lock of the job is gone");
     });
     return { worker, connection };
   }
 
-  /** A worker whose connection was cut may wait for ever and take nothing: it is replaced. */
+  /** Replaces a worker that takes no jobs. After a lost connection it may wait forever. */
   async function watch(): Promise<void> {
     running.worker.concurrency = Math.max(1, options.concurrency());
     const counts = await queue.getJobCounts("waiting", "active");
@@ -75,7 +75,7 @@ export function startBullWorkers(queue: BullQueue<Data>, options: BullWorkersOpt
     idleSinceMs = performance.now();
     const { worker, connection } = running;
     running = start();
-    await worker.close(true).catch(() => {}); // it does not work anyway
+    await worker.close(true).catch(() => {}); // it is replaced in any case
     connection.disconnect();
   }
 
@@ -120,7 +120,7 @@ async function turn(
   cancelled?.addEventListener("abort", lost, { once: true });
   const assertStillOurs = async (): Promise<void> => {
     stop.signal.throwIfAborted();
-    // a process that slept learns here that its lock is gone; one that cannot ask does not know, and must not publish
+    // a process that was suspended notices here that it lost its lock; without an answer it must not publish either
     const held = await job.extendLock(token, lockMs).catch(() => 0);
     if (held !== 1) lost();
     stop.signal.throwIfAborted();
@@ -155,7 +155,7 @@ local data = redis.call("hget", KEYS[1], "data")
 redis.call("del", KEYS[1])
 return data`;
 
-/** A plan that was read later takes the place of one that has to be tried again; a check stays the run that it is. */
+/** A job that has to be tried again gives way to a later plan of the same tag. A check keeps its run. */
 async function giveBack(
   data: Data,
   again: RetryLater,

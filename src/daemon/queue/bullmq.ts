@@ -11,7 +11,7 @@ import type { Counts, Queue, Workers } from "./queue.ts";
 
 export type BullOptions = {
   readonly log: Log;
-  /** How long a job stays a worker's without a sign of life. */
+  /** A worker that does not renew the lock of its job for this long loses the job. */
   readonly lockMs?: number;
   /** A worker that takes nothing for this long although jobs wait is replaced. */
   readonly watchdogMs?: number;
@@ -23,7 +23,7 @@ type Kind = Job["kind"];
 const KINDS: readonly Kind[] = ["check", "apply"];
 const DEFAULT_LOCK_MS = 30_000;
 const DEFAULT_WATCHDOG_MS = 120_000;
-/** Runs are remembered this long (seconds), for replicas whose clocks are late. */
+/** How long runs are remembered (seconds), because the clocks of replicas differ. */
 const CHECKED = { age: 3_600, count: 5_000 };
 
 /** The queue of several processes, on Redis. */
@@ -48,7 +48,7 @@ export function bullQueue(
     return queue;
   };
 
-  /** BullMQ waits for its first connection as long as it takes; our callers are told at once. */
+  /** BullMQ would wait for its first connection without limit. This fails at once. */
   const whenConnected = <T>(task: () => Promise<T>): Promise<T> =>
     withRedis(async () => {
       const { status } = link.client;
@@ -70,7 +70,7 @@ export function bullQueue(
     const id = idOf(subjectOf(job));
     const before = await queue.getDeduplicationJobId(id);
     const known = before === null ? undefined : await queue.getJob(before);
-    // a key whose job is gone would keep the subject for ever
+    // a key without a job would block the subject forever
     if (before !== null && !known) await queue.removeDeduplicationKey(id);
     if (known && (await joins(known, job, delay))) return "duplicate";
     if (known && (await isKnownLater(queue, id, job))) return "duplicate";
@@ -84,20 +84,20 @@ export function bullQueue(
     return "queued";
   }
 
-  /** What waits becomes this job as well. False when nothing waits (any more). */
+  /** Merges the job into the one that waits. False if no job waits (any more). */
   async function joins(known: BullJob<Data>, job: Job, delay: number): Promise<boolean> {
     if (!(await isWaiting(known))) return false;
     const waiting = await readData(known.data, signer).catch(() => undefined); // not ours: replaced
     const merged = waiting ? mergeJobs(waiting.job, job) : job;
     await known.updateData(await sealed(merged, waiting?.attempt ?? 0));
     if (delay === 0 && (await known.getState()) === "delayed") {
-      // it begins with the new data, perhaps at once
+      // it starts with the new data, perhaps at once
       if (await succeeds(known.promote())) return true;
     }
-    return isWaiting(known); // one that began meanwhile may have read the old data
+    return isWaiting(known); // if it has started meanwhile, it may have read the old data
   }
 
-  /** Whether a plan that was read later waits for the active job to end. */
+  /** Whether a later plan already waits for the active job to end. */
   async function isKnownLater(queue: BullQueue<Data>, id: string, job: Job): Promise<boolean> {
     const text = await link.client.hget(nextKey(queue, id), "data");
     if (text === null || job.kind === "check") return false;
@@ -152,7 +152,7 @@ export function bullQueue(
           for (const job of await queueOf(kind).getJobs(["waiting", "delayed"])) {
             const data = job && (await readData(job.data, signer).catch(() => undefined)); // not ours
             if (data?.job.mirror !== mirror) continue;
-            await job?.remove().catch(() => {}); // it began meanwhile
+            await job?.remove().catch(() => {}); // it has started meanwhile
             dropped += 1;
           }
         return dropped;
@@ -163,7 +163,7 @@ export function bullQueue(
   };
 }
 
-/** Neither colons nor bare numbers may stand in an id of BullMQ. */
+/** An id of BullMQ must not contain colons, and must not be a number. */
 const idOf = (text: string): string => Buffer.from(text).toString("base64url");
 
 async function isWaiting(job: BullJob<Data>): Promise<boolean> {

@@ -6,13 +6,15 @@ import type { MirrorRecord, RecordsOptions, RetryState, Run } from "./record-typ
 /** What is known of every mirror besides its runs. The only writer of `mirror:NAME`. */
 export type MirrorRecords = {
   read(mirror: string): Promise<MirrorRecord>;
+  /** Records that a due time has come, or that somebody requested a check. */
   due(mirror: string, dueAt: Date): Promise<void>;
   /**
-   * A number for a reading of the source, taken before the source is asked. It is larger than that of every earlier reading of
-   * this mirror, in whichever process, also when a clock went back, and than `above`. Near the Unix time in ms.
+   * A number for a reading of the source, taken before the source is asked. It is larger than `above`, and than the
+   * number of every earlier reading of this mirror in any process, also after a clock was set back. It is near the Unix
+   * time in ms.
    */
   nextReading(mirror: string, above?: number): Promise<number>;
-  /** An attempt failed and comes again. */
+  /** An attempt failed, and another one follows. */
   retries(mirror: string, retrying: RetryState): Promise<void>;
   /** A run ended. */
   finished(run: Pick<Run, "mirror" | "state">): Promise<void>;
@@ -32,11 +34,17 @@ export function openMirrorRecords(store: StateStore, { now, notify }: RecordsOpt
   return {
     read,
     async due(mirror, dueAt) {
-      const { lastDueAt } = await read(mirror);
+      const record = await read(mirror);
       const text = dueAt.toISOString();
-      // one that lies ahead was written before the clock went back
-      if (lastDueAt === undefined || lastDueAt < text || lastDueAt > stamp())
-        await store.set(namespaceOf(mirror), { lastDueAt: text });
+      const { lastDueAt } = record;
+      // a time in the future was written before the clock was set back
+      const isLast = lastDueAt === undefined || lastDueAt < text || lastDueAt > stamp();
+      const isFirst = overdueSince(record, now()) === undefined;
+      if (!isLast && !isFirst) return;
+      await store.set(namespaceOf(mirror), {
+        ...(isLast ? { lastDueAt: text } : {}),
+        ...(isFirst ? { dueSince: text } : {}),
+      });
     },
     nextReading: (mirror, above = 0) =>
       store.raise(namespaceOf(mirror), "reading", { atLeast: Math.max(now().getTime(), above + 1), step: 1 }),
@@ -57,10 +65,22 @@ export function openMirrorRecords(store: StateStore, { now, notify }: RecordsOpt
       await notify({ kind: "mirror", mirror });
     },
     async resume(mirror) {
-      await store.remove(namespaceOf(mirror), ["pausedAt", "pausedBy"]);
+      // what was due during the pause is not late
+      await store.remove(namespaceOf(mirror), ["pausedAt", "pausedBy", "dueSince"]);
       await notify({ kind: "mirror", mirror });
     },
   };
+}
+
+/**
+ * The first due time that no finished run has answered; undefined when there is none. Times after `now` were written
+ * before the clock was set back, and do not count.
+ */
+export function overdueSince({ dueSince, lastRunAt, pausedAt }: MirrorRecord, now: Date): Date | undefined {
+  const at = now.toISOString();
+  if (dueSince === undefined || dueSince > at || pausedAt !== undefined) return undefined;
+  if (lastRunAt !== undefined && lastRunAt >= dueSince && lastRunAt <= at) return undefined;
+  return new Date(dueSince);
 }
 
 const namespaceOf = (mirror: string): string => `mirror:${mirror}`;

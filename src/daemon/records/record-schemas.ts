@@ -21,7 +21,7 @@ import type {
   TagRecord,
 } from "./record-types.ts";
 
-/** What records look like in the store. A record that does not is as good as none. */
+/** The schemas of records in the store. A record that does not match its schema is ignored. */
 
 const movedSchema = z.object({
   bytes: countSchema,
@@ -85,9 +85,10 @@ export const retrySchema: z.ZodType<RetryState> = z.object({
   nextAt: dateSchema,
 });
 
-/** Field by field: one that is junk does not hide the others. */
+/** Each field is checked alone, so that an invalid one does not hide the others. */
 const mirrorFields = {
   lastDueAt: dateSchema,
+  dueSince: dateSchema,
   lastRunAt: dateSchema,
   lastSuccessAt: dateSchema,
   failingSince: dateSchema,

@@ -3,7 +3,7 @@ import type { Digest } from "../../oci/digest.ts";
 import type { MirrorReport, Outcome } from "../../sync/report.ts";
 import type { Cause } from "../queue/job.ts";
 
-/** One check of a mirror and all that followed from it. JSON-safe. */
+/** One check of a mirror, and the work that it found. JSON-safe. */
 export type Run = {
   readonly id: string;
   readonly mirror: string;
@@ -22,10 +22,10 @@ export type Run = {
 /** What is known of one tag of a mirror. */
 export type TagRecord = {
   readonly tag: string;
-  /** What the target's tag points at; undefined: not published yet. */
+  /** The digest of the tag at the target; undefined: not published yet. */
   readonly digest?: Digest;
   readonly publishedAt?: string;
-  /** When the source was read that `digest` follows from: nothing that was read earlier is published. */
+  /** When the source was read for `digest`. Nothing that was read earlier is published. */
   readonly readAt?: string;
   /** A number between the readings before the last publication and those after it. */
   readonly publishedBefore?: number;
@@ -39,6 +39,8 @@ export type TagRecord = {
 /** What is known of a mirror besides its runs. Times are ISO. */
 export type MirrorRecord = {
   readonly lastDueAt?: string;
+  /** The first due time after the last finished run. A run that finished later (`lastRunAt`) makes it void. */
+  readonly dueSince?: string;
   readonly lastRunAt?: string;
   readonly lastSuccessAt?: string;
   /** The first failure since the last good run. */
@@ -48,16 +50,16 @@ export type MirrorRecord = {
   readonly pausedBy?: string;
 };
 
-/** The last attempt of the run under way failed, and is made again. */
+/** The last attempt of the current run failed. Another attempt follows at `nextAt`. */
 export type RetryState = {
   readonly failure: Failure;
-  /** How often it was tried. */
+  /** The number of attempts so far. */
   readonly attempt: number;
   readonly at: string;
   readonly nextAt: string;
 };
 
-/** A copy under way. */
+/** A copy in progress. */
 export type Progress = {
   readonly mirror: string;
   readonly tag: string;
@@ -75,7 +77,7 @@ export type Quarantine = {
   readonly crashes: number;
 };
 
-/** What happens, for those who watch. */
+/** Events for the page and for readers of the event stream. */
 export type DaemonEvent =
   | { readonly kind: "run"; readonly mirror: string; readonly run: string; readonly state: Run["state"] }
   | { readonly kind: "outcome"; readonly mirror: string; readonly outcome: Outcome }

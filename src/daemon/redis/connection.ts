@@ -6,25 +6,25 @@ import type { RedisSettings } from "../../config/config.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 
-/** Everything of ours begins so; the braces keep it on one node of a cluster. */
+/** The prefix of all our keys. The braces keep them on one node of a Redis cluster. */
 export const REDIS_PREFIX = "{tagferry}";
 
 export type RedisState =
   | { readonly kind: "up" }
   | { readonly kind: "away"; readonly since: string; readonly reason: string }
-  /** It answers, and must not be used: it evicts. */
+  /** It answers, but must not be used: it evicts keys, or its version is too old. */
   | { readonly kind: "unfit"; readonly reason: string };
 
-/** The connections to one Redis, and whether it is well. */
+/** The connections to one Redis, and its state. */
 export type RedisLink = AsyncDisposable & {
-  /** For short commands: fails at once when Redis is away. */
+  /** For short commands. They fail at once while Redis is away. */
   readonly client: Redis;
-  /** A connection of its own, for what blocks; it waits for Redis as long as it takes. */
+  /** Another connection, for commands that block. It waits for Redis without limit. */
   open(name: string): Redis;
   state(): RedisState;
-  /** Looks again, now. */
+  /** Checks the state now. */
   look(): Promise<RedisState>;
-  /** Waits for the first connection, so long at most. */
+  /** Waits for the first connection, at most this long. */
   settle(timeoutMs: number): Promise<RedisState>;
 };
 
@@ -41,13 +41,13 @@ export function openRedis(settings: RedisSettings, log: Log): RedisLink {
       ...passwordOf(settings),
       connectionName: `tagferry-${name}`,
       retryStrategy: (times) => Math.min(times * 100, 2_000),
-      // a master that became a replica refuses to write: its successor has another address
+      // a master that became a replica refuses writes: the new master has another address
       reconnectOnError: (error) => (/READONLY/.test(error.message) ? 2 : false),
       ...options,
     };
     const client = new Redis({ ...settled, replyMapping: "legacy" });
     opened.add(client);
-    // a password that was changed on disk is taken up at the next connection
+    // the next connection uses a password that was changed on disk
     client.on("close", () => Object.assign(client.options, passwordOf(settings)));
     client.on("error", (error: Error) => log.debug({ err: error, connection: name }, "redis"));
     client.on("end", () => opened.delete(client));
@@ -66,7 +66,7 @@ export function openRedis(settings: RedisSettings, log: Log): RedisLink {
       const info = await client.info();
       const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
       const version = /^redis_version:(\d+)\.(\d+)/m.exec(info)?.slice(1).map(Number);
-      // a write tells what a ping does not: a replica, a full memory, a disk that refuses
+      // a write shows what a ping does not: a replica, a full memory, a full disk
       await client.set(`${REDIS_PREFIX}:alive`, new Date().toISOString(), "PX", 60_000);
       next = judge(policy, version);
     } catch (error) {
@@ -103,7 +103,7 @@ export function openRedis(settings: RedisSettings, log: Log): RedisLink {
   };
 }
 
-/** BullMQ only warns. */
+/** BullMQ only warns about these. */
 function judge(policy: string | undefined, version: readonly number[] | undefined): RedisState {
   const [major = OLDEST[0], minor = 0] = version ?? OLDEST;
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
@@ -134,7 +134,7 @@ function passwordOf({ password }: RedisSettings): RedisOptions {
   return { password: readFileSync(password.path, "utf8").replace(/(?<![\r\n])[\r\n]+$/, "") };
 }
 
-/** What a command throws when Redis is not there, as ours. */
+/** Turns the errors of Redis commands into QUEUE_AWAY. */
 export async function withRedis<T>(task: () => Promise<T>): Promise<T> {
   try {
     return await task();

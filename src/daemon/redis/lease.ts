@@ -7,24 +7,24 @@ import type { Lease } from "../../oci/lease.ts";
 import { REDIS_PREFIX, type RedisLink } from "./connection.ts";
 
 export type LeaseOptions = {
-  /** A holder that gives no sign of life so long has lost it. */
+  /** A worker that does not renew its lease for this long has lost it. */
   readonly holdMs?: number;
-  /** Who waits longer gives its job back. */
+  /** A task that waits longer for a lease gives its job back. */
   readonly patienceMs?: number;
 };
 
-/** Who waits for a dead worker's upload waits so long. */
+/** So long others wait for the upload of a worker that died. */
 const HOLD_MS = 10_000;
-/** Long enough for the other images of a run; a target that lost the blob since is found out by its mount. */
+/** Long enough for the other images of a run. If the target has lost the blob since, the mount fails and shows it. */
 const PLACED_MS = 3_600_000;
 
 const RELEASE = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`;
 const RENEW = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("pexpire", KEYS[1], ARGV[2]) end return 0`;
 
 /**
- * Leases among all workers. Within a process its own line comes first, so that of many tasks one asks.
+ * Leases that all workers share. The tasks of one process queue up in the process, so that only one of them asks Redis.
  *
- * While Redis is away a process goes by its own line alone: what is uploaded twice is wasted, not wrong.
+ * While Redis is away, a process uses only its own queue. A second upload of the same blob is waste, but not an error.
  */
 export function redisLease(
   { client }: RedisLink,
@@ -52,7 +52,7 @@ export function redisLease(
         throw error;
       }
       const renewing = setInterval(() => {
-        client.eval(RENEW, 1, place, owner, holdMs).catch(() => {}); // then it ends by itself
+        client.eval(RENEW, 1, place, owner, holdMs).catch(() => {}); // it expires
       }, holdMs / 3).unref();
       return {
         pushedTo: (await client.get(note).catch(() => undefined)) ?? undefined,
@@ -60,7 +60,7 @@ export function redisLease(
         [Symbol.dispose]() {
           clearInterval(renewing);
           mine[Symbol.dispose]();
-          client.eval(RELEASE, 1, place, owner).catch(() => {}); // as above
+          client.eval(RELEASE, 1, place, owner).catch(() => {}); // it expires
         },
       };
     },

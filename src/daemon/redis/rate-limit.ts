@@ -4,16 +4,18 @@ import { TagferryError } from "../../errors/error.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
 import { inProcessRateLimit } from "../../limits/in-process-rate-limit.ts";
 import { type RateLimit, type RateLimits, registryOfQueue } from "../../oci/rate-limit.ts";
+import { LARGEST } from "../state/state-store.ts";
 import { REDIS_PREFIX, type RedisLink } from "./connection.ts";
 
-/** A process that gives no sign of life so long has given back its connections. */
+/** The connections of a process that does not renew them for this long count as closed. */
 const HELD_MS = 30_000;
-/** Who would wait longer gives its job back instead. */
+/** A task that would wait longer gives its job back. */
 const PATIENCE_MS = 5_000;
 
 /**
- * Takes a place among those of the registry and a start time in its pace; tells how long to wait (ms): 0 or more for a start
- * time that is ours, -1 when all places are taken, -(2 + ms) when the pace is booked out or the registry paused for that long.
+ * Takes a connection of the registry and a start time within its requests per second. Answers in ms: 0 or more is the
+ * wait until our start time; -1: all connections are in use; -(2 + ms): no start time is free, or the registry is
+ * paused, for that long.
  */
 const ENTER = `
 local time = redis.call("time")
@@ -34,9 +36,11 @@ redis.call("zadd", KEYS[1], now + tonumber(ARGV[4]), ARGV[1])
 redis.call("pexpire", KEYS[1], tonumber(ARGV[4]))
 return wait`;
 
-/** The later of two ends stands. */
+/** Of two pauses the later end counts. The value is the start of the pause (Unix time in ms). */
 const PAUSE = `
-if redis.call("pttl", KEYS[1]) < tonumber(ARGV[1]) then redis.call("set", KEYS[1], "1", "PX", ARGV[1]) end
+if redis.call("pttl", KEYS[1]) < tonumber(ARGV[1]) then
+  redis.call("set", KEYS[1], redis.call("get", KEYS[1]) or ARGV[2], "PX", ARGV[1])
+end
 return 0`;
 
 const RENEW = `
@@ -46,7 +50,7 @@ for _, member in ipairs(ARGV) do redis.call("zadd", KEYS[1], "XX", now + ${HELD_
 redis.call("pexpire", KEYS[1], ${HELD_MS})
 return 0`;
 
-/** Rate limits that all workers share. While Redis is away each process keeps to the limits by itself. */
+/** Rate limits that all workers share. While Redis is away, each process applies them alone. */
 export function redisRateLimit(
   { client }: RedisLink,
   limitsOf: (registry: string) => RateLimits,
@@ -89,7 +93,7 @@ export function redisRateLimit(
       const leave = (): void => {
         members.delete(member);
         mine[Symbol.dispose]();
-        client.zrem(places(registry), member).catch(() => {}); // it is taken away in time
+        client.zrem(places(registry), member).catch(() => {}); // it expires
       };
       try {
         await enter(registry, member, options);
@@ -109,8 +113,12 @@ export function redisRateLimit(
     pauseUntil(registry, until) {
       local.pauseUntil(registry, until);
       const ms = until.getTime() - Date.now();
-      // away: the other processes hear it from the registry itself
-      if (ms >= 1) client.eval(PAUSE, 1, pauseKeyOf(registry), Math.ceil(ms)).catch(() => {});
+      // while Redis is away, the registry tells the other processes itself
+      if (ms >= 1) client.eval(PAUSE, 1, pauseKeyOf(registry), Math.ceil(ms), Date.now()).catch(() => {});
+    },
+    async pausedSince(registry) {
+      const sinceMs = Number((await client.get(pauseKeyOf(registry))) ?? Number.NaN);
+      return sinceMs > 0 && sinceMs <= LARGEST ? new Date(sinceMs) : undefined;
     },
     async pausedUntil(registry) {
       const restMs = await client.pttl(pauseKeyOf(registry));
@@ -123,7 +131,7 @@ export function redisRateLimit(
 
 const places = (registry: string): string => `${REDIS_PREFIX}:places:${registry}`;
 
-/** All lines of a registry are paused at once. */
+/** A pause is for all queues of a registry. */
 const pauseKeyOf = (line: string): string => `${REDIS_PREFIX}:paused:${registryOfQueue(line)}`;
 
 function busy(registry: string, waitMs: number): TagferryError {

@@ -10,7 +10,7 @@ import { failureOf } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
 import { inProcessStateStore, type StateStore, type StateNamespace } from "./state-store.ts";
 
-/** One line of the file: what was set, or what was removed (all of the namespace without `fields`). */
+/** One line of the file: fields that were set or removed. A removal without `fields` is of the whole namespace. */
 type Change =
   | ({ readonly kind: "set" } & StateNamespace)
   | { readonly kind: "remove"; readonly namespace: string; readonly fields?: readonly string[] };
@@ -29,16 +29,16 @@ const changeSchema: z.ZodType<Change> = z.discriminatedUnion("kind", [
   }),
 ]);
 
-/** The file is rewritten when it has grown to this size, and to several times the size of its content. */
+/** The file is rewritten when it is larger than this, and several times larger than its content. */
 const REWRITE_BYTES = 1024 * 1024;
 const REWRITE_FACTOR = 4;
-/** The next process has no use for it. */
+/** Not written: the next process does not need it. */
 const FLEETING = "progress";
 
 /**
- * For one process, with a file for the next one: each change is a line, which is on its way to the disk before the change is
- * done, so that a process that is killed loses nothing. A line that cannot be read is skipped; a disk that refuses is logged
- * once, and the process goes on from memory. The file is never reached through a symbolic link.
+ * For one process, with a file for its successor. Each change is one line, and is written before the call returns, so
+ * that a killed process loses nothing. Invalid lines are skipped. If the disk refuses a write, this is logged once, and
+ * the process continues from memory. The file is never opened through a symbolic link.
  *
  * @throws {TagferryError} DISK, DISK_FULL when the file cannot be read or begun
  */
@@ -77,7 +77,7 @@ export async function fileStateStore(
   };
 }
 
-/** Gives how many lines could not be read. The last line of a process that was killed may be cut off. */
+/** Returns the number of invalid lines. The last line of a killed process may be incomplete. */
 async function readChanges(path: string, store: StateStore): Promise<number> {
   let unread = 0;
   for (const line of (await readIfThere(path)).split("\n")) {
@@ -132,11 +132,11 @@ async function openJournal(path: string, dump: () => Iterable<StateNamespace>, l
   let writing: Promise<void> | undefined;
   let refused = false;
 
-  /** Beside the old one, then in its place: there is always a whole file. */
+  /** Writes a new file and renames it, so that there is always a complete file. */
   async function rewrite(): Promise<void> {
     const text = [...dump()].map((namespace) => lineOf({ kind: "set", ...namespace })).join("");
     await onDisk(path, async () => {
-      // nobody can guess the name and put a link there first
+      // an unpredictable name: nobody can put a link there first
       const name = `${path}.${randomBytes(12).toString("hex")}`;
       const next = await open(name, NEW_FILE, 0o600);
       try {
@@ -160,7 +160,7 @@ async function openJournal(path: string, dump: () => Iterable<StateNamespace>, l
       waiting = [];
       sizeBytes += Buffer.byteLength(text);
       try {
-        // a refused write may have left half a line
+        // a failed write may have left a part of a line
         if (refused || sizeBytes > Math.max(REWRITE_BYTES, REWRITE_FACTOR * leastBytes)) await rewrite();
         else await onDisk(path, async () => file?.appendFile(text));
         refused = false;
@@ -188,7 +188,7 @@ async function openJournal(path: string, dump: () => Iterable<StateNamespace>, l
   };
 }
 
-/** One level only: in a file system that takes no directories (/proc), Node never ends to make several. */
+/** One level only: where no directory can be created (/proc), the recursive form of Node never returns. */
 async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path);

@@ -24,7 +24,7 @@ export function redisStateStore(link: RedisLink): StateStore {
   const listeners = new Set<(message: string) => void>();
   let subscribed = false;
 
-  /** A connection that subscribes can do nothing else. ioredis subscribes again after it was cut. */
+  /** A connection that subscribes can do nothing else. ioredis subscribes again after a reconnect. */
   function subscribe(): void {
     if (subscribed) return;
     subscribed = true;
@@ -65,7 +65,7 @@ export function redisStateStore(link: RedisLink): StateStore {
 
 const key = (namespace: string): string => `${REDIS_PREFIX}:${namespace}`;
 
-/** A transaction reports its failures in its answer. */
+/** A transaction reports the failures of its commands in its answer. */
 async function executed(writing: { exec(): Promise<[Error | null, unknown][] | null> }): Promise<void> {
   for (const [error] of (await writing.exec()) ?? []) if (error) throw error;
 }

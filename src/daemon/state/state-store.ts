@@ -1,48 +1,48 @@
 /**
- * What the processes of one installation tell each other: small texts in named namespaces, and messages.
+ * What the processes of one installation share: short texts in namespaces, and messages.
  *
- * It is a hint, never the truth: the registries, the cluster and the configuration are the truth. All of it may be lost, and
- * others may have written into it: whoever reads it checks what it reads.
+ * Its content is only a hint: the registries, the cluster and the configuration are the truth. All of it may be lost,
+ * and others may have written to it. So readers check everything that they read.
  */
 export type StateStore = {
   get(namespace: string, field: string): Promise<string | undefined>;
   all(namespace: string): Promise<ReadonlyMap<string, string>>;
-  /** `ttlMs`: the whole namespace is forgotten this long after its last write. */
+  /** `ttlMs`: the whole namespace is removed this long after its last write. */
   set(
     namespace: string,
     fields: Readonly<Record<string, string>>,
     options?: { readonly ttlMs?: number },
   ): Promise<void>;
-  /** Removes fields; without `fields` the whole namespace. */
+  /** Removes fields, or without `fields` the whole namespace. */
   remove(namespace: string, fields?: readonly string[]): Promise<void>;
-  /** Adds to a whole number, which is 0 at first; gives the sum. What is no such number counts as 0. */
+  /** Adds to a whole number, which starts at 0. Returns the sum. A value that is not a whole number counts as 0. */
   add(namespace: string, field: string, amount: number): Promise<number>;
   /**
-   * Sets a number to the larger one of `atLeast` and what it is, plus `step`; gives what it is now. Atomic: with a step no two
-   * callers get the same number. What is no number counts as nothing.
+   * Sets a number to the larger of `atLeast` and its value plus `step`, and returns it. Atomic: with a step, no two
+   * callers get the same number. A value that is not a number is ignored.
    */
   raise(
     namespace: string,
     field: string,
     options: { readonly atLeast: number; readonly step: number },
   ): Promise<number>;
-  /** To every process that listens, including this one. */
+  /** Sends a message to all processes that subscribed, including this one. */
   publish(message: string): Promise<void>;
   subscribe(onMessage: (message: string) => void): Disposable;
 };
 
-/** All of one namespace. */
+/** The content of one namespace. */
 export type StateNamespace = {
   readonly namespace: string;
   readonly fields: Readonly<Record<string, string>>;
-  /** Unix time in ms when it is forgotten. */
+  /** Unix time in ms when it is removed. */
   readonly expiresAtMs?: number;
 };
 
-/** A larger number than a date can have: nothing of ours. */
+/** The largest time that a `Date` can have, in ms. We write no larger number. */
 export const LARGEST = 8.64e15;
 
-/** For one process. `dump`: all that it holds now. */
+/** For one process. `dump`: its whole content. */
 export function inProcessStateStore(): StateStore & { dump(): Iterable<StateNamespace> } {
   const namespaces = new Map<string, Map<string, string>>();
   const expiring = new Map<string, { readonly timer: NodeJS.Timeout; readonly atMs: number }>();

@@ -3,13 +3,14 @@ import type { RequestFacts } from "../../registry/http/request.ts";
 import type { Outcome } from "../../sync/report.ts";
 import type { Observation } from "./view.ts";
 
-/** Who counts what this process does. */
+/** The listeners that count what this process does, and what its requests revealed about registries. */
 export type Observers = {
   notify(observation: Observation): void;
   outcome(outcome: Outcome, facts: { readonly freshnessMs?: number }): void;
   listen(listener: (observation: Observation) => void): Disposable;
-  /** What registries said last is left of their limit on pulls. */
+  /** The number of pulls that are left, as the registry last reported it. */
   pullsLeft(registry: string): number | undefined;
+  /** The registries that this process has sent requests to. */
   registries(): readonly string[];
 };
 
@@ -27,7 +28,7 @@ export function openObservers(log: Log): Observers {
       try {
         listener(observation);
       } catch (error) {
-        log.warn({ err: error }, "an observer failed"); // work must not fail for it
+        log.warn({ err: error }, "an observer failed"); // the work goes on
       }
   }
 

@@ -8,8 +8,9 @@ import type { RedisState } from "../redis/connection.ts";
 import type { WatchState } from "../triggers/stream-watch.ts";
 
 /**
- * `fresh`: its last run was good, and none is overdue. `late`: a due time passed and no run has ended since. `failing`: its last
- * run left something undone, or the attempt under way failed and is made again. `waiting`: not checked yet.
+ * `fresh`: the last run succeeded, and no check is overdue. `late`: a due time passed two minutes ago, and no run has
+ * finished since. `failing`: the last run left something undone, or the last attempt of the current run failed.
+ * `waiting`: never checked.
  */
 export type MirrorState = "fresh" | "late" | "failing" | "running" | "paused" | "quarantined" | "waiting";
 
@@ -18,7 +19,7 @@ export type MirrorStatus = {
   readonly name: string;
   readonly source: string;
   readonly target: string;
-  /** Where the bytes of an image stream's tags are; undefined for other targets. */
+  /** Where the images of an image stream are stored; undefined for other targets. */
   readonly storage?: string;
   readonly schedule?: { readonly cron: string; readonly timeZone: string; readonly jitterMs: number };
   readonly state: MirrorState;
@@ -28,16 +29,29 @@ export type MirrorStatus = {
   readonly lastRunAt?: string;
   readonly lastSuccessAt?: string;
   readonly failingSince?: string;
-  /** Seconds since the last due time that no run has answered; 0 when there is none. */
+  /** Seconds since the first due time after the last finished run; 0 when none has passed, and while paused. */
   readonly latenessS: number;
   readonly pausedAt?: string;
   readonly pausedBy?: string;
   readonly underWay: readonly (Progress & { readonly bytesPerSecond: number })[];
   readonly quarantined: readonly Quarantine[];
-  /** Of the attempt that is made again, else of the last run when the mirror could not be checked at all. */
+  /** Of the last attempt, while another one follows; otherwise of the last run, if it could not check the mirror. */
   readonly failure?: Failure;
-  /** Why it fails or is tried again, while it does; when an attempt is made again, also when. */
+  /** Why the mirror fails, and when the next attempt is. */
   readonly reason?: string;
+  /** The registries of its source, target and storage that get no requests now; undefined: none. */
+  readonly pauses?: readonly RegistryPause[];
+};
+
+/** Why a registry gets no requests now, as far as this process knows. */
+export type RegistryPause = {
+  readonly registry: string;
+  /** `unresponsive`: it does not answer. `paused`: it asked for a pause. */
+  readonly kind: "unresponsive" | "paused";
+  /** ISO. */
+  readonly since: string;
+  /** ISO: when the next request is sent. */
+  readonly until: string;
 };
 
 export type MirrorDetail = {
@@ -50,14 +64,14 @@ export type MirrorDetail = {
 export type Health = {
   readonly version: string;
   readonly startedAt: string;
-  /** Whether this process takes requests and work: not while it stops, nor without its Redis. */
+  /** Whether this process takes requests and work. False while it stops, and while its Redis is away. */
   readonly ready: boolean;
   readonly reasons: readonly string[];
   readonly config: {
     readonly file: string;
     readonly fingerprint: string;
     readonly loadedAt: string;
-    /** Why the file as it is now is not in force. */
+    /** Why the present content of the file is not in force. */
     readonly failure?: Failure;
   };
   /** undefined: the queue is in this process. */
@@ -65,8 +79,9 @@ export type Health = {
   /** undefined while Redis is away. */
   readonly jobs?: Counts;
   readonly workers: number;
-  /** Of the namespaces with streams that mirrors fill; none in a process without schedules. */
+  /** One per namespace with target streams; none in a process without schedules. */
   readonly streamWatches: readonly WatchState[];
+  /** The configured registries, and all others that are paused or do not answer. */
   readonly rateLimits: readonly RateLimitStatus[];
 };
 
@@ -77,38 +92,42 @@ export type RateLimitStatus = {
   readonly requestsPerSecond?: number;
   /** As the registry said last. */
   readonly pullsLeft?: number;
-  /** No request is sent before then: the registry asked for it. */
+  /** The registry asked for a pause: no request is sent before `pausedUntil`. */
+  readonly pausedSince?: string;
   readonly pausedUntil?: string;
-  /** It does not answer: requests fail at once until it is asked again at this time. */
+  /** The registry does not answer: requests fail at once until it is tried again at `unresponsiveUntil`. */
+  readonly unresponsiveSince?: string;
   readonly unresponsiveUntil?: string;
 };
 
-/** What a daemon shows and takes. Page, API and metrics know nothing else of it. */
+/** Everything that page, API and metrics know about a daemon, and can ask of it. */
 export type DaemonView = {
   health(): Promise<Health>;
   mirrors(): Promise<readonly MirrorStatus[]>;
   mirror(name: string): Promise<MirrorDetail | undefined>;
-  /** Of all mirrors or of one, newest first. */
+  /** Whether the configuration in force has this mirror. */
+  has(mirror: string): boolean;
+  /** The finished runs of all mirrors or of one, newest first. Reads no more than `limit` runs. */
   runs(options?: { readonly mirror?: string; readonly limit?: number }): Promise<readonly Run[]>;
-  /** What happens from now on. */
+  /** All events from now on. */
   events(options?: Cancellable): AsyncIterable<DaemonEvent>;
   /** `undefined`: there is no such mirror. */
   sync(name: string, by: string): Promise<"queued" | "duplicate" | undefined>;
   pause(name: string, by: string): Promise<boolean>;
   resume(name: string, by: string): Promise<boolean>;
-  /** Gives quarantined work another chance, and makes the mirror due. */
+  /** Releases quarantined work, and makes the mirror due. */
   retry(name: string, by: string): Promise<boolean>;
-  /** A webhook says that `registry/repository` was pushed to: the mirrors that read it become due. Gives their names. */
+  /** A webhook reported a push to `registry/repository`. The mirrors that read it become due. Returns their names. */
   pushNotice(pushed: {
     readonly repository: string;
     readonly tag?: string;
     readonly at?: string;
   }): Promise<readonly string[]>;
-  /** The names of the mirrors that read `registry/repository`, as the configuration in force has it. */
+  /** The names of the mirrors in the configuration in force that read `registry/repository`. */
   mirrorsReading(repository: string): readonly string[];
-  /** Which sessions of the page were ended. */
+  /** The sessions of the page that were ended. */
   readonly sessions: SessionRecords;
-  /** For metrics: what this process does. */
+  /** Reports what this process does, for metrics. */
   observe(listener: (observation: Observation) => void): Disposable;
 };
 
@@ -118,15 +137,15 @@ export type Observation =
       readonly mirror: string;
       readonly outcome: Outcome["kind"];
       readonly bytes: number;
-      /** From the earliest moment the source can have moved to the published tag. */
+      /** From the earliest time at which the source can have moved to the publication of the tag. */
       readonly freshnessS?: number;
     }
   | {
       readonly kind: "request";
       readonly registry: string;
       readonly class: "2xx" | "3xx" | "4xx" | "429" | "5xx" | "error";
-      /** What the registry says is left of its limit on pulls. */
+      /** The number of pulls that are left, as the registry reported it. */
       readonly pullsLeft?: number;
     }
-  /** A due time passed while nothing ran. */
+  /** A due time passed while no daemon ran. */
   | { readonly kind: "missed"; readonly mirror: string };

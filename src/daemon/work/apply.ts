@@ -11,8 +11,8 @@ import type { ApplyJob } from "../queue/job.ts";
 import { RetryLater, type Turn } from "../queue/queue.ts";
 import type { TagRecord } from "../records/record-types.ts";
 import type { Records } from "../records/records.ts";
-import { retryDelayMs, throwIfLocked } from "./retry-job.ts";
 import type { WorkerParts } from "./parts.ts";
+import { retryDelayMs, throwIfLocked } from "./retry-job.ts";
 import { checkAgain, logOutcome, settle } from "./settle.ts";
 
 const PROGRESS_MS = 1_000;

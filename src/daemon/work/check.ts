@@ -9,8 +9,8 @@ import { withVerifications } from "../../sync/verify.ts";
 import type { ActiveConfig } from "../active-config.ts";
 import type { CheckJob } from "../queue/job.ts";
 import { RetryLater, type Turn } from "../queue/queue.ts";
-import { retryDelayMs } from "./retry-job.ts";
 import type { WorkerParts } from "./parts.ts";
+import { retryDelayMs } from "./retry-job.ts";
 import { brief, logOutcome, settle } from "./settle.ts";
 
 /** How many unchanged tags one check has verified: after an update of Tagferry all of them are due at once. */

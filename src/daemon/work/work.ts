@@ -2,9 +2,9 @@ import { failureOf, isTagferryError, TagferryError } from "../../errors/error.ts
 import type { Job } from "../queue/job.ts";
 import { RetryLater, type Turn } from "../queue/queue.ts";
 import { apply } from "./apply.ts";
-import { BACKOFF_BASE_MS, throwIfUnknown } from "./retry-job.ts";
 import { check } from "./check.ts";
 import type { WorkerParts } from "./parts.ts";
+import { BACKOFF_BASE_MS, throwIfUnknown } from "./retry-job.ts";
 
 /** Does one job: the same functions as `tagferry sync`, with the queue between their halves. */
 export async function doJob(job: Job, turn: Turn, parts: WorkerParts): Promise<void> {

@@ -27,8 +27,7 @@ export function apiRoutes(app: Hono<WebEnv>, view: DaemonView): void {
   app.get("/api/v1/runs", async (context) => {
     const limit = numberIn(context, "limit", { from: 1, to: RUNS_MAX, otherwise: 50 });
     const mirror = context.req.query("mirror");
-    if (mirror !== undefined && !(await view.mirrors()).some(({ name }) => name === mirror))
-      throw unknownMirror(mirror);
+    if (mirror !== undefined && !view.has(mirror)) throw unknownMirror(mirror);
     return answer(context, {
       runs: await view.runs({ limit, ...(mirror === undefined ? {} : { mirror }) }),
     });

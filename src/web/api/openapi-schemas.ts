@@ -51,13 +51,26 @@ function mirrorSchemas(): Readonly<Record<string, Schema>> {
       "lastRunAt?": TIME,
       "lastSuccessAt?": TIME,
       "failingSince?": TIME,
-      latenessS: COUNT,
+      latenessS: {
+        ...COUNT,
+        description: "Seconds since the first due time after the last finished run; 0 while paused.",
+      },
       "pausedAt?": TIME,
       "pausedBy?": TEXT,
       underWay: many(ref("Progress")),
       quarantined: many(object({ mirror: TEXT, key: TEXT, "tag?": TEXT, since: TIME, crashes: COUNT })),
       "failure?": ref("Failure"),
       "reason?": { ...TEXT, description: "Why the mirror fails or waits at the moment." },
+      "pauses?": many(ref("RegistryPause")),
+    }),
+    RegistryPause: object({
+      registry: TEXT,
+      kind: {
+        enum: ["unresponsive", "paused"],
+        description: "unresponsive: the registry does not answer. paused: it asked for a pause.",
+      },
+      since: TIME,
+      until: { ...TIME, description: "When the next request is sent." },
     }),
     Progress: object({
       mirror: TEXT,
@@ -129,7 +142,9 @@ function healthSchemas(): Readonly<Record<string, Schema>> {
       inUse: COUNT,
       "requestsPerSecond?": NUMBER,
       "pullsLeft?": COUNT,
+      "pausedSince?": TIME,
       "pausedUntil?": TIME,
+      "unresponsiveSince?": TIME,
       "unresponsiveUntil?": {
         ...TIME,
         description: "The registry does not answer. The next request is sent at this time.",

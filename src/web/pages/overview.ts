@@ -244,14 +244,19 @@ function rateLimitTable(rateLimits: readonly RateLimitStatus[]): Html {
 
 /** Whether requests to the registry are paused, because it asked for that or because it does not answer. */
 function registryState(
-  { pausedUntil, unresponsiveUntil }: Pick<RateLimitStatus, "pausedUntil" | "unresponsiveUntil">,
+  pauses: Pick<RateLimitStatus, "pausedSince" | "pausedUntil" | "unresponsiveSince" | "unresponsiveUntil">,
   clock: PageClock,
 ): Html {
+  const { pausedSince, pausedUntil, unresponsiveSince, unresponsiveUntil } = pauses;
+  const since = (iso: string | undefined): Html =>
+    iso === undefined ? html`` : html`since ${shortMoment(iso, clock)},`;
   if (unresponsiveUntil !== undefined)
     return html`<span class="bad">does not answer</span>
-      <span class="quiet">next try ${shortMoment(unresponsiveUntil, clock)}</span>`;
+      <span class="quiet"
+        >${since(unresponsiveSince)} next try ${shortMoment(unresponsiveUntil, clock)}</span
+      >`;
   if (pausedUntil !== undefined)
     return html`<span class="bad">paused</span>
-      <span class="quiet">next request ${shortMoment(pausedUntil, clock)}</span>`;
+      <span class="quiet">${since(pausedSince)} next request ${shortMoment(pausedUntil, clock)}</span>`;
   return html`<span class="quiet">ready</span>`;
 }

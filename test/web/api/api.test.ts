@@ -37,6 +37,14 @@ describe("reading", () => {
     expect(await get(web, "/api/v1/health")).toEqual({ status: 200, body: health });
   });
 
+  test("reads no other mirror for the runs of one", async () => {
+    await using web = await openTestWeb();
+    const one = finishedRun("one");
+    web.view.set(freshMirror("one"), { runs: [one] });
+    web.view.mirrors = () => Promise.reject(new Error("all mirrors were read"));
+    expect(await get(web, "/api/v1/runs?mirror=one")).toEqual({ status: 200, body: { runs: [one] } });
+  });
+
   test("tells runs, of one mirror and no more than asked for", async () => {
     await using web = await openTestWeb();
     const [one, two] = [finishedRun("one"), finishedRun("two")];
