@@ -38,7 +38,7 @@ const timeouts = z
     ).optional(),
     idle: text("Silence within an answer. 60s without this key.", "60s").optional(),
     retries: text(
-      "How long a request or a layer is tried again without progress. 2m without this key.",
+      "How long a request or a layer is tried again without progress. At most half of it passes without any answer. 2m without this key.",
       "2m",
     ).optional(),
   })
