@@ -7,7 +7,15 @@ import { defineConfig } from "vitest/config";
 const OF_THE_BUILD = ["test/build/built/**/*.test.ts"];
 /** What drives bin/tagferry, and so runs in the built form as well: a part with each run, all with `npm run test:built`. */
 const COMMANDS = ["command-line", "commands", "real-images"];
-const MORE_COMMANDS = ["contents", "credentials-stay-cli", "fleet-processes", "keys", "rights", "terminal"];
+const MORE_COMMANDS = [
+  "contents",
+  "credentials-stay-cli",
+  "fleet-processes",
+  "keys",
+  "rights",
+  "terminal",
+  "validate",
+];
 const commands = process.env["TAGFERRY_TESTS"] === "all" ? [...COMMANDS, ...MORE_COMMANDS] : COMMANDS;
 
 export default defineConfig({

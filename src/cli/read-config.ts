@@ -1,9 +1,9 @@
 import type { Config, Mirror } from "../config/config.ts";
 import { DEFAULT_DAEMON } from "../config/daemon.ts";
 import { loadConfig } from "../config/file/load.ts";
-import { checkSchedules } from "../daemon/triggers/check-schedules.ts";
+import type { ErrorCode } from "../errors/codes.ts";
 import { TagferryError } from "../errors/error.ts";
-import { checkTagRules } from "../plan/patterns.ts";
+import { configChecks } from "./config-checks.ts";
 import type { CommonFlags, Process } from "./process.ts";
 import { printWarnings } from "./terminal/failure-text.ts";
 
@@ -12,23 +12,31 @@ import { printWarnings } from "./terminal/failure-text.ts";
 /** Reads the configuration with all checks and prints the warnings on stderr. */
 export async function readConfig(
   { config: file }: Pick<CommonFlags, "config">,
-  { env, directory, stderr }: Process,
+  process: Process,
+  { quiet = [] }: { readonly quiet?: readonly ErrorCode[] } = {},
 ): Promise<Config> {
+  const { env, directory, stderr } = process;
   const { config, warnings } = await loadConfig({
     ...(file === undefined ? {} : { file }),
     env,
     directory,
-    checks: [checkTagRules, checkSchedules],
+    checks: configChecks(process),
   });
-  printWarnings(warnings, stderr);
+  printWarnings(
+    warnings.filter(({ code }) => !quiet.includes(code)),
+    stderr,
+  );
   return config;
 }
+
+/** Warnings about mirrors. They do not concern a command that takes its registries as arguments. */
+const ABOUT_MIRRORS: readonly ErrorCode[] = ["CONFIG_UNUSED", "CONFIG_KUBECONFIG", "CONFIG_CRON_BOTH_DAYS"];
 
 /** For commands that also work without a configuration file. Without a file, all settings have their defaults. */
 export async function readConfigIfAny(flags: CommonFlags, process: Process): Promise<Config> {
   const named = flags.config !== undefined || (process.env["TAGFERRY_CONFIG"] ?? "") !== "";
   try {
-    return await readConfig(flags, process);
+    return await readConfig(flags, process, { quiet: ABOUT_MIRRORS });
   } catch (error) {
     if (!named && error instanceof TagferryError && error.code === "CONFIG_NOT_FOUND")
       return { file: "", registries: [], cluster: {}, mirrors: [], daemon: DEFAULT_DAEMON, fingerprint: "" };

@@ -36,7 +36,7 @@ test("help and --version load the parser of the command line, and nothing else",
 });
 
 test.for([
-  { command: "validate", loads: ["picomatch", "re2js", "semver", "yaml", "zod"] },
+  { command: "validate", loads: ["node-cron", "picomatch", "re2js", "semver", "yaml", "zod"] },
   // the health check of the image runs it every 30 s
   { command: "status", loads: ["node-cron", "picomatch", "re2js", "semver", "yaml", "zod"] },
   { command: "sync", loads: ["node-cron", "picomatch", "pino", "re2js", "semver", "undici", "yaml", "zod"] },

@@ -6,7 +6,7 @@ export const KEY: Recipe = {
   generated: ["config/schema.json", "docs/config.md", "helm/values.schema.json"],
   edits: [
     before(
-      "src/config/file/schema.ts",
+      "src/config/file/mirror-schema.ts",
       "  schedule: text(",
       `  description: text("What the mirror is for; \`tagferry plan\` prints it.", "the web team's nginx").optional(),\n`,
     ),

@@ -33,7 +33,7 @@ export const TARGET: Recipe = {
       '  if (target.kind === "digests") return `digests:${target.file}`;\n',
     ),
     {
-      file: "src/config/file/schema.ts",
+      file: "src/config/file/mirror-schema.ts",
       replace: "imagestream:NAMESPACE/NAME, registry/repository, or oci:DIR.",
       by: "imagestream:NAMESPACE/NAME, registry/repository, oci:DIR, or digests:FILE.",
     },

@@ -3,14 +3,13 @@ import { openSecretFile } from "../../config/credentials/secret-file.ts";
 import { parseListen, isLoopback } from "../../config/daemon.ts";
 import { loadConfig } from "../../config/file/load.ts";
 import { type Daemon, openDaemon } from "../../daemon/daemon.ts";
-import { checkSchedules } from "../../daemon/triggers/check-schedules.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
-import { checkTagRules } from "../../plan/patterns.ts";
 import type { TrustedProxy } from "../../web/access/caller.ts";
 import { openWeb, type Web } from "../../web/server.ts";
 import type { HookSecrets } from "../../web/webhooks/webhooks.ts";
 import { logOf } from "../clients.ts";
+import { configChecks } from "../config-checks.ts";
 import { EXIT } from "../exit-code.ts";
 import type { CommonFlags, Process } from "../process.ts";
 import { printWarnings } from "../terminal/failure-text.ts";
@@ -32,7 +31,7 @@ export async function serveCommand(
       ...(flags.config === undefined ? {} : { file: flags.config }),
       env: process.env,
       directory: process.directory,
-      checks: [checkTagRules, checkSchedules],
+      checks: configChecks(process),
     });
   const first = await load();
   const { config, warnings } = first;

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 
 import { loadConfig } from "../../config/file/load.ts";
 import { isProblems, renderProblems } from "../../config/file/problems.ts";
-import { checkTagRules } from "../../plan/patterns.ts";
+import { configChecks } from "../config-checks.ts";
 import { EXIT } from "../exit-code.ts";
 import type { CommonFlags, Process } from "../process.ts";
 import { printWarnings } from "../terminal/failure-text.ts";
@@ -20,7 +20,7 @@ export async function validateCommand(
       ...(path === undefined ? {} : { file: path }),
       env: process.env,
       directory: process.directory,
-      checks: [checkTagRules],
+      checks: configChecks(process),
     });
     if (flags.output === "text") printWarnings(warnings, process.stderr);
     const names = config.mirrors.map(({ name }) => name);

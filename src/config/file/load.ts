@@ -3,13 +3,13 @@ import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { type Failure, TagferryError } from "../../errors/error.ts";
-import { isTagferryError } from "../../errors/error.ts";
-import { parseRegistry } from "../../oci/reference.ts";
-import { checkMirrors } from "../check.ts";
-import type { ClusterSettings, Config } from "../config.ts";
+import { checkMirrors } from "../check-mirrors.ts";
+import { readClusters } from "../clusters.ts";
+import type { Config } from "../config.ts";
 import { readDaemon } from "../daemon.ts";
 import { readMirrors } from "../mirrors.ts";
-import { readRegistries } from "../registries.ts";
+import { readRegistries } from "../registries/registries.ts";
+import { unusedRegistries } from "../registries/unused.ts";
 import { type Environment, replaceVariables } from "./environment.ts";
 import { keysAt } from "./keys.ts";
 import { namedFiles } from "./named-files.ts";
@@ -98,78 +98,33 @@ function readShape(
   { path, fingerprint }: { readonly path: string; readonly fingerprint: string },
 ): { readonly config: Config; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] } {
   const directory = dirname(path);
-  const registries = readRegistries(shape.registries ?? {}, { yaml, raw: yaml.value, directory });
+  const read = readRegistries(shape.registries ?? {}, { yaml, raw: yaml.value, directory });
   const { mirrors, problems } = readMirrors(shape, { yaml, directory });
-  const cluster = readCluster(shape.clusters ?? {}, yaml, directory);
+  const cluster = readClusters(shape.clusters ?? {}, yaml, directory);
   const daemon = readDaemon(shape.daemon ?? {}, { yaml, directory });
   const config: Config = {
     file: path,
     fingerprint,
     daemon: daemon.settings,
-    registries: registries.settings,
+    registries: read.registries.map(({ settings }) => settings),
     cluster: cluster.settings,
     mirrors: mirrors.map(({ mirror }) => mirror),
   };
   return {
     config,
     problems: [
-      ...registries.problems,
+      ...read.problems,
       ...cluster.problems,
       ...daemon.problems,
       ...problems,
       ...checkMirrors(mirrors, yaml),
     ],
-    warnings: registries.warnings,
+    warnings: [
+      ...read.warnings,
+      ...cluster.warnings,
+      ...unusedRegistries(read.registries, config.mirrors, config.cluster, yaml),
+    ],
   };
-}
-
-function readCluster(
-  clusters: NonNullable<FileShape["clusters"]>,
-  yaml: YamlFile,
-  directory: string,
-): { readonly settings: ClusterSettings; readonly problems: readonly Problem[] } {
-  const [first, second] = Object.entries(clusters);
-  if (second)
-    return {
-      settings: {},
-      problems: [
-        yaml.problem(
-          ["clusters", second[0]],
-          "CONFIG_TYPE",
-          "this is a second cluster, and only one is possible",
-          {
-            key: true,
-            found: Object.keys(clusters).join(", "),
-            allowed: "one cluster",
-          },
-        ),
-      ],
-    };
-  if (!first) return { settings: {}, problems: [] };
-  const [name, { kubeconfigFile, context, registry, owner }] = first;
-  const problems: Problem[] = [];
-  const host =
-    registry === undefined ? undefined : readHost(registry, ["clusters", name, "registry"], yaml, problems);
-  return {
-    settings: {
-      ...(kubeconfigFile === undefined ? {} : { kubeconfigFile: resolve(directory, kubeconfigFile) }),
-      ...(context === undefined ? {} : { context }),
-      ...(host === undefined ? {} : { registry: host }),
-      ...(owner === undefined ? {} : { owner }),
-    },
-    problems,
-  };
-}
-
-function readHost(text: string, path: Path, yaml: YamlFile, problems: Problem[]): string | undefined {
-  try {
-    return parseRegistry(text);
-  } catch (error) {
-    if (!isTagferryError(error)) throw error;
-    const { found, allowed } = error.details;
-    problems.push(yaml.problem(path, error.code, error.message, { found, allowed }));
-    return undefined;
-  }
 }
 
 /** Upper layers know the parsed record. This finds the position of the text in the file. */

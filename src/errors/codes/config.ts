@@ -97,6 +97,17 @@ export const CONFIG_CODES = {
     meaning: "This is not the host of a registry.",
     next: "Write host or host:port (or host/path for a project), without scheme, query or user.",
   },
+  CONFIG_UNUSED: {
+    class: "usage",
+    meaning: "Warning: no mirror uses this registry, so its settings have no effect.",
+    next: "Check the spelling, or remove the entry.",
+  },
+  CONFIG_KUBECONFIG: {
+    class: "usage",
+    meaning:
+      "Warning: mirrors write image streams, and there is no kubeconfig and no service account of a pod.",
+    next: "Run `oc login`, or set clusters.*.kubeconfigFile to an existing file. In a pod, nothing is needed.",
+  },
   CONFIG_PORT: {
     class: "usage",
     meaning: "The port is not between 1 and 65535.",

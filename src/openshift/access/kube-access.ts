@@ -1,31 +1,18 @@
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 
 import { TagferryError } from "../../errors/error.ts";
+import { findAccess } from "./find-access.ts";
 import type { KubeAccess, KubeAccessOptions } from "./kube-access-types.ts";
 import { accessOfKubeconfig } from "./kubeconfig.ts";
 import { tokenFile } from "./token-file.ts";
 
-const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
-
-/**
- * Uses the kubeconfig that the configuration names, otherwise the pod's service account, otherwise the user's
- * kubeconfig.
- *
- * @throws {TagferryError} CLUSTER_CONFIG
- */
+/** @throws {TagferryError} CLUSTER_CONFIG */
 export async function openKubeAccess(options: KubeAccessOptions): Promise<KubeAccess> {
-  const { env, serviceAccountDirectory = SERVICE_ACCOUNT } = options;
-  const host = env["KUBERNETES_SERVICE_HOST"];
-  const inCluster =
-    options.kubeconfigFile === undefined &&
-    host !== undefined &&
-    host !== "" &&
-    existsSync(`${serviceAccountDirectory}/token`);
-  return inCluster
-    ? fromServiceAccount(serviceAccountDirectory, host, env["KUBERNETES_SERVICE_PORT"] ?? "443")
-    : accessOfKubeconfig(options);
+  const found = findAccess(options);
+  return found.kind === "pod"
+    ? fromServiceAccount(found.directory, found.host, found.port)
+    : accessOfKubeconfig(found, options);
 }
 
 /** Reads the service account of a pod from four files. */

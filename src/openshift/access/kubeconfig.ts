@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { registerHooks } from "node:module";
 import { hostname } from "node:os";
@@ -9,6 +8,7 @@ import { parse } from "yaml";
 
 import { TagferryError } from "../../errors/error.ts";
 import { openExecPlugin } from "./exec-plugin.ts";
+import type { FoundAccess } from "./find-access.ts";
 import type { KubeAccess, KubeAccessOptions, KubeTls } from "./kube-access-types.ts";
 import { tokenFile } from "./token-file.ts";
 
@@ -19,15 +19,13 @@ type Fail = (what: string, cause?: unknown) => TagferryError;
  *
  * @throws {TagferryError} CLUSTER_CONFIG
  */
-export async function accessOfKubeconfig({
-  kubeconfigFile,
-  context,
-  env,
-}: KubeAccessOptions): Promise<KubeAccess> {
-  const where = kubeconfigFile ?? (env["KUBECONFIG"] || `${env["HOME"] ?? "~"}/.kube/config`);
+export async function accessOfKubeconfig(
+  { where, files }: Extract<FoundAccess, { readonly kind: "kubeconfig" }>,
+  { context, env }: Pick<KubeAccessOptions, "context" | "env">,
+): Promise<KubeAccess> {
   const fail: Fail = (what, cause) =>
     new TagferryError("CLUSTER_CONFIG", `no way to the cluster: ${what}`, { cause, where });
-  const { config, fileOfUser } = await readKubeconfig(where, fail);
+  const { config, fileOfUser } = await readKubeconfig(where, files, fail);
   chooseContext(config, context, fail);
   const cluster = config.getCurrentCluster();
   if (!cluster) throw fail(`the kubeconfig ${where} has no current context`);
@@ -63,9 +61,8 @@ type Read = {
  * Merges the files as kubectl does: of two entries with one name the first wins, and the first file with a current
  * context sets it.
  */
-async function readKubeconfig(where: string, fail: Fail): Promise<Read> {
+async function readKubeconfig(where: string, files: readonly string[], fail: Fail): Promise<Read> {
   const { KubeConfig: Kubeconfig } = await importConfig();
-  const files = where.split(":").filter((file) => file !== "" && existsSync(file));
   if (files.length === 0) throw fail(`there is no kubeconfig at ${where}`);
   try {
     const parts = files.map((file) => {

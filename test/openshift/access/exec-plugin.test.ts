@@ -5,7 +5,7 @@ import { kill } from "node:process";
 import { describe, expect, test } from "vitest";
 
 import { openExecPlugin, type ExecPluginOptions } from "../../../src/openshift/access/exec-plugin.ts";
-import { accessOfKubeconfig } from "../../../src/openshift/access/kubeconfig.ts";
+import { openKubeAccess } from "../../../src/openshift/access/kube-access.ts";
 import { until } from "../../support/daemon-scene.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../../support/temporary.ts";
 
@@ -245,7 +245,7 @@ async function accessWith(directory: TemporaryDirectory, user: object) {
     users: [{ name: "one", user }],
   };
   await writeFile(kubeconfigFile, JSON.stringify(config));
-  return accessOfKubeconfig({ kubeconfigFile, env: { PATH: "/usr/bin:/bin", HUB_PASSWORD: "geheim" } });
+  return openKubeAccess({ kubeconfigFile, env: { PATH: "/usr/bin:/bin", HUB_PASSWORD: "geheim" } });
 }
 
 describe("the exec plugin of a kubeconfig", () => {

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 
 import { describe, expect, test } from "vitest";
 
-import { accessOfKubeconfig } from "../../../src/openshift/access/kubeconfig.ts";
+import { openKubeAccess } from "../../../src/openshift/access/kube-access.ts";
 import { openCluster } from "../../../src/openshift/cluster.ts";
 import { startCluster } from "../../support/cluster/cluster.ts";
 import { SILENT } from "../../support/registry/client.ts";
@@ -44,7 +44,7 @@ async function headersOf(
   user: object,
 ): Promise<Readonly<Record<string, string>>> {
   const kubeconfigFile = await written(directory, kubeconfig({ user }));
-  const access = await accessOfKubeconfig({ kubeconfigFile, env: {} });
+  const access = await openKubeAccess({ kubeconfigFile, env: {} });
   return access.headers();
 }
 
@@ -80,7 +80,7 @@ describe("who a kubeconfig says we are", () => {
     await written(directory, "first\n", "token");
     const user = { token: "stale", tokenFile: "token" };
     const kubeconfigFile = await written(directory, kubeconfig({ user }));
-    const access = await accessOfKubeconfig({ kubeconfigFile, env: {} });
+    const access = await openKubeAccess({ kubeconfigFile, env: {} });
     await expect(access.headers()).resolves.toEqual({ authorization: "Bearer first" });
     await written(directory, "renewed\n", "token");
     await expect(access.headers()).resolves.toEqual({ authorization: "Bearer renewed" });
@@ -106,12 +106,12 @@ describe("who a kubeconfig says we are", () => {
     await writeFile(command, script("2999-01-01T00:00:00Z"));
     await chmod(command, 0o755);
     const kubeconfigFile = await written(directory, kubeconfig({ user: { exec } }));
-    const access = await accessOfKubeconfig({ kubeconfigFile, env: {} });
+    const access = await openKubeAccess({ kubeconfigFile, env: {} });
     await expect(access.headers()).resolves.toEqual({ authorization: "Bearer from-command" });
     await access.headers();
     expect(await runs()).toBe(1);
     await writeFile(command, script("2001-01-01T00:00:00Z"));
-    const short = await accessOfKubeconfig({ kubeconfigFile, env: {} });
+    const short = await openKubeAccess({ kubeconfigFile, env: {} });
     const before = await runs();
     await short.headers();
     await short.headers();
@@ -162,7 +162,7 @@ describe("where a kubeconfig leads", () => {
       directory,
       kubeconfig({ cluster: { "proxy-url": "http://proxy:3128" } }),
     );
-    await expect(accessOfKubeconfig({ kubeconfigFile, env: {} })).resolves.toMatchObject({
+    await expect(openKubeAccess({ kubeconfigFile, env: {} })).resolves.toMatchObject({
       server: new URL("https://one.example.com:6443"),
       namespace: "ns-one",
       installation: hostname(),
@@ -179,9 +179,9 @@ describe("where a kubeconfig leads", () => {
     };
     await written(directory, second, "two");
     const paths = `${await written(directory, kubeconfig())}::${directory.join("none")}:${directory.join("two")}`;
-    const access = await accessOfKubeconfig({ context: "two", env: { KUBECONFIG: paths } });
+    const access = await openKubeAccess({ context: "two", env: { KUBECONFIG: paths } });
     expect(access).toMatchObject({ server: new URL("https://two.example.com:6443"), namespace: "ns-two" });
-    const current = await accessOfKubeconfig({ env: { KUBECONFIG: paths } });
+    const current = await openKubeAccess({ env: { KUBECONFIG: paths } });
     expect(current, "the first file says which is current, and what it is").toMatchObject({
       namespace: "ns-one",
     });
@@ -192,7 +192,7 @@ describe("where a kubeconfig leads", () => {
     await mkdir(directory.join(".kube"));
     await written(directory, kubeconfig(), ".kube/config");
     const env = { HOME: directory.path, KUBECONFIG: "" };
-    await expect(accessOfKubeconfig({ env })).resolves.toMatchObject({ namespace: "ns-one" });
+    await expect(openKubeAccess({ env })).resolves.toMatchObject({ namespace: "ns-one" });
   });
 
   test("trusts no certificate but its authority's, unless it says otherwise", async () => {
@@ -252,7 +252,7 @@ describe("where a kubeconfig leads", () => {
   ])("is a fault of the configuration when %s", async ([, config, context, message]) => {
     await using directory = await temporaryDirectory();
     const kubeconfigFile = config === undefined ? directory.join("none") : await written(directory, config);
-    await expect(accessOfKubeconfig({ kubeconfigFile, context, env: {} })).rejects.toMatchObject({
+    await expect(openKubeAccess({ kubeconfigFile, context, env: {} })).rejects.toMatchObject({
       code: "CLUSTER_CONFIG",
       message: expect.stringContaining(message),
     });
