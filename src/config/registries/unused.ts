@@ -1,4 +1,4 @@
-import type { Location, Repository } from "../../oci/reference.ts";
+import type { Repository } from "../../oci/reference.ts";
 import type { ClusterSettings, Mirror, RegistrySettings } from "../config.ts";
 import type { Problem } from "../file/problems.ts";
 import type { YamlFile } from "../file/yaml.ts";
@@ -31,12 +31,9 @@ export function unusedRegistries(
 }
 
 function repositoriesOf({ source, target, storage }: Mirror): readonly Repository[] {
-  const locations: readonly Location[] = [
-    source,
-    ...(target.kind === "imagestream" ? [] : [target]),
-    ...(storage.kind === "repository" ? [{ ...storage, kind: "registry" as const }] : []),
-  ];
-  return locations.flatMap((location) => (location.kind === "registry" ? [location] : []));
+  return [source, target, storage].flatMap((place) =>
+    place.kind === "registry" || place.kind === "repository" ? [place] : [],
+  );
 }
 
 function appliesTo({ registry, pathPrefix }: RegistrySettings, repository: Repository): boolean {
