@@ -1,16 +1,13 @@
 import { TagferryError } from "../../errors/error.ts";
 
 /**
- * Public registries whose token server has another host. Short on purpose: `tokenRealms` is for all others. Each
- * pair says where it is known from.
+ * Public registries whose challenges name a token server on another host. Short on purpose: `tokenRealms` is for all
+ * others. docs/decisions.md names the evidence for each pair, and the registries that need none.
  */
 const KNOWN_REALMS: readonly (readonly [registry: string, realm: string])[] = [
-  ["registry-1.docker.io", "auth.docker.io"], // seen in its challenges
-  ["registry.gitlab.com", "gitlab.com"], // its documented token server, /jwt/auth
-  // Not seen in a challenge (the one that was seen names nvcr.io/proxy_auth): public clients get their tokens there.
-  ["nvcr.io", "authn.nvidia.com"],
-  // Not seen in a challenge: public scripts for the registry get their tokens there, others from the registry itself.
-  ["registry.redhat.io", "sso.redhat.com"],
+  ["registry-1.docker.io", "auth.docker.io"],
+  ["registry.gitlab.com", "gitlab.com"],
+  ["nvcr.io", "authn.nvidia.com"], // only after a token was refused; the first challenge names its own origin
 ];
 
 export type RealmPolicy = {
@@ -19,10 +16,11 @@ export type RealmPolicy = {
 };
 
 /**
- * Where a registry sends us for a token, when credentials may go there: its own origin (another
- * port is another origin), the token server that is known for it, or a host that the configuration lists.
+ * Where a registry sends us for a token, when credentials may go there: its own origin (another port is another
+ * origin), the token server that is known for it, or a host that the configuration lists.
  *
- * Credentials that left for a realm of the registry's choice were CVE-2026-33540 (distribution) and CVE-2026-48978 (oras-go).
+ * Other clients sent credentials to any realm of the registry's choice: CVE-2026-33540 (distribution) and
+ * CVE-2026-48978 (oras-go).
  *
  * @throws {TagferryError} AUTH_REALM, which names both hosts
  */
