@@ -15,6 +15,8 @@ const MORE_COMMANDS = [
   "rights",
   "terminal",
   "validate",
+  "suspended-process",
+  "terminal",
 ];
 const commands = process.env["TAGFERRY_TESTS"] === "all" ? [...COMMANDS, ...MORE_COMMANDS] : COMMANDS;
 
