@@ -31,7 +31,8 @@ test("a daemon that was stopped for 8 seconds checks each mirror once for all du
     })),
   );
   const { child, url } = await startServe(["-c", scene.file, "--listen", "127.0.0.1:0"]);
-  await using _ = { [Symbol.asyncDispose]: async () => void child.kill("SIGKILL") };
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => void child.kill("SIGKILL"));
   const runsOf = async (mirror: string): Promise<readonly Run[]> => {
     const answer = await fetch(`${url}/api/v1/runs?mirror=${mirror}`);
     return ((await answer.json()) as { readonly runs: readonly Run[] }).runs;
