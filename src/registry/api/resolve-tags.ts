@@ -13,7 +13,8 @@ const LISTED_MIN = 3;
 const LISTED_PER_TAG = 100;
 
 /**
- * The descriptors of these tags. Tags that do not exist are missing in the result.
+ * The descriptors of these tags. Tags that do not exist are missing in the result, and tags that a policy of the registry
+ * forbids to read (412; Harbor: content trust, vulnerabilities): they can be written.
  *
  * Sends one HEAD per tag. If the first tag does not exist, most of the others may not exist either, for example when a
  * repository is filled for the first time. Then one listing shows which tags are worth a request.
@@ -27,16 +28,25 @@ export async function surveyTags(
   const [first] = tags;
   if (first === undefined) return found;
   const isWorthIt = tags.length >= LISTED_MIN && client.observations.head.isUsable();
-  const head = isWorthIt ? await headManifest(first, client, { signal }) : undefined;
+  const head = isWorthIt ? await unlessForbidden(() => headManifest(first, client, { signal })) : undefined;
   if (head?.kind === "found") found.set(first, head.descriptor);
   const listed = head?.kind === "absent" ? await listedAmong(tags, client, { signal }) : undefined;
   const asked = tags.filter((tag) => !found.has(tag) && (listed?.has(tag) ?? true));
   const resolve = async (tag: string): Promise<void> => {
-    const descriptor = await resolveManifest(tag, client, { signal });
+    const descriptor = await unlessForbidden(() => resolveManifest(tag, client, { signal }));
     if (descriptor) found.set(tag, descriptor);
   };
   await Array.fromAsync(mapConcurrently(asked, CONCURRENCY, resolve));
   return found;
+}
+
+async function unlessForbidden<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (isTagferryError(error, "SOURCE_POLICY")) return undefined;
+    throw error;
+  }
 }
 
 /** The requested tags that are listed; undefined when the listing cannot be read or is very long. */

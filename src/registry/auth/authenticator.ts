@@ -122,6 +122,7 @@ export function openAuthenticator({
         new TagferryError("AUTH_DENIED", `${where}: ${why}`, {
           where,
           credentials: found?.from ?? "none",
+          ...(found?.credential.kind === "basic" ? { account: found.credential.username } : {}),
           ...facts,
         });
       const offered = parseChallenges(wwwAuthenticate);

@@ -1,4 +1,4 @@
-import { TagferryError } from "../../errors/error.ts";
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { parseChallenges } from "../auth/challenge.ts";
 import { drain, type OpenAnswer } from "./answer.ts";
 import { errorOfResponse } from "./error.ts";
@@ -37,14 +37,33 @@ export function openAuthorized(options: RequesterOptions, send: Send, pause: Pau
       const body = await drain(answer);
       const refused = errorOfResponse({ status: answer.status, headers: answer.headers, body }, subject);
       if (refused.code === "TARGET_PROJECT") throw refused;
-      sent = await authenticator.challenged(
-        { wwwAuthenticate, scopes, sent, attempt, where: subject.where },
-        { signal },
-      );
+      const before = sent;
+      sent = await authenticator
+        .challenged({ wwwAuthenticate, scopes, sent, attempt, where: subject.where }, { signal })
+        .catch((error: unknown) => {
+          throw before === undefined ? error : (missingRight(error, refused) ?? error);
+        });
       // The upload session still exists, but the stream is consumed: the caller must open it again.
       if (isStream(ask.body)) throw expired(ask, body);
     }
   };
+}
+
+/** Harbor's words in a 401 to a valid login that lacks a right, for example a robot that may only pull. */
+const MISSING_RIGHT = /unauthorized to access repository: ([^\s,"]{1,255}), action: (\w{1,20})/i;
+
+/** Names the account, the project and the right, if the registry said which right is missing. */
+function missingRight(error: unknown, { details: { found } }: TagferryError): TagferryError | undefined {
+  const [, repository, right] = (typeof found === "string" ? MISSING_RIGHT.exec(found) : undefined) ?? [];
+  if (!isTagferryError(error, "AUTH_DENIED") || repository === undefined) return undefined;
+  const { where, account = "the account" } = error.details;
+  const [project] = repository.split("/");
+  return new TagferryError("DENIED", `${String(where)}: ${String(account)} may not ${right} ${repository}`, {
+    ...error.details,
+    status: 401,
+    found,
+    next: `Give ${String(account)} the right to ${right} repositories of the project ${project}.`,
+  });
 }
 
 function expired({ subject: { where } }: Ask, found: string): TagferryError {
