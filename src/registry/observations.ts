@@ -19,6 +19,10 @@ export type Observations = {
   profile(): RegistryProfile;
   /** Call this with the headers of each answer. */
   answered(headers: Headers): void;
+  /** Whether the kind is only assumed from a header that other kinds send too. */
+  isAssumed(): boolean;
+  /** The registry said itself which kind it is. */
+  recognised(kind: RegistryKind): void;
   readonly head: HeadObservations;
   readonly bodySize: BodySizeObservations;
   readonly mounts: MountObservations;
@@ -82,6 +86,10 @@ export function openObservations(kind: RegistryKind, hostname: string): Observat
     profile: () => profile,
     answered(headers) {
       profile = refineProfile(profile, hostname, headers);
+    },
+    isAssumed: () => kind === "auto" && profile.kind === "distribution",
+    recognised(found) {
+      profile = profileOf(found, hostname);
     },
     head: observeHead(() => profile),
     bodySize: observeBodySize(() => profile),

@@ -16,6 +16,7 @@ import { openRequester } from "./http/client.ts";
 import { type RequestFacts, type RequestTimeouts, USER_AGENT } from "./http/request.ts";
 import { openObservations } from "./observations.ts";
 import type { RegistryKind } from "./profile.ts";
+import { openRecognition } from "./recognise.ts";
 import type { RepositoryClient } from "./repository-client.ts";
 import { openRepository, type RegistryRepository, type SharedParts } from "./repository.ts";
 import type { ProxyRules } from "./transport/proxy.ts";
@@ -80,6 +81,9 @@ export type Registry = AsyncDisposable & {
   ping(options?: Cancellable): Promise<void>;
 };
 
+/** The question for the kind only saves requests, so it is not waited for as long as for others. */
+const RECOGNITION_TIMEOUT_MS = 5_000;
+
 /**
  * Opens a registry. Its repositories share connections, tokens, and what is known about its blobs and its behaviour.
  */
@@ -123,6 +127,15 @@ export function openRegistry(options: RegistryOptions): Registry {
     onRequest: options.onRequest,
     onAnswer: (headers) => observations.answered(headers),
   });
+  const recognise = openRecognition({
+    registryUrl,
+    observations,
+    send: openTokenTransport({
+      transport,
+      breakerOf: () => breakers.ofRegistry(registry),
+      timeoutMs: Math.min(timeouts.firstByteMs, RECOGNITION_TIMEOUT_MS),
+    }),
+  });
   const shared: SharedParts = {
     registry,
     blobLocations: openBlobLocations(),
@@ -144,6 +157,7 @@ export function openRegistry(options: RegistryOptions): Registry {
       name: `${registry}/${name}`,
       repository: name,
       requester,
+      recognise,
       log,
       pull,
       push,

@@ -1,4 +1,5 @@
 import type { RetryPolicy } from "../errors/retry.ts";
+import type { Cancellable } from "../lib/cancel.ts";
 import type { Log } from "../lib/log.ts";
 import type { Scope } from "./auth/scope.ts";
 import type { Requester } from "./http/request.ts";
@@ -23,6 +24,8 @@ export type RepositoryClient = {
   readonly requestMs: number;
   /** What the answers of the registry showed. All its repositories share it. */
   readonly observations: Observations;
+  /** Finds out which kind of registry this is, where that is only assumed. Asks once for all repositories. */
+  recognise(options?: Cancellable): Promise<void>;
   /** The current profile, from the observations. */
   profile(): RegistryProfile;
   /** A URL below /v2/REPOSITORY/; `path` may contain a query. */

@@ -27,6 +27,7 @@ export async function resolveManifest(
   if (observed.isUsable()) {
     head = await headManifest(reference, client, { signal });
     if (head.kind === "found") return head.descriptor;
+    if (head.kind === "absent" && !observed.isTrusted()) await client.recognise({ signal });
     if (head.kind === "absent" && observed.isTrusted()) return undefined;
   }
   try {
