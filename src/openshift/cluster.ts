@@ -84,7 +84,7 @@ export async function openCluster({
         path: pathOf(path),
         method,
         headers: {
-          ...(await unlessAborted(headers(), deadline)),
+          ...(await unlessAborted(headers(), signal)),
           ...(body === undefined ? {} : { "content-type": contentType }),
         },
         body: body === undefined ? null : JSON.stringify(body),

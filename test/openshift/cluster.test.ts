@@ -104,7 +104,7 @@ describe("connections", () => {
     const arrived = cluster.gate(1);
     const call = client.api.call({ ...LIST, timeoutMs: 50 });
     await expect(call).rejects.toMatchObject({ code: "CLUSTER_UNREACHABLE" });
-    (await arrived).release();
+    void arrived.then((held) => held.release()); // on a busy machine it may not even have arrived
   });
 });
 

@@ -198,7 +198,7 @@ describe("who may", () => {
     await using cluster = await startCluster();
     const api = apiOf(cluster);
     cluster.revokeToken(cluster.token);
-    expect(await api("GET", "imagestreams")).toMatchObject({ status: 401, body: { reason: "Unauthorized" } });
+    expect(await api("GET", "imagestreams")).toEqual({ status: 401, body: {} });
     const next = cluster.addUser({ name: "tagferry", token: "rotated" });
     expect(await apiOf(cluster, next.token)("GET", "imagestreams")).toMatchObject({ status: 200 });
   });

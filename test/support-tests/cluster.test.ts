@@ -112,7 +112,7 @@ describe("the image API", () => {
     });
     const tag = { from: { kind: "DockerImage", name: "quay.io/a/b:1" }, reference: true };
     const put = await api("PUT", "imagestreamtags/app:1", { metadata: { name: "app:1" }, tag });
-    expect(put.status).toBe(200);
+    expect(put.status).toBe(201);
     expect(cluster.stream("mirror", "app")?.spec.tags?.map(({ name }) => name)).toEqual(["1"]);
   });
 

@@ -23,6 +23,8 @@ export async function handleApi(server: ApiServer, request: RegistryRequest): Pr
     const reply = await dispatch(server, request);
     return "headers" in reply ? reply : json(reply.status, reply.body);
   } catch (error) {
+    // an unknown token: no body and no challenge (56aa2d96)
+    if (error instanceof ApiFailure && error.code === 401) return { status: 401, headers: {} };
     if (error instanceof ApiFailure) return json(error.code, failureBody(error));
     throw error;
   }

@@ -19,7 +19,7 @@ export function apiOf(
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(ca === undefined ? {} : { tls: { ca } }),
     });
-    return { status, body: JSON.parse(bytes.toString()) as AnswerBody };
+    return { status, body: JSON.parse(bytes.toString() || "{}") as AnswerBody };
   };
 }
 

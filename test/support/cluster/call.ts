@@ -1,6 +1,6 @@
 import type { Answer } from "../registry/wire.ts";
 import { type ClusterUser, mayDo } from "./access.ts";
-import { forbidden, invalid } from "./failure.ts";
+import { badRequest, forbidden, invalid } from "./failure.ts";
 import type { KubeObject, Status } from "./objects.ts";
 import type { ClusterState } from "./state.ts";
 import { plain } from "./stream-shape.ts";
@@ -67,6 +67,7 @@ export function listOf(call: ApiCall, apiVersion: string, kind: string, all: rea
   const { parameters, state } = call;
   const items = (plain(all) as KubeObject[]).filter((item) => selected(item, parameters));
   const from = Number(Buffer.from(parameters.get("continue") ?? "", "base64").toString() || 0);
+  if (!Number.isSafeInteger(from)) throw badRequest("continue key is not valid"); // 56aa2d96
   const limit = Number(parameters.get("limit") ?? 0);
   const end = limit > 0 ? from + limit : items.length;
   const more = end < items.length;

@@ -38,10 +38,17 @@ export function integratedRegistry(
     if (request.path === "/openshift/token") return tokenAnswer(registry, request);
     const signed = await signatures(request);
     if (signed) return signed;
-    const answer = await handle(request);
+    const answer = asOpenshift(await handle(request), request);
     const better = answer.status === 404 ? await insteadOfUnknown(registry, request) : undefined;
     return decorated(better ?? answer, `${scheme}://${request.headers.host}`);
   };
+}
+
+/** A manifest above the limit is answered 400 instead of 413 (d4cce000). */
+function asOpenshift(answer: Answer, { kind }: RegistryRequest): Answer {
+  return answer.status === 413 && kind === "manifest"
+    ? refusal(400, "MANIFEST_INVALID", "manifest invalid", "http: request body too large")
+    : answer;
 }
 
 /** Locations are absolute, by the host the client used. */

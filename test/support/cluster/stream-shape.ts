@@ -56,12 +56,17 @@ function sortedTags(tags: readonly Partial<SpecTag>[], importMode: string): Spec
 }
 
 export function normaliseTag(tag: Partial<SpecTag>, importMode: string): SpecTag {
+  const { scheduled, ...policy } = tag.importPolicy ?? {};
   return {
     ...structuredClone(tag),
     name: tag.name ?? "",
     annotations: tag.annotations ?? null,
     generation: tag.generation ?? null,
-    importPolicy: { ...tag.importPolicy, importMode: tag.importPolicy?.importMode || importMode },
+    importPolicy: {
+      ...policy,
+      ...(scheduled === true ? { scheduled } : {}), // false is not stored (56aa2d96)
+      importMode: policy.importMode || importMode,
+    },
     referencePolicy: { type: tag.referencePolicy?.type || "Source" },
   };
 }

@@ -37,8 +37,10 @@ export function handleTags(call: ApiCall, kind: TagKind): ApiReply {
     }
     case "create":
       return ok(writeTag(call, kind, call.body, "create"), 201);
-    case "update":
-      return ok(writeTag(call, kind, call.body, "update"));
+    case "update": {
+      const status = isNewTag(call, kind) ? 201 : 200; // seen in 56aa2d96
+      return ok(writeTag(call, kind, call.body, "update"), status);
+    }
     case "patch": {
       const current = getTag(call, kind, { specOnly: true });
       return ok(writeTag(call, kind, applyPatch(plain(current), call.contentType, call.body), "update"));
@@ -46,6 +48,12 @@ export function handleTags(call: ApiCall, kind: TagKind): ApiReply {
     case "delete":
       return ok(deleteTag(call, resource));
   }
+}
+
+function isNewTag({ state, namespace, name }: ApiCall, kind: TagKind): boolean {
+  const [streamName, tag] = splitTagName(kind === "ImageStreamTag" ? "ImageStreamTags" : "ImageTags", name);
+  const stream = findStream(state, namespace, streamName);
+  return !stream || (!specTag(stream, tag) && !statusTag(stream, tag));
 }
 
 function getTag(call: ApiCall, kind: TagKind, { specOnly = false } = {}): unknown {
