@@ -20,9 +20,10 @@ function contested(managedFields?: readonly object[]) {
   };
 }
 
+const contestedBy = (managedFields?: readonly object[]): string | undefined =>
+  observedInStream(contested(managedFields), mirrorOf(), ["1"], "here")["1"]?.contestedBy;
+
 test("who restored a spec tag is named where the stream records it, and no name is promised elsewhere", () => {
-  const contestedBy = (managedFields?: readonly object[]): string | undefined =>
-    observedInStream(contested(managedFields), mirrorOf(), ["1"], "here")["1"]?.contestedBy;
   const fieldsV1 = { "f:spec": { "f:tags": { 'k:{"name":"1"}': {} } } };
   expect(contestedBy([{ manager: "argocd-controller", time: "2026-01-01T00:00:00Z", fieldsV1 }])).toBe(
     "argocd-controller",
