@@ -84,9 +84,9 @@ export function openAuthenticator({
   }
 
   /**
-   * A refused token may only have expired: then the server that made it makes a new one. Harbor answers an expired token
-   * with a Basic challenge, and nvcr.io names another token server, which knows no anonymous user. undefined: use the
-   * challenge.
+   * A refused token may only have expired. Then the server that made it makes a new one. Harbor answers an expired
+   * token with a Basic challenge, and nvcr.io names another token server, which has no token for anonymous users.
+   * undefined: use the challenge.
    */
   async function renewed(
     chosen: Challenge | undefined,

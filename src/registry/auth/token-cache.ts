@@ -28,7 +28,7 @@ const TOKENS_KEPT = 10_000;
 
 export function openTokenCache(registry: string, send: TokenTransport): TokenCache {
   const tokens = new Map<string, Promise<Token>>();
-  /** Credentials that a token server refused. They are not tried again for a while, so that the account is not locked. */
+  /** Credentials that a token server refused. They are not used for a while, so that the account is not locked. */
   const refusedUntil = new Map<string, number>();
 
   function remember(key: string, token: Promise<Token>): void {

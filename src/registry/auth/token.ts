@@ -54,7 +54,8 @@ export async function fetchToken(
   if (answer.status === 401 || answer.status === 403)
     throw new TagferryError(
       "AUTH_DENIED",
-      `${request.registry}: the token server ${where} refused ${credential ? "the credentials" : "an anonymous request"}`,
+      `${request.registry}: the token server ${where} refused ` +
+        (credential ? "the credentials" : "an anonymous request"),
       {
         where: request.registry,
         status: answer.status,

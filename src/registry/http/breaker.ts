@@ -55,12 +55,14 @@ export function openBreaker(
   let retryAtMs: number | undefined;
   let probe: Attempt | undefined;
 
+  const name = role === "registry" ? host : `the ${role} ${host}`;
+
   const refuse = (untilMs: number): TagferryError => {
     const retryAt = new Date(untilMs).toISOString();
     const since = new Date(silentSinceMs).toISOString();
     return new TagferryError(
       "REGISTRY_UNRESPONSIVE",
-      `${role === "registry" ? "" : `the ${role} `}${host} has not answered since ${since}; it is asked again after ${retryAt}`,
+      `${name} has not answered since ${since}; it is asked again after ${retryAt}`,
       { where: host, since, retryAt },
     );
   };

@@ -63,8 +63,8 @@ export function openRequester(options: RequesterOptions): Requester {
 type Limit = Disposable & { readonly signal: AbortSignal | undefined };
 
 /**
- * The limit of one attempt, with all its redirects and tokens. Where the body has no limit, the limit ends when the head
- * has come.
+ * The limit of one attempt, with all its redirects and tokens. If the body has no limit, this limit ends when the head
+ * arrives.
  */
 function limitOf(ask: Ask, timeouts: RequestTimeouts, { signal }: Cancellable): Limit {
   if (isStream(ask.body)) return { signal, [Symbol.dispose]: () => {} };

@@ -46,8 +46,7 @@ const PLACES: Readonly<Record<AddressClass, string>> = {
 };
 
 /**
- * Where a redirect leads, when we may go there. Credentials are not this function's business: the requester sends none to
- * another origin.
+ * The target of a redirect, if it is allowed. The caller sends no credentials to another origin.
  *
  * @throws {TagferryError} REDIRECT_REFUSED with the chain, without queries: those are signatures
  */
@@ -66,7 +65,9 @@ export async function nextHop(
       {
         where: registryUrl.host,
         found: [...chain, ...(to ? [to] : [])].map(shown).join(" → "),
-        allowed: `at most ${max} redirects, encrypted when the registry is, to public hosts, and elsewhere only when the registry is there, too`,
+        allowed:
+          `at most ${max} redirects, encrypted when the registry is, ` +
+          "to public hosts, and elsewhere only when the registry is there, too",
       },
     );
   if (text === undefined || text === "") throw refuse("there is no Location");

@@ -29,8 +29,8 @@ export type Ask = {
   /** From the end of the request to the first byte of the answer. Default: `firstByteMs`. */
   readonly firstByteMs?: number;
   /**
-   * The limit of one attempt, with its redirects, its tokens and the body of its answer. Default: `requestMs`. Infinity:
-   * the body has no limit, and the head has `requestMs`. The time to send a stream never counts.
+   * The limit of one attempt, with its redirects, its tokens and the body of its answer. Default: `requestMs`.
+   * Infinity: the body has no limit, and the head has `requestMs`. The time to send a stream never counts.
    */
   readonly timeoutMs?: number;
   /** Return redirects to the caller instead of following them. */

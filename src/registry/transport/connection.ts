@@ -6,21 +6,21 @@ import { type Cancellable, within } from "../../lib/cancel.ts";
 import { literalAddress } from "./private-address.ts";
 import { openRing } from "./ring.ts";
 
-/** A socket that is read in large pieces. Its errors are Node's. */
+/** A socket that is read in large pieces. Its errors are those of Node. */
 export type Connection = {
   send(text: string): void;
   /**
-   * What came, as soon as anything did; undefined when the other side has closed. A piece is valid until the next call.
-   * Silence of the idle time ends the connection.
+   * The next bytes; undefined when the other side has closed. A piece is valid until the next call. The connection ends
+   * when nothing arrives for the idle time.
    */
   read(options?: Cancellable): Promise<Buffer | undefined>;
-  /** Whether another request may be sent: nothing came unasked, nothing broke. */
+  /** Whether another request may be sent: the connection is open, and no unexpected bytes arrived. */
   readonly isFit: boolean;
   destroy(): void;
 };
 
 export type ConnectionSettings = {
-  /** Certificates, name lookup, and the session of an earlier connection. */
+  /** Certificates, name lookup, and the TLS session of an earlier connection. */
   readonly tls: ConnectionOptions;
   readonly onSession: (session: Buffer) => void;
   readonly connectTimeoutMs: number;
@@ -47,7 +47,7 @@ export async function openConnection(
     buffer: () => ring.space(),
     callback(bytes: number) {
       ring.filled(bytes);
-      // bytes that come in the same turn of the loop make the piece larger
+      // bytes that arrive in the same turn of the event loop make the piece larger
       if (waiting)
         if (ring.piled) wake();
         else setImmediate(wake);
@@ -68,7 +68,7 @@ export async function openConnection(
   socket.on("close", () => {
     hasEnded = true;
     clearTimeout(silence);
-    // with `Connection: close` the socket is closed before the reader has taken all that came
+    // with `Connection: close` the socket closes before the reader has read everything
     if (isGivenUp) ring.release();
     wake();
   });

@@ -8,25 +8,25 @@ export type DirectRequest = { readonly url: URL; readonly headers: Readonly<Reco
 export type DirectAnswer = {
   readonly statusCode: number;
   readonly headers: Headers;
-  /** A chunk is valid until the next is asked for. */
+  /** A chunk is valid until the next one is requested. */
   readonly body: AsyncIterable<Buffer>;
-  /** Ends what is under way; when the body was read to its end, the connection waits for the next request. */
+  /** Ends the exchange. If the body was read completely, the connection is kept for the next request. */
   close(): void;
 };
 
 export type ExchangeOptions = Cancellable & {
   readonly firstByteTimeoutMs: number;
-  /** Takes a connection that is good for another request. */
+  /** Gets a connection that can be used for another request. */
   readonly onFree: (connection: Connection) => void;
 };
 
-/** A redirect or a refusal is read at once, so that its connection is good for more. */
+/** Redirects and errors up to this size are read at once, so that their connection can be used again. */
 const SMALL_BODY_BYTES = 64 * 1024;
 
 /**
- * Sends a GET over a connection and reads its answer.
+ * Sends a GET over a connection, and reads the head of its answer.
  *
- * @returns undefined when the answer is not plain; then nothing of it was used, and the connection is of no more use
+ * @returns undefined when the answer is not plain. Then the connection cannot be used again.
  */
 export async function exchange(
   connection: Connection,

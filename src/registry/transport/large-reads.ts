@@ -5,13 +5,14 @@ import { type Connection, openConnection } from "./connection.ts";
 import { type DirectAnswer, type DirectRequest, exchange } from "./exchange.ts";
 
 /**
- * Reads large bodies with large reads, through sockets and buffers of our own. With the ordinary client every 64 KiB (over
- * TLS every 16 KiB) is a new buffer and a turn of the loop, which costs twice the CPU.
+ * Reads large bodies through our own sockets and buffers. The ordinary client allocates a buffer for every 64 KiB (with
+ * TLS for every 16 KiB) and needs a turn of the event loop for each, which costs more than twice the CPU
+ * (docs/measurements.md).
  */
 export type Direct = Disposable & {
   /**
-   * Sends a GET. Undefined when the answer is not plain (chunked, interim, without a length): the ordinary client asks
-   * again, and for a while is the only one to ask this origin. Errors of the connection are thrown as Node made them.
+   * Sends a GET. undefined when the answer is not plain (chunked, interim, without a length). Then the ordinary client
+   * sends the request again, and for some minutes all requests to this origin. Throws the errors of Node unchanged.
    */
   get(request: DirectRequest, options?: Cancellable): Promise<DirectAnswer | undefined>;
 };
@@ -24,12 +25,12 @@ export type DirectOptions = {
   readonly idleTimeoutMs: number;
 };
 
-/** Shorter than servers keep idle connections. */
+/** How long an idle connection is kept. Servers keep it longer. */
 const KEPT_MS = 4_000;
 const KEPT_MAX = 8;
-/** How long an origin whose answers are not plain is left to the ordinary client. */
+/** How long the ordinary client is used for an origin whose answers are not plain. */
 const DECLINED_MS = 10 * 60_000;
-/** Redirects name any number of hosts; of these the last ones are remembered. */
+/** How many origins are remembered. Redirects may name any number of hosts. */
 const ORIGINS_MAX = 256;
 
 export function openDirect(options: DirectOptions): Direct {
@@ -70,7 +71,7 @@ export function openDirect(options: DirectOptions): Direct {
         } catch (error) {
           signal?.throwIfAborted();
           if (isTimeout(error)) throw error;
-          // it was closed while it rested: once more, on a new one
+          // the server closed it while it was idle: send the request again on a new connection
         }
       const session = sessions.get(url.origin);
       const settings = {
@@ -95,7 +96,7 @@ function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.name === "TimeoutError";
 }
 
-/** What the ordinary client would refuse to send is left to it. */
+/** The ordinary client refuses to send other characters, with an error of its own. */
 function isSendable({ headers }: DirectRequest): boolean {
   return Object.values(headers).every((value) => /^[\t\x20-\x7e]*$/.test(value));
 }
@@ -106,7 +107,7 @@ type Pool = {
   destroy(): void;
 };
 
-/** Connections between two requests, for a few seconds. */
+/** Idle connections. Each is kept for a few seconds. */
 function openPool(): Pool {
   const kept = new Map<string, Set<Connection>>();
 

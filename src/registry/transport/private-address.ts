@@ -1,8 +1,8 @@
 import { BlockList, isIP } from "node:net";
 
 /**
- * Where an address leads. `link`: the link itself and the metadata services of clouds, which hand out credentials.
- * `private`: everything else that is not on the internet.
+ * Where an address leads. `link`: link-local addresses, and the metadata services of clouds, which give credentials.
+ * `private`: all others that are not on the internet.
  */
 export type AddressClass = "public" | "private" | "loopback" | "link";
 
@@ -49,7 +49,7 @@ const MAPPED = blockList([
   ["::", 96],
 ]);
 
-/** Names by which clouds reach their metadata services. */
+/** Host names of metadata services. */
 const METADATA_NAMES = new Set([
   "metadata",
   "metadata.google.internal",
@@ -74,7 +74,7 @@ export function classOfAddress(address: string): AddressClass {
   return family === "ipv6" ? classOfDisguised(bare) : "public";
 }
 
-/** An IPv6 address that carries an IPv4 address is of the class of that one; through a gateway never `public`. */
+/** An IPv6 address that contains an IPv4 address has the class of that one, but never `public` through a gateway. */
 function classOfDisguised(address: string): AddressClass {
   if (MAPPED.check(address, "ipv6")) return classOfAddress(dotted(groupsOf(address).slice(6)));
   const isNat64 = NAT64.check(address, "ipv6");
@@ -84,7 +84,7 @@ function classOfDisguised(address: string): AddressClass {
   return inner === "public" ? "private" : inner;
 }
 
-/** The eight groups of an IPv6 address; a URL writes it in its shortest form, without dots. */
+/** The eight groups of an IPv6 address. `URL` converts it to its shortest form, without dots. */
 function groupsOf(address: string): readonly number[] {
   const text = URL.parse(`http://[${address}]/`)?.hostname.slice(1, -1) ?? "";
   const [before = [], after = []] = text
@@ -97,13 +97,13 @@ function dotted([high = 0, low = 0]: readonly number[]): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
-/** The host of a URL as an address, when it is one: `[::1]` without its brackets. */
+/** The host of a URL, if it is an address: `[::1]` without brackets. */
 export function literalAddress(hostname: string): string | undefined {
   const bare = hostname.startsWith("[") && hostname.endsWith("]") ? hostname.slice(1, -1) : hostname;
   return isIP(bare) === 0 ? undefined : bare;
 }
 
-/** The class of a host by its looks: of an address, or of a name with a fixed meaning. Other names look public. */
+/** The class of a host without a lookup: of an address, or of a name with a fixed meaning. Other names are `public`. */
 export function classOfHost(hostname: string): AddressClass {
   const address = literalAddress(hostname);
   if (address !== undefined) return classOfAddress(address);

@@ -3,14 +3,14 @@ import { BlockList, isIP } from "node:net";
 import { TagferryError } from "../../errors/error.ts";
 import { literalAddress } from "./private-address.ts";
 
-/** Which proxy an origin is reached through; undefined: directly. */
+/** The proxy for an origin; undefined: none. */
 export type ProxyRules = (origin: URL) => URL | undefined;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in either case. NO_PROXY knows `*`, hosts, `.suffixes`, `host:port`,
- * addresses and CIDR ranges: OpenShift's is full of those, and undici's own reader passes them over.
+ * Reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in upper or lower case. NO_PROXY may contain `*`, hosts,
+ * `.suffixes`, `host:port`, addresses and CIDR ranges. OpenShift uses ranges, and undici's own reader ignores them.
  *
  * @throws {TagferryError} PROXY_INVALID, without the proxy's password
  */

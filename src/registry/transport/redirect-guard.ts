@@ -5,20 +5,20 @@ import { callbackify } from "node:util";
 
 import { type AddressClass, classOfAddress, classOfHost, literalAddress } from "./private-address.ts";
 
-/** All addresses of a name. Its errors are Node's. */
+/** Returns all addresses of a name. Throws the errors of Node. */
 export type Resolve = (hostname: string, options: LookupOptions) => Promise<readonly LookupAddress[]>;
 
 export const RESOLVE: Resolve = (hostname, options) => lookup(hostname, { ...options, all: true });
 
 /**
- * Whether a registry may send us to an address of this class. To this machine, the link or a metadata service: only when
- * all its own addresses are of that class. To a private network: when one of its own addresses is not public.
+ * Whether a registry may redirect us to an address of this class. `loopback` and `link` are allowed only if all
+ * addresses of the registry are of the same class, `private` if one of its addresses is not public.
  */
 export type RedirectGuard = {
   readonly allows: (to: AddressClass) => Promise<boolean>;
   /**
-   * A name lookup for hosts that a registry sent us to. It judges the very addresses that are then connected to, so a name
-   * that resolves differently the second time gains nothing.
+   * Resolves host names of redirects. It checks the addresses that are used for the connection, so a second resolution
+   * with another result has no effect.
    */
   readonly lookup: LookupFunction;
 };
@@ -40,7 +40,7 @@ export function openRedirectGuard(registryUrl: URL, resolve: Resolve = RESOLVE):
   return { allows, lookup: asLookup(guarded) };
 }
 
-/** Behind a proxy names need not resolve here: such a registry counts as public. */
+/** Behind a proxy, names may not resolve here. Such a registry counts as public. */
 async function classesOf(hostname: string, resolve: Resolve): Promise<readonly AddressClass[]> {
   const byLooks = classOfHost(hostname);
   if (byLooks !== "public" || literalAddress(hostname) !== undefined) return [byLooks];

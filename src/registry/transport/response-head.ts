@@ -5,11 +5,11 @@ export type ResponseHead = {
   readonly status: number;
   readonly headers: Headers;
   readonly bodyBytes: number;
-  /** Whether the connection is good for another request after the body. */
+  /** Whether the connection can be used for another request after the body. */
   readonly keepAlive: boolean;
 };
 
-/** A longer head is for the ordinary client. */
+/** The ordinary client is used for answers with a longer head. */
 export const HEAD_MAX_BYTES = 16 * 1024;
 
 const VERSIONS = ["HTTP/1.0 ", "HTTP/1.1 "];
@@ -17,9 +17,9 @@ const VERSION_LENGTH = 9;
 const [TAB, LF, CR, SPACE, DELETE] = [0x09, 0x0a, 0x0d, 0x20, 0x7f];
 
 /**
- * Where the empty line after a head begins; undefined: not yet there; `odd`: this is no head for us (a control character, a
- * line that ends in LF only, a byte beyond ASCII, other than HTTP/1). Looks at each byte once: `fromByte` is where the last
- * call ended.
+ * The position of the empty line after a head. undefined: it has not arrived yet. `odd`: this reader does not accept
+ * the head (a control character, a line that ends with LF only, a byte that is not ASCII, not HTTP/1). Reads each byte
+ * once: `fromByte` is the position where the last call ended.
  */
 export function findHeadEnd(bytes: Uint8Array, fromByte: number): number | "odd" | undefined {
   for (let at = fromByte; at < bytes.length; at += 1) {
@@ -36,8 +36,8 @@ export function findHeadEnd(bytes: Uint8Array, fromByte: number): number | "odd"
 /**
  * Reads status and headers, without the empty line after them.
  *
- * Undefined for whatever is not a finished answer with one Content-Length: interim answers, chunked or unbounded bodies,
- * folded lines, spaces around names, lengths that contradict each other. The ordinary client asks again for those.
+ * undefined when it is not a final answer with one Content-Length: interim answers, chunked or unbounded bodies, folded
+ * lines, spaces around names, contradictory lengths. The ordinary client sends the request again.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9112
  */
@@ -62,7 +62,7 @@ function statusOf(line: string): number | undefined {
   const digits = line.slice(VERSION_LENGTH, VERSION_LENGTH + 3);
   if (!/^[2-5]\d\d$/.test(digits) || line[VERSION_LENGTH + 3] !== " ") return undefined;
   const status = Number(digits);
-  return status === 204 || status === 304 ? undefined : status; // they have no body, whatever their length says
+  return status === 204 || status === 304 ? undefined : status; // they never have a body
 }
 
 function headersOf(lines: readonly string[]): Headers | undefined {
@@ -79,7 +79,7 @@ function headersOf(lines: readonly string[]): Headers | undefined {
   return headers;
 }
 
-/** undefined where space stands at the end: parsers differ in what they make of that. */
+/** undefined when the line ends with a space, because parsers interpret this differently. */
 function withoutLeadingSpace(line: string, from: number): string | undefined {
   let start = from;
   while (line[start] === " " || line[start] === "\t") start += 1;

@@ -1,32 +1,32 @@
 const SLOT_BYTES = 512 * 1024;
-/** So many buffers in line, and the socket is asked to pause; TLS then still hands out what it has decrypted. */
+/** With more buffers than this, the socket is paused. After that, TLS still delivers what it has decrypted. */
 const LINE_MAX = 3;
 
 type Slot = { readonly buffer: Buffer; filledBytes: number; takenBytes: number };
 
-/** Memory that no ring needs now: fresh pages cost more than what is read into them. */
+/** Buffers that no ring uses now. New memory costs more than the reads into it. */
 const idleBuffers: Buffer[] = [];
 const IDLE_BUFFERS_MAX = 16;
 
 /**
- * Large buffers that a socket fills and a reader empties, used again and again.
+ * Large buffers that a socket fills and a reader empties. They are reused.
  *
- * `space` and `filled` are the socket's: it asks for space right after it filled some, and may write there at any time. So
- * the memory changes only within `filled`, and what the reader has is never written to.
+ * The socket calls `space` and `filled`. It requests new space directly after `filled`, and may write there at any
+ * time. So the buffer changes only in `filled`, and the piece that the reader has is never overwritten.
  */
 export type Ring = {
   /** Where the next bytes go. */
   space(): Buffer;
-  /** Takes note of bytes that were written there. */
+  /** The socket has written this many bytes there. */
   filled(bytes: number): void;
-  /** What is next in line and lies in one piece, undefined when there is nothing. Valid until the next `take`. */
+  /** The next bytes that are contiguous; undefined when there are none. Valid until the next `take`. */
   take(): Buffer | undefined;
   readonly empty: boolean;
-  /** Whether a buffer is full: waiting for more makes no larger piece. */
+  /** Whether a buffer is full, so that waiting does not make the piece larger. */
   readonly piled: boolean;
   /** Whether the socket should wait for the reader. */
   readonly crowded: boolean;
-  /** After the socket was closed. What the reader has stays his. */
+  /** Call this after the socket was closed. The piece that the reader has stays valid. */
   release(): void;
 };
 
@@ -35,7 +35,7 @@ export function openRing(): Ring {
   let held: Slot | undefined;
   let line: Slot[] = [current];
 
-  /** What the reader had is his no longer; a buffer that he read to its end is free, unless the socket still fills it. */
+  /** Ends the use of the reader's piece. A buffer that was read is free, unless the socket still fills it. */
   function takeBack(): void {
     if (held && held !== current && held.takenBytes === held.filledBytes) {
       line.shift();

@@ -2,15 +2,15 @@ import type { Socket } from "node:net";
 
 import type { buildConnector } from "undici";
 
-/** What the error of such a connection has for a code. */
+/** The code of the error. */
 export const SEND_STALLED = "ERR_SEND_STALLED";
 
 /**
- * Ends connections whose other side takes nothing of what we send, for so long.
+ * Ends connections whose other side accepts none of our bytes for `timeoutMs`.
  *
- * undici looks at silence only while an answer is due, and of an upload that is after its last byte. Node's own timer knows of
- * each byte that the kernel takes, so a slow target is no stalled one; and where nothing waits to be sent, it is for others
- * (the source, the answer) to say what is too long.
+ * undici has a timeout only for the answer, which starts after the last byte of an upload. The timer of Node's socket
+ * restarts whenever the kernel accepts bytes, so a slow target does not count as stalled. When nothing waits to be
+ * sent, other timeouts apply (of the source, of the answer).
  */
 export function endingStalledSends(
   connect: buildConnector.connector,
@@ -25,7 +25,7 @@ export function endingStalledSends(
 }
 
 function watch(socket: Socket, timeoutMs: number): void {
-  // with a callback it would be told once, and a kept connection may stall in a later request
+  // a callback would be called once, but a connection that is reused may stall in a later request
   socket.setTimeout(timeoutMs);
   socket.on("timeout", () => {
     if (socket.writableLength > 0)

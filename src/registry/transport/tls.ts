@@ -7,21 +7,21 @@ import {
 } from "node:tls";
 
 export type TrustOptions = {
-  /** PEM, trusted besides the system's authorities. */
+  /** PEM. Trusted in addition to the system's authorities. */
   readonly ca?: string | undefined;
   readonly clientCertificate?: { readonly certificate: string; readonly key: string } | undefined;
-  /** Take any certificate from the registry itself. */
+  /** Accept any certificate of the registry itself. */
   readonly insecure: boolean;
 };
 
-/** Whom to trust and as whom to appear: at the registry itself, and (without its certificate and laxities) elsewhere. */
+/** TLS options for the registry itself, and for other hosts: these get no client certificate and no exceptions. */
 export type Trust = { readonly own: () => TrustedOptions; readonly foreign: () => TrustedOptions };
 
 export type TrustedOptions = Pick<ConnectionOptions, "secureContext" | "rejectUnauthorized" | "lookup">;
 
 /**
- * Certificates are parsed once, at the first connection: else every connection holds all 140 authorities of its own, which
- * takes megabytes and milliseconds each.
+ * Parses the certificates once, at the first connection. Otherwise each connection has its own copy of all 140
+ * authorities, which costs megabytes and milliseconds.
  */
 export function openTrust({ ca, clientCertificate, insecure }: TrustOptions): Trust {
   const authorities = ca === undefined ? {} : { ca: [...getCACertificates("default"), ca] };

@@ -12,18 +12,18 @@ export type TransportOptions = TrustOptions & {
   readonly connectTimeoutMs: number;
   /** From the end of a request to the first byte of its answer. */
   readonly firstByteTimeoutMs: number;
-  /** Silence within a body. */
+  /** The longest silence within a body. */
   readonly idleTimeoutMs: number;
-  /** Whether large bodies are read through sockets of our own. */
+  /** Whether large bodies are read through our own sockets. */
   readonly largeReads: boolean;
-  /** Asked for the addresses of names instead of the system, about redirects only. */
+  /** Resolves the host names of redirects instead of the system. */
   readonly resolve?: Resolve | undefined;
 };
 
-/** Connections, kept alive and shared: to the registry itself, and (without its certificate and laxities) to other origins. */
+/** Shared connections to the registry itself, and to other origins without client certificate and exceptions. */
 export type Transport = AsyncDisposable & {
   dispatcherFor(url: URL): Dispatcher;
-  /** For large bodies; undefined where a proxy stands between, or where `largeReads` is off. */
+  /** For large bodies. undefined when a proxy is used or `largeReads` is off. */
   directTo(url: URL): Direct | undefined;
   /** Whether the registry may send us to an address of this class. */
   readonly mayRedirectTo: RedirectGuard["allows"];
@@ -55,7 +55,7 @@ export function openTransport(options: TransportOptions): Transport {
     if (through)
       return new ProxyAgent({
         ...common,
-        // what is connected through the proxy; the connection to it carries that and nothing else
+        // for the connections through the proxy
         factory: (origin, pool: Pool.Options) => new Pool(origin, withStallTimeout(pool, idleTimeoutMs)),
         uri: through.href,
         requestTls: { ...connect, ...(isOwn ? trust.own() : trust.foreign()) },
