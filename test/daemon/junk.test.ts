@@ -6,9 +6,11 @@ import { bullQueue } from "../../src/daemon/queue/bullmq.ts";
 import { parseJob } from "../../src/daemon/queue/job-schema.ts";
 import { UNSIGNED, canonicalJson, openJobSigner } from "../../src/daemon/queue/job-signer.ts";
 import { openRedis } from "../../src/daemon/redis/connection.ts";
+import type { DaemonView } from "../../src/daemon/view/view.ts";
 import { digestOf } from "../../src/oci/digest.ts";
-import { openDaemonScene, until } from "../support/daemon-scene.ts";
+import { type DaemonScene, openDaemonScene, until } from "../support/daemon-scene.ts";
 import { buildImage, pushTo } from "../support/images/images.ts";
+import type { BuiltImage } from "../support/images/manifest.ts";
 import { startRedis } from "../support/redis.ts";
 import { SILENT } from "../support/registry/client.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -94,45 +96,81 @@ describe("a signed job", () => {
   });
 });
 
-test("a daemon does what others write into the queue neither without a key nor for what is not mirrored", async () => {
-  await using redis = await startRedis();
-  await using directory = await temporaryDirectory();
-  await writeFile(directory.join("key"), "a key of the installation\n");
-  await using scene = await openDaemonScene();
-  const pushed = await pushTo(scene.source, "a/app", buildImage({ seed: "ours", layers: [500] }), "1");
-  const other = await pushTo(scene.source, "a/app", buildImage({ seed: "theirs", layers: [500] }), "evil");
+type Attacked = AsyncDisposable & {
+  readonly scene: DaemonScene;
+  readonly view: DaemonView;
+  /** The image that the mirror selects. */
+  readonly ours: BuiltImage;
+  /** Writes a job into Redis with our code, but without a key, and waits until it has been dealt with. */
+  readonly attack: (action: object) => Promise<void>;
+};
+
+/** A daemon on Redis whose mirror selects the tag `1` of a source that also has the tag `evil`. */
+async function openAttacked({ withKey }: { readonly withKey: boolean }): Promise<Attacked> {
+  await using stack = new AsyncDisposableStack();
+  const redis = stack.use(await startRedis());
+  const directory = stack.use(await temporaryDirectory());
+  const scene = stack.use(await openDaemonScene());
+  const ours = await pushTo(scene.source, "a/app", buildImage({ seed: "ours", layers: [500] }), "1");
+  await pushTo(scene.source, "a/app", buildImage({ seed: "theirs", layers: [500] }), "evil");
   const mirror = {
     name: "app",
     source: `${scene.source.host}/a/app`,
     target: "imagestream:web/app",
     tags: ["1"],
   };
-  await scene.configure([mirror], { daemon: { redis: redis.url, jobKeyFile: directory.join("key") } });
+  await writeFile(directory.join("key"), "a key of the installation\n");
+  const key = withKey ? { jobKeyFile: directory.join("key") } : {};
+  await scene.configure([mirror], { daemon: { redis: redis.url, ...key } });
   const { view } = await scene.start();
-  // the attacker has our code, but no key
-  const link = openRedis({ url: redis.url }, SILENT);
+  const link = stack.use(openRedis({ url: redis.url }, SILENT));
   await until(async () => (await link.look()).kind === "up");
-  const foreign = bullQueue(link, { log: SILENT });
-  const write = {
-    image: {
-      digest: other.manifest.digest,
-      mediaType: other.manifest.mediaType,
-      size: other.manifest.bytes.length,
+  const foreign = stack.use(bullQueue(link, { log: SILENT }));
+  const owned = stack.move();
+  return {
+    scene,
+    view,
+    ours,
+    async attack(action) {
+      await foreign.add(parseJob(applyJob({ reading: Date.now() }, action)));
+      await until(async () => {
+        const { jobs } = await view.health();
+        return jobs?.waiting === 0 && jobs.active === 0;
+      });
     },
-    tag: "evil",
-    from: { source: "x", tag: "evil" },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-  await foreign.add(parseJob(applyJob({ reading: Date.now() }, write)));
-  await until(
-    async () => (await view.health()).jobs?.waiting === 0 && (await view.health()).jobs?.active === 0,
-  );
+}
+
+const imageOf = ({ manifest: { digest, mediaType, bytes } }: BuiltImage): object => ({
+  digest,
+  mediaType,
+  size: bytes.length,
+});
+
+test("a job without a valid signature costs no request, even for a tag that its mirror selects", async () => {
+  await using attacked = await openAttacked({ withKey: true });
+  const { scene, view, ours, attack } = attacked;
+  await attack({ image: imageOf(ours), from: { source: `${scene.source.host}/a/app`, tag: "1" } });
+  expect(scene.source.ledger.entries.map(({ path }) => path)).toEqual([]);
+  expect(await view.sync("app", "a test")).toBe("queued");
+  await until(async () => (await view.mirrors())[0]?.state === "fresh");
+}, 60_000);
+
+test("without a key, a job of somebody else publishes no tag that the rules of its mirror do not select", async () => {
+  await using attacked = await openAttacked({ withKey: false });
+  const { scene, view, ours, attack } = attacked;
+  const theirs = buildImage({ seed: "theirs", layers: [500] });
+  const from = { source: `${scene.source.host}/a/app`, tag: "evil" };
+  await attack({ image: imageOf(theirs), tag: "evil", from });
   expect(await view.sync("app", "a test")).toBe("queued");
   await until(async () => (await view.mirrors())[0]?.state === "fresh");
   const tags = scene.cluster.stream("web", "app")?.status?.tags ?? [];
-  expect(tags.map(({ tag, items }) => [tag, items?.[0]?.image])).toEqual([["1", pushed.manifest.digest]]);
-  await foreign[Symbol.asyncDispose]();
-  await link[Symbol.asyncDispose]();
+  expect(tags.map(({ tag, items }) => [tag, items?.[0]?.image])).toEqual([["1", ours.manifest.digest]]);
 }, 60_000);
+
+/** Sorts as the newest run. */
+const RUN_KEY = "2999-01-01T00:00:00.000Z app@x";
 
 test("junk in records, on the channel and in the queue ends no process and breaks no page", async () => {
   await using redis = await startRedis();
@@ -153,7 +191,7 @@ test("junk in records, on the channel and in the queue ends no process and break
   const watching = (async () => {
     for await (const { kind } of view.events({ signal: looking.signal })) seen.push(kind);
   })();
-  for (const junk of ["{", "5", "null", '{"kind":"run"}', '{"tag":"../x","history":5}', "\u0000"])
+  for (const junk of ["{", "5", "null", '{"kind":"run"}', '{"tag":"../x","history":5}', "\u0000"]) {
     for (const namespace of [
       "mirror:app",
       "tags:app",
@@ -163,8 +201,19 @@ test("junk in records, on the channel and in the queue ends no process and break
       "progress",
       "readings:app",
     ])
-      for (const field of ["junk", "1", "lastDueAt", "pausedAt", "retrying", "reading", "app@x"])
+      for (const field of ["junk", "1", "lastDueAt", "pausedAt", "retrying", "reading", "app@x", RUN_KEY])
         await redis.command("HSET", `{tagferry}:${namespace}`, field, junk);
+    expect(await view.mirrors(), junk).toMatchObject([{ name: "app" }]);
+    expect(
+      (await view.mirror("app"))?.runs.every(({ mirror: name }) => name === "app"),
+      junk,
+    ).toBe(true);
+    expect(
+      (await view.runs()).every(({ mirror: name }) => name === "app"),
+      junk,
+    ).toBe(true);
+    await view.health();
+  }
   for (const message of ["{", "null", '{"kind":"run","mirror":5}'])
     await redis.command("PUBLISH", "{tagferry}:messages", message);
   for (const kind of ["check", "apply"]) {
@@ -183,9 +232,6 @@ test("junk in records, on the channel and in the queue ends no process and break
     await redis.command("LPUSH", `{tagferry}:${kind}:wait`, "junk");
     await redis.command("ZADD", `{tagferry}:${kind}:marker`, "0", "0");
   }
-  expect(await view.mirrors()).toMatchObject([{ name: "app" }]);
-  expect((await view.mirror("app"))?.runs.every(({ mirror: name }) => name === "app")).toBe(true);
-  await view.health();
   // work continues
   const moved = await pushTo(scene.source, "a/app", buildImage({ seed: "moved", layers: [500] }), "1");
   scene.clock.pass(1);
