@@ -3,15 +3,15 @@ import { dirname } from "node:path";
 
 export type ConfigWatcherOptions = {
   readonly file: string;
-  /** Called when the file, or something beside it, may have changed; never rejects. */
+  /** Called when the file, or another one in its directory, may have changed. Never rejects. */
   readonly onChange: () => Promise<void>;
   readonly pollMs?: number;
 };
 
-/** Editors write in steps, and Kubernetes swaps a directory: changes that come together are one. */
+/** Editors write in several steps, and Kubernetes swaps a directory. Changes within this time count as one. */
 const SETTLE_MS = 200;
 
-/** Asks for a new reading of the configuration: now, when its directory changes, and every few seconds. */
+/** Calls `onChange` now, when the directory of the file changes, and every few seconds. */
 export function watchConfig({ file, onChange, pollMs = 10_000 }: ConfigWatcherOptions): Disposable {
   let settling: NodeJS.Timeout | undefined;
   const watcher = watchDirectory(dirname(file), () => {
@@ -19,7 +19,7 @@ export function watchConfig({ file, onChange, pollMs = 10_000 }: ConfigWatcherOp
     settling = setTimeout(() => void onChange(), SETTLE_MS).unref();
   });
   const polling = setInterval(() => void onChange(), pollMs).unref();
-  // the file may have been saved between its first reading and this moment
+  // the file may have been saved after its first reading
   void onChange();
   return {
     [Symbol.dispose]() {
@@ -30,7 +30,7 @@ export function watchConfig({ file, onChange, pollMs = 10_000 }: ConfigWatcherOp
   };
 }
 
-/** The directory, because the file itself is replaced. Where nothing can be watched, polling is left. */
+/** Watches the directory, because the file itself is replaced. Without a watch, polling finds changes. */
 function watchDirectory(directory: string, onEvent: () => void): FSWatcher | undefined {
   try {
     const watcher = watch(directory, { persistent: false }, onEvent);

@@ -12,7 +12,7 @@ import { redisStateStore } from "./state/redis.ts";
 
 const CONNECTING_MS = 3_000;
 
-/** Loaded only with a Redis: BullMQ and ioredis take 30 MB and a tenth of a second. */
+/** Loaded only when Redis is configured: BullMQ and ioredis need 30 MB and 0.1 s. */
 export async function openSharedRedis(
   redis: NonNullable<Config["daemon"]["redis"]>,
   jobKeyFile: string | undefined,
@@ -20,7 +20,7 @@ export async function openSharedRedis(
   { now, lockMs }: SharedOptions,
 ): Promise<Shared> {
   const link = openRedis(redis, log);
-  // without it the daemon runs and is not ready: Redis may come later
+  // without Redis the daemon runs, but is not ready: Redis may come later
   await link.settle(CONNECTING_MS);
   const lock = lockMs === undefined ? {} : { lockMs };
   const signer = jobKeyFile === undefined ? UNSIGNED : openJobSigner(jobKeyFile);
@@ -29,7 +29,7 @@ export async function openSharedRedis(
     queue: bullQueue(link, { log, signer, ...lock }),
     records: openRecords(redisStateStore(link), { now }),
     limits: {
-      // a dead worker loses its leases when it loses its jobs
+      // a dead worker loses its leases together with its jobs
       lease: redisLease(link, lockMs === undefined ? {} : { holdMs: lockMs }),
       openRateLimit: sharedRateLimit(link),
     },
@@ -39,7 +39,7 @@ export async function openSharedRedis(
 
 type OpenRateLimit = (limitsOf: (registry: string) => RateLimits) => RateLimit;
 
-/** One for all configurations: the limits are those of the configuration that was opened last. */
+/** One rate limit for all configurations, with the limits of the one that was opened last. */
 function sharedRateLimit(link: RedisLink): OpenRateLimit {
   let limits: ((registry: string) => RateLimits) | undefined;
   const rateLimit = redisRateLimit(link, (registry) => limits?.(registry) ?? { connections: 1 });

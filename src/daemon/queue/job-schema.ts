@@ -8,7 +8,7 @@ import { isTag } from "../../oci/reference.ts";
 import type { Action } from "../../plan/action.ts";
 import type { Job } from "./job.ts";
 
-/** What others may have written into Redis or a file: names, digests and dates are checked, and nothing is believed beyond. */
+/** Schemas for content from Redis or a file, which others may have written: names, digests and dates are checked. */
 
 const NAME_MAX = 512;
 const TEXT_MAX = 4_096;
@@ -102,7 +102,7 @@ const jobSchema: z.ZodType<Job> = z.discriminatedUnion("kind", [
 ]);
 
 /**
- * A job as it came from Redis.
+ * Parses a job from Redis.
  *
  * @throws {TagferryError} JOB_INVALID
  */
@@ -116,7 +116,7 @@ export function parseJob(value: unknown): Job {
   });
 }
 
-/** A record as it was stored; undefined when it is not what we write. */
+/** Parses a stored record; undefined if it does not match the schema. */
 export function parseRecord<T>(schema: z.ZodType<T>, text: string | undefined): T | undefined {
   if (text === undefined) return undefined;
   try {

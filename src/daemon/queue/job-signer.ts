@@ -5,11 +5,11 @@ import { TagferryError } from "../../errors/error.ts";
 import type { Job } from "./job.ts";
 
 /**
- * Signs what goes into Redis and checks what comes out: who can write Redis cannot make us write other repositories.
+ * Signs and verifies the jobs in Redis, so that write access to Redis is not enough to create jobs.
  * HMAC-SHA256 over the job as canonical JSON.
  */
 export type JobSigner = {
-  /** Empty where there is no key. */
+  /** Empty without a key. */
   sign(job: Job): Promise<string>;
   /** @throws {TagferryError} JOB_INVALID */
   verify(job: Job, signature: string): Promise<void>;
@@ -18,8 +18,8 @@ export type JobSigner = {
 export const UNSIGNED: JobSigner = { sign: async () => "", verify: async () => {} };
 
 /**
- * `path`: one key per line. The first one signs and all of them verify, so that a key can be replaced while workers run. The
- * file is read again when it changes.
+ * `path`: one key per line. The first key signs, and all of them verify, so that a key can be replaced while workers
+ * run. The file is read again when it changes.
  */
 export function openJobSigner(path: string): JobSigner {
   const read = openSecretFile(path);
@@ -49,7 +49,7 @@ function hmac(key: string, job: Job): Buffer {
   return createHmac("sha256", key).update(canonicalJson(job)).digest();
 }
 
-/** Keys in order and no white space: the same text for the same content. */
+/** JSON with sorted keys and without white space: the same text for the same content. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";

@@ -1,21 +1,21 @@
 import type { Job } from "./job.ts";
 
 /**
- * Jobs, each done at least once by one worker at a time. One contract, two implementations: in this process, and BullMQ.
+ * Jobs. Each is done at least once, by one worker at a time. Implemented in process and on BullMQ.
  */
 export type Queue = AsyncDisposable & {
   /**
-   * `duplicate`: the run is known (queued before, perhaps done), or a job of the same mirror or tag waits: the two are one
-   * job now, and no longer delayed than either was. A job whose mirror or tag is under way follows afterwards; of several,
-   * only one (see `mergeJobs`).
+   * `duplicate`: the run is known (it waits, runs or is done), or a job of the same mirror or tag waits. Then the two are
+   * merged, with the shorter delay. If a job of the same mirror or tag runs, this one follows it; of several, only one
+   * follows (see `mergeJobs`).
    *
    * @throws {TagferryError} QUEUE_AWAY
    */
   add(job: Job, options?: AddOptions): Promise<"queued" | "duplicate">;
-  /** Begins to take jobs. */
+  /** Starts to take jobs. */
   work(handle: Handle, options: WorkOptions): Workers;
   counts(): Promise<Counts>;
-  /** Removes the jobs of a mirror that wait. */
+  /** Removes the waiting jobs of a mirror. */
   drop(mirror: string): Promise<number>;
 };
 
@@ -25,19 +25,19 @@ export type AddOptions = {
 
 export type Counts = { readonly waiting: number; readonly active: number; readonly delayed: number };
 
-/** Does a job. What it throws ends the job, except `RetryLater`, which gives the job back. */
+/** Does a job. An exception ends the job, except `RetryLater`, which gives it back. */
 export type Handle = (job: Job, turn: Turn) => Promise<void>;
 
 export type Turn = {
-  /** Aborts when the job is no longer ours: then nothing may be published. */
+  /** Aborts when the job is no longer ours. Then nothing may be published. */
   readonly signal: AbortSignal;
-  /** How often this job was begun and given back before. */
+  /** How often this job was given back before. */
   readonly attempt: number;
-  /** Asks whether the job is still ours; throws LOCK_LOST when not. Asked right before something is published. */
+  /** Throws LOCK_LOST if the job is no longer ours. Called immediately before something is published. */
   assertStillOurs(): Promise<void>;
 };
 
-/** Gives a job back: it comes again after `delayMs`, and its slot is free for another job meanwhile. */
+/** Gives a job back. It runs again after `delayMs`; until then its slot is free for other jobs. */
 export class RetryLater extends Error {
   override readonly name = "RetryLater";
   readonly delayMs: number;
@@ -50,15 +50,15 @@ export class RetryLater extends Error {
 }
 
 export type WorkOptions = {
-  /** Checks at once; asked again whenever a slot may be free, because the configuration may change. */
+  /** The number of checks at once. Called whenever a slot may be free, because the configuration may change. */
   readonly checks: () => number;
-  /** Applies at once. */
+  /** The number of applies at once. */
   readonly applies: number;
-  /** A handler threw something else than `RetryLater`: a bug, because handlers record failures themselves. */
+  /** Called when a handler throws anything but `RetryLater`. This is a bug: handlers record failures themselves. */
   readonly onBroken: (job: Job, error: unknown) => void;
 };
 
 export type Workers = {
-  /** Takes no new job, and resolves when those under way are done. `signal`: those that still run are given back. */
+  /** Takes no new job and waits for the running ones. When `signal` aborts, these are given back. */
   close(options: { readonly signal: AbortSignal }): Promise<void>;
 };

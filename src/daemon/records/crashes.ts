@@ -5,17 +5,17 @@ import { quarantineSchema } from "./record-schemas.ts";
 import type { RecordsOptions, Quarantine } from "./record-types.ts";
 
 const CRASHES_MAX = 3;
-/** A count that stays (Redis was away when its job ended) is forgotten after this time. */
+/** A count that was not removed, because Redis was away when its job ended, expires after this time. */
 const COUNTED_MS = 6 * 3_600_000;
 
-/** Jobs that were begun and never ended: they killed their workers. After three times a job is not begun again. */
+/** Counts jobs that started and never ended, because their worker crashed. After three crashes a job is quarantined. */
 export type CrashRecords = {
-  /** Counts a job as begun; gives its quarantine, if there is one. */
+  /** Counts the start of a job. Returns its quarantine, if there is one. */
   enter(job: Job): Promise<Quarantine | undefined>;
-  /** It ended, well or not. */
+  /** The job has ended, with or without success. */
   leave(job: Job): Promise<void>;
   quarantined(): Promise<readonly Quarantine[]>;
-  /** Gives the jobs of a mirror another chance. */
+  /** Ends the quarantines of a mirror. */
   release(mirror: string): Promise<void>;
 };
 

@@ -3,10 +3,10 @@ import type { StateStore } from "../state/state-store.ts";
 import { progressSchema } from "./record-schemas.ts";
 import type { RecordsOptions, Progress } from "./record-types.ts";
 
-/** Progress that was not renewed for this long belongs to a process that is gone. */
+/** Progress that was not renewed for this long belongs to a process that has ended. */
 const STALE_MS = 60_000;
 
-/** The copies under way, in all processes. */
+/** The copies in progress, in all processes. */
 export type ProgressRecords = {
   note(progress: Omit<Progress, "at">): Promise<void>;
   end(progress: Pick<Progress, "mirror" | "tag">): Promise<void>;

@@ -1,7 +1,7 @@
 import { parseProof, type ProofRecord, type ProofStore } from "../../sync/proofs.ts";
 import type { StateStore } from "../state/state-store.ts";
 
-/** Records of a target that nobody wrote for so long are forgotten. Node's timers take no more than 24.8 days. */
+/** The records of a target are removed this long after the last write. Timers of Node allow at most 24.8 days. */
 const KEPT_MS = 20 * 24 * 3_600_000;
 
 /** The proofs of published tags, one field for each tag of a target. */

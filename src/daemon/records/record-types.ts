@@ -12,7 +12,7 @@ export type Run = {
   readonly startedAt: string;
   readonly finishedAt?: string;
   readonly state: "running" | MirrorReport["state"];
-  /** How many tags must have an outcome before it is finished; undefined while it is still being checked. */
+  /** The number of tags that must have an outcome before the run is finished; undefined during the check. */
   readonly expected?: number;
   readonly outcomes: readonly Outcome[];
   readonly warnings: readonly Failure[];
@@ -85,7 +85,7 @@ export type DaemonEvent =
   | { readonly kind: "mirror"; readonly mirror: string }
   | { readonly kind: "config"; readonly ok: boolean };
 
-/** What all records share. */
+/** Options of all records. */
 export type RecordsOptions = {
   readonly now: () => Date;
   readonly notify: (event: DaemonEvent) => Promise<void>;

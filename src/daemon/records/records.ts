@@ -11,7 +11,7 @@ import { openRunRecords, type RunRecords } from "./runs.ts";
 import { openSessionRecords, type SessionRecords } from "./sessions.ts";
 import { openTagRecords, type TagRecords } from "./tags.ts";
 
-/** What the processes of an installation know of their work. When the store is lost, later runs build it again. */
+/** The records that the processes of an installation share. If the store is lost, later runs create them again. */
 export type Records = {
   readonly mirrors: MirrorRecords;
   readonly runs: RunRecords;

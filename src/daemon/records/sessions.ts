@@ -3,14 +3,14 @@ import { randomBytes } from "node:crypto";
 import type { StateStore } from "../state/state-store.ts";
 import type { RecordsOptions } from "./record-types.ts";
 
-/** Which sessions of the page were ended before their time. */
+/** The sessions of the page that were ended by a logout. */
 export type SessionRecords = {
   /**
-   * A random text that is part of every session. It is new when the store was lost: then nobody knows any more which
-   * sessions were ended, so all of them end.
+   * A random text that is part of every session. After a loss of the store it is a new one. So all sessions end, because
+   * nobody knows which of them were ended before.
    */
   epoch(): Promise<string>;
-  /** Remembers that a session was ended, until it would have expired. */
+  /** Records the end of a session, until it would have expired. */
   end(session: string, expiresAt: Date): Promise<void>;
   ended(session: string): Promise<boolean>;
 };

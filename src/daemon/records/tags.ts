@@ -6,13 +6,13 @@ import type { RecordsOptions, TagRecord } from "./record-types.ts";
 
 const HISTORY_KEPT = 10;
 
-/** What every tag points at, and what was done with it. The only writer of `tags:NAME` and `readings:NAME`. */
+/** The digest and the last outcome of every tag. The only writer of `tags:NAME` and `readings:NAME`. */
 export type TagRecords = {
   /**
-   * `reading`: which reading of the source the outcome follows from (see `MirrorRecords.nextReading`).
+   * Records an outcome. `reading`: the reading of the source that it results from (see `MirrorRecords.nextReading`).
    *
-   * `behind`: the target may hold something older than the source: a later reading was confirmed meanwhile, or another image was
-   * published than the one this check found. The mirror has to be checked again.
+   * `behind`: the target may be older than the source, because a later reading was confirmed meanwhile, or another image
+   * was published than this check found. The mirror must be checked again.
    */
   note(outcome: Outcome, reading: number): Promise<"noted" | "behind">;
   /** The latest reading that was published or found in place, of each tag. */
@@ -40,7 +40,7 @@ export function openTagRecords(store: StateStore, { now, nextReading }: TagRecor
     async note(outcome, reading) {
       const { mirror, tag } = outcome;
       const standing = await confirm(outcome, reading);
-      if (standing === "older" && outcome.kind === "unchanged") return "noted"; // known better already
+      if (standing === "older" && outcome.kind === "unchanged") return "noted"; // a later reading is recorded already
       if (outcome.kind === "pruned") {
         await store.remove(tagsOf(mirror), [tag]);
         return standing === "older" ? "behind" : "noted";
@@ -65,8 +65,8 @@ export function openTagRecords(store: StateStore, { now, nextReading }: TagRecor
 }
 
 /**
- * Another image was published while this outcome came to be: by a job that was under way when the check found the target as it
- * should be, or by a worker that had lost its job and did not know it yet. Which one was last is not known.
+ * Another image was published at the same time: by a job that ran during the check, or by a worker that had lost its job
+ * without noticing. It is not known which image was last.
  */
 function contradicts(outcome: Outcome, known: TagRecord | undefined, reading: number): boolean {
   if (!("digest" in outcome) || known?.digest === undefined || known.digest === outcome.digest) return false;

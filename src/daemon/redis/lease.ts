@@ -19,7 +19,9 @@ const HOLD_MS = 10_000;
 const PLACED_MS = 3_600_000;
 
 const RELEASE = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0`;
-const RENEW = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("pexpire", KEYS[1], ARGV[2]) end return 0`;
+const RENEW = `
+if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("pexpire", KEYS[1], ARGV[2]) end
+return 0`;
 
 /**
  * Leases that all workers share. The tasks of one process queue up in the process, so that only one of them asks Redis.

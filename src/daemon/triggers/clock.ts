@@ -1,4 +1,4 @@
-/** The time, as the scheduler sees it. Tests pass their own. */
+/** The clock of the scheduler. Tests use another one. */
 export type Clock = {
   /** The wall clock, which may jump. */
   now(): Date;

@@ -15,9 +15,9 @@ export type ScheduleParts = {
   readonly queue: Queue;
   readonly records: Records;
   readonly log: Log;
-  /** The queue begins empty with its process: what was under way when the process before it ended is due again. */
+  /** The queue is lost with its process: work that was interrupted by a restart is due again. */
   readonly forgetful: boolean;
-  /** A due time passed while nothing ran. */
+  /** Called for a due time that passed while no daemon ran. */
   readonly onMissed: (mirror: string) => void;
 };
 
@@ -28,18 +28,18 @@ export type CheckRequest = (
   options?: CheckRequestOptions,
 ) => Promise<"queued" | "duplicate">;
 
-/** Puts the mirrors that are due into the queue. Every replica does: the queue takes each due time once. */
+/** Queues a check for each mirror that is due. All replicas do this, and the queue accepts each due time once. */
 export type Scheduler = Disposable & {
-  /** Follows these mirrors from now on; schedules that did not change go on as they are. */
+  /** From now on follows these mirrors. Schedules that did not change continue. */
   follow(mirrors: readonly Mirror[]): void;
   readonly requestCheck: CheckRequest;
   next(mirror: Mirror, count: number): readonly Date[];
 };
 
 export type CheckRequestOptions = {
-  /** ISO: when the source says that it moved. */
+  /** ISO: when the source moved, as it says. */
   readonly movedAt?: string | undefined;
-  /** What made it due. Asked twice for one occasion, by whichever replica, it is checked once. Default: this moment. */
+  /** The id of the reason. Several requests with one id, in any replica, cause one check. Default: this time. */
   readonly occasion?: string;
   readonly delayMs?: number;
 };
@@ -47,7 +47,7 @@ export type CheckRequestOptions = {
 const AGAIN_MS = 5_000;
 
 export function openScheduler({ clock, queue, records, log, forgetful, onMissed }: ScheduleParts): Scheduler {
-  /** What the queue could not take because Redis was away: the last one of each mirror. */
+  /** Jobs that could not be queued because Redis was away: the last one of each mirror. */
   const unsent = new Map<string, CheckJob>();
 
   async function send(job: CheckJob, delayMs: number): Promise<"queued" | "duplicate"> {
@@ -74,7 +74,7 @@ export function openScheduler({ clock, queue, records, log, forgetful, onMissed 
     );
   }
 
-  /** Once, however many due times passed while no daemon ran. A mirror that was never checked is due at once. */
+  /** One check for all due times that passed while no daemon ran. A mirror that was never checked is due at once. */
   async function catchUp(mirror: Scheduled): Promise<void> {
     const now = clock.now();
     const { lastDueAt, lastRunAt } = await records.mirrors.read(mirror.name);
@@ -135,7 +135,7 @@ function floorToMinute(at: Date): Date {
   return new Date(Math.floor(at.getTime() / 60_000) * 60_000);
 }
 
-/** The same in every replica, another one for every mirror and due time. */
+/** It depends only on the mirror and the due time, so it is the same in all replicas. */
 function jitterOf(mirror: string, dueAt: Date, { jitterMs }: Schedule): number {
   if (jitterMs === 0) return 0;
   const hash = createHash("sha256").update(runId(mirror, dueAt)).digest();

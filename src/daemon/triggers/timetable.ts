@@ -11,11 +11,11 @@ export type TimetableOptions<T> = {
 
 export type Due<T> = {
   readonly item: T;
-  /** The nominal time; the last one, when several passed at once. */
+  /** The nominal time. If several passed at once, the last one. */
   readonly dueAt: Date;
-  /** Another due time passed unnoticed before this one: the process slept, or the clock was put forward. */
+  /** Earlier due times were missed: the process was stopped, or the clock was put forward. */
   readonly missed: boolean;
-  /** Tells times that come again after the clock was put back from those before: part of the run's id. */
+  /** Part of the id of the run. Distinguishes times that occur again after the clock was put back. */
   readonly epoch: string;
 };
 
@@ -28,16 +28,16 @@ type Entry<T> = {
 };
 
 /**
- * Owns the next due time of every schedule. Looks once a second, and believes neither the clock nor the timer: it compares the
- * wall clock with the monotonic one. After the clock was put back, the next due times are computed anew; after it was put
- * forward, or the process slept, all missed times of a schedule are one.
+ * Owns the next due time of every schedule. Once a second it compares the wall clock with the monotonic clock. When the
+ * wall clock was put back, all due times are computed again. When it was put forward, or the process was stopped, all
+ * missed times of a schedule count as one.
  */
 export type Timetable<T> = Disposable & {
-  /** Gives those that are new, or whose schedule changed. */
+  /** Returns the items that are new or have another schedule. */
   follow(items: readonly T[]): readonly T[];
 };
 
-/** A difference between the clocks that is worth a line in the log. */
+/** A larger difference between the clocks is logged. */
 const JUMP_MS = 2_000;
 
 export function openTimetable<T extends { readonly name: string; readonly schedule: Schedule }>({
@@ -47,7 +47,7 @@ export function openTimetable<T extends { readonly name: string; readonly schedu
 }: TimetableOptions<T>): Timetable<T> {
   const entries = new Map<string, Entry<T>>();
   let seen = { wallMs: clock.now().getTime(), elapsedMs: clock.elapsedMs() };
-  /** The latest time that the wall clock ever showed. */
+  /** The latest time that the wall clock has shown. */
   let peakMs = seen.wallMs;
 
   function tick(): void {
@@ -73,7 +73,7 @@ export function openTimetable<T extends { readonly name: string; readonly schedu
     const dueAt = entry.times.latest(entry.lastAt, now) ?? first;
     entry.lastAt = now;
     entry.next = entry.times.next(now);
-    // floored, so that the replicas on one machine mostly say the same
+    // floored, so that replicas on one machine mostly get the same epoch
     const isAgain = dueAt.getTime() <= peakMs;
     const epoch = isAgain ? `~${new Date(Math.floor(peakMs / 60_000) * 60_000).toISOString()}` : "";
     onDue({ item: entry.item, dueAt, missed: dueAt > first, epoch });

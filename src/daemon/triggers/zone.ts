@@ -6,14 +6,14 @@ export type LocalTime = {
   readonly second: number;
 };
 
-/** A time zone, as far as a schedule needs it. Instants are Unix times in ms, at whole seconds. */
+/** The parts of a time zone that schedules need. Times are Unix times in ms, at whole seconds. */
 export type Zone = {
   local(atMs: number): LocalTime;
-  /** The instant `ms` later, or the moment before it when the clocks are changed, if that comes first. */
+  /** The time `ms` later, or the next change of the clocks if it comes first. */
   step(atMs: number, ms: number): number;
-  /** How far the clocks were put forward at this very instant; 0 at all others. */
+  /** By how much the clocks were put forward at exactly this time; otherwise 0. */
   gapBefore(atMs: number): number;
-  /** Whether the clocks have been put back and showed this time before. */
+  /** Whether the clocks were put back and showed this local time before. */
   isSecond(atMs: number): boolean;
 };
 
@@ -59,7 +59,7 @@ function openZone(timeZone: string): Zone {
   };
 }
 
-/** Clocks are changed at quarters of an hour: the first one with another offset than at `fromMs`. */
+/** The first quarter of an hour with another offset than at `fromMs`. Clocks change only at quarters. */
 function changeBetween(offsetAt: (atMs: number) => number, fromMs: number, toMs: number): number {
   const before = offsetAt(fromMs);
   for (let atMs = (Math.floor(fromMs / QUARTER_MS) + 1) * QUARTER_MS; atMs < toMs; atMs += QUARTER_MS)
@@ -67,7 +67,7 @@ function changeBetween(offsetAt: (atMs: number) => number, fromMs: number, toMs:
   return toMs;
 }
 
-/** Offsets from UTC in ms, of the quarter of an hour that an instant is in. */
+/** The offset from UTC in ms at a time, cached for each quarter of an hour. */
 function offsetsOf(timeZone: string): (atMs: number) => number {
   if (timeZone === "UTC" || timeZone === "Etc/UTC") return () => 0;
   const format = new Intl.DateTimeFormat("en-US", {

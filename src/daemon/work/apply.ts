@@ -66,12 +66,12 @@ async function report(
     reported.outcome?.(outcome, published && freshnessMs !== undefined ? { freshnessMs } : {});
   }
   await settle(job, settled, parts);
-  // the next check's outcome answers for this run as well
+  // the outcome of the next check also counts for this run
   if (outcomes.some(hasMoved)) await checkAgain(job.mirror, job.reading, parts);
 }
 
 /**
- * A job from the queue writes only what the configuration selects: the tag rules are applied again.
+ * Applies the tag rules again, so that a job from the queue writes only tags that the configuration selects.
  *
  * @throws {TagferryError} JOB_INVALID
  */
@@ -97,7 +97,7 @@ function assertSelectable({ actions, mirror: name }: ApplyJob, { tags }: Mirror)
 
 type Sorted = { readonly due: readonly Action[]; readonly answered: readonly Outcome[] };
 
-/** Leaves out what a later reading has answered already, and what was published since this was planned. */
+/** Leaves out tags that a later reading has answered, and images that were published since the plan was made. */
 async function sortOut({ mirror, actions, reading }: ApplyJob, records: Records): Promise<Sorted> {
   const confirmed = await records.tags.confirmed(mirror);
   const due: Action[] = [];
@@ -111,7 +111,7 @@ async function sortOut({ mirror, actions, reading }: ApplyJob, records: Records)
   return { due, answered };
 }
 
-/** This very image was published after this plan began to read, perhaps by this very job. */
+/** This image was published after the plan was read, perhaps by an earlier attempt of this job. */
 function isPublishedSince(reading: number, action: Action, known: TagRecord | undefined): boolean {
   if (!("image" in action) || known?.digest !== action.image.digest || known.failure) return false;
   return known.publishedBefore !== undefined && known.publishedBefore > reading;
@@ -123,7 +123,7 @@ function answerOf(mirror: string, tag: string, known: TagRecord | undefined): Ou
 }
 
 /**
- * Asked right before something is published.
+ * Called immediately before something is published.
  *
  * @throws {TagferryError} SOURCE_MOVED when a later reading was published or found in place meanwhile
  */
@@ -140,7 +140,7 @@ async function assertNewest(
   });
 }
 
-/** A job of one tag is given back where trying again may help; what failed of several is planned again by the next check. */
+/** Gives a job of one tag back, if another attempt may help. Failed tags of a larger job wait for the next check. */
 function throwIfRetryable(outcomes: readonly Outcome[], { attempt }: Turn, { log }: WorkerParts): void {
   const [first, ...others] = outcomes;
   if (!first || others.length > 0 || !("failure" in first)) return;
@@ -154,7 +154,7 @@ function throwIfRetryable(outcomes: readonly Outcome[], { attempt }: Turn, { log
   throw new RetryLater(delayMs);
 }
 
-/** Reports progress once a second at most: nobody who watches needs more. */
+/** Records progress at most once per second. */
 function watchFor(job: ApplyJob, records: Records, startedAt: Date): Watch {
   const bytes = new Map<string, number>();
   const totals = new Map<string, number>();
@@ -174,10 +174,10 @@ function watchFor(job: ApplyJob, records: Records, startedAt: Date): Watch {
         startedAt: startedAt.toISOString(),
         ...(totalBytes === undefined ? {} : { totalBytes }),
       };
-      records.progress.note(progress).catch(() => {}); // only to be looked at
+      records.progress.note(progress).catch(() => {}); // only for display
     },
     outcome({ tag }) {
-      // also where nothing was sent: a worker that was killed may have left its own
+      // also if nothing was sent: a killed worker may have left a record
       records.progress.end({ mirror: job.mirror, tag }).catch(() => {}); // as above
     },
   };

@@ -13,10 +13,10 @@ import type { WorkerParts } from "./parts.ts";
 import { retryDelayMs } from "./retry-job.ts";
 import { brief, logOutcome, settle } from "./settle.ts";
 
-/** How many unchanged tags one check has verified: after an update of Tagferry all of them are due at once. */
+/** The most unchanged tags that one check verifies. After an update of Tagferry, all of them may be due at once. */
 const VERIFICATIONS_MAX = 20;
 
-/** The first half of the flow for one mirror: plans, records what is in place, and queues one job per tag that is not. */
+/** The first half of the flow for one mirror: plans, records the tags in place, and queues a job for each other tag. */
 export async function check(
   job: CheckJob,
   mirror: Mirror,
@@ -28,7 +28,7 @@ export async function check(
   const { pausedAt } = await records.mirrors.read(job.mirror);
   if (pausedAt !== undefined && job.cause !== "asked") return;
   if (turn.attempt === 0) await records.runs.begin({ id: job.run, ...job });
-  // before the source is asked: what happens there later is not in the answer
+  // taken before the source is asked, because the answer does not contain later changes
   const reading = await nextReading(job.mirror, parts);
   const { signal } = turn;
   const [planned] = await planMirrors([mirror], active.context, {
@@ -37,19 +37,19 @@ export async function check(
     clock: parts.now,
   });
   if (!planned) return;
-  // a worker that slept may read what another one has published since
+  // after a suspension, another worker may have published something that this plan does not know
   await turn.assertStillOurs();
   if (planned.kind === "failed") return fail(job, planned.failure, turn, parts);
   await queueWork(job, { mirror, plan: planned.plan, reading }, active, parts);
 }
 
-/** A number that somebody else wrote among the confirmed readings must not make every later reading look old. */
+/** A number that somebody else wrote as a confirmed reading must not make all later readings look old. */
 async function nextReading(mirror: string, { records }: WorkerParts): Promise<number> {
   const confirmed = await records.tags.confirmed(mirror);
   return records.mirrors.nextReading(mirror, Math.max(0, ...confirmed.values()));
 }
 
-/** Gives the job back where trying again may help, and says why meanwhile; else the run has failed. */
+/** Gives the job back and records why, if another attempt may help. Otherwise the run has failed. */
 async function fail(
   job: CheckJob,
   failure: Failure,
@@ -93,7 +93,7 @@ async function queueWork(
     now: now(),
   });
   for (const outcome of settled) if ("failure" in outcome) logOutcome(outcome, log);
-  // what somebody did to the stream says nothing about when the source moved
+  // a change of the stream says nothing about when the source moved
   const since = job.cause === "stream" ? undefined : (await records.mirrors.read(job.mirror)).lastRunAt;
   const movedAt = job.movedAt ?? since;
   await settle({ ...job, reading }, settled, parts);

@@ -5,12 +5,12 @@ import type { Queue } from "../queue/queue.ts";
 import type { Records } from "../records/records.ts";
 import type { CheckRequest } from "../triggers/scheduler.ts";
 
-/** Told what was done, for metrics. */
+/** Receives outcomes, for metrics. */
 export type Reported = {
   readonly outcome?: (outcome: Outcome, facts: { readonly freshnessMs?: number }) => void;
 };
 
-/** What every job needs. */
+/** The parts of the daemon that jobs use. */
 export type WorkerParts = {
   readonly queue: Queue;
   readonly records: Records;

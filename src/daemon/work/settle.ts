@@ -3,12 +3,12 @@ import type { Log } from "../../lib/log.ts";
 import type { Outcome } from "../../sync/report.ts";
 import type { WorkerParts } from "./parts.ts";
 
-/** What an answer that is out of date costs: a source that tells another digest each time is not asked without a pause. */
+/** The pause before a repeated check. The source may have another digest at each reading. */
 const CHECK_AGAIN_MS = 2_000;
 
 export type Settled = { readonly mirror: string; readonly run: string; readonly reading: number };
 
-/** Records what became of tags, and has the mirror checked again where the target may now be behind its source. */
+/** Records outcomes of tags. If the target may be older than the source now, requests another check. */
 export async function settle(
   { mirror, run, reading }: Settled,
   outcomes: readonly Outcome[],
@@ -20,7 +20,7 @@ export async function settle(
   if (standings.includes("behind")) await checkAgain(mirror, reading, parts);
 }
 
-/** The plan of this reading is out of date: the mirror is read again. Asked several times for one reading, it is done once. */
+/** Requests another check, because the plan of this reading is out of date. Several requests for one reading are one. */
 export async function checkAgain(
   mirror: string,
   reading: number,
@@ -30,7 +30,7 @@ export async function checkAgain(
   await requestCheck(mirror, "retry", { occasion: `moved-${reading}`, delayMs: CHECK_AGAIN_MS });
 }
 
-/** One line per outcome; when a tag changes, the line says what it was before. */
+/** One line per outcome. If a tag changes, the line contains its previous digest. */
 export function logOutcome(outcome: Outcome, log: Log, facts: { readonly durationMs?: number } = {}): void {
   const { mirror, tag, kind } = outcome;
   const line = {

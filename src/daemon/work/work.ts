@@ -6,7 +6,7 @@ import { check } from "./check.ts";
 import type { WorkerParts } from "./parts.ts";
 import { BACKOFF_BASE_MS, throwIfUnknown } from "./retry-job.ts";
 
-/** Does one job: the same functions as `tagferry sync`, with the queue between their halves. */
+/** Does one job, with the functions that `tagferry sync` uses too. */
 export async function doJob(job: Job, turn: Turn, parts: WorkerParts): Promise<void> {
   const { records, log, active } = parts;
   using mirror = active().use(job.mirror);
@@ -26,16 +26,16 @@ export async function doJob(job: Job, turn: Turn, parts: WorkerParts): Promise<v
   } catch (error) {
     if (error instanceof RetryLater) throw error;
     turn.signal.throwIfAborted();
-    // whatever the records cannot take now, the next check records again
+    // the next attempt records it
     if (isTagferryError(error, "QUEUE_AWAY")) throw new RetryLater(BACKOFF_BASE_MS, { counts: false });
     log.error({ err: error, mirror: job.mirror }, `${job.kind} of ${job.mirror} failed`);
     throw error;
   } finally {
-    await records.crashes.leave(job).catch(() => {}); // Redis is away: one crash too many is counted
+    await records.crashes.leave(job).catch(() => {}); // Redis is away: a crash is counted that did not happen
   }
 }
 
-/** Refuses work that killed its workers, until a person releases it. */
+/** Refuses quarantined work until a person releases it. */
 async function isolate(job: Job, { records, log }: WorkerParts): Promise<void> {
   const failure = failureOf(
     new TagferryError("QUARANTINED", `${job.mirror}: this work ended its worker three times`, {
