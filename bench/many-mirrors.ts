@@ -135,8 +135,9 @@ lateness.sort((one, other) => one - other);
 const at = (share: number): number => lateness[Math.floor(lateness.length * share)] ?? 0;
 const { peak } = await memory();
 console.log(`mirrors ${mirrorCount}, ${awayMs} ms away; checks ${lateness.length}, missed ${missing}`);
+const worst = lateness.at(-1) ?? 0;
 console.log(
-  `lateness: median ${at(0.5).toFixed(1)} s, 95% ${at(0.95).toFixed(1)} s, worst ${(lateness.at(-1) ?? 0).toFixed(1)} s`,
+  `lateness: median ${at(0.5).toFixed(1)} s, 95% ${at(0.95).toFixed(1)} s, worst ${worst.toFixed(1)} s`,
 );
 console.log(`memory of the daemon: at most ${Math.round(peak / 1e6)} MB`);
 process.exitCode = missing > 0 || at(0.95) > LATENESS_MAX_S || peak >= RSS_MAX_BYTES ? 1 : 0;

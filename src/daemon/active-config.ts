@@ -22,7 +22,7 @@ export type ActiveConfigs = {
   readonly current: () => ActiveConfig;
   /** Why the present content of the file is not in force. */
   readonly failure: () => Failure | undefined;
-  /** Reads the file if it, or a file that it names, has changed. A valid new configuration comes into force. Never throws. */
+  /** Reads the file if it, or a file that it names, has changed. A valid one comes into force. Never throws. */
   readonly reload: () => Promise<void>;
   close(): Promise<unknown>;
 };

@@ -6,8 +6,8 @@ import type { RecordsOptions } from "./record-types.ts";
 /** The sessions of the page that were ended by a logout. */
 export type SessionRecords = {
   /**
-   * A random text that is part of every session. After a loss of the store it is a new one. So all sessions end, because
-   * nobody knows which of them were ended before.
+   * A random text that is part of every session. After a loss of the store it is a new one. So all sessions end: it is
+   * not known which of them were ended before.
    */
   epoch(): Promise<string>;
   /** Records the end of a session, until it would have expired. */

@@ -11,8 +11,8 @@ export type TagRecords = {
   /**
    * Records an outcome. `reading`: the reading of the source that it results from (see `MirrorRecords.nextReading`).
    *
-   * `behind`: the target may be older than the source, because a later reading was confirmed meanwhile, or another image
-   * was published than this check found. The mirror must be checked again.
+   * `behind`: the target may be older than the source. A later reading was confirmed meanwhile, or another image was
+   * published than this check found. The mirror must be checked again.
    */
   note(outcome: Outcome, reading: number): Promise<"noted" | "behind">;
   /** The latest reading that was published or found in place, of each tag. */
@@ -65,8 +65,8 @@ export function openTagRecords(store: StateStore, { now, nextReading }: TagRecor
 }
 
 /**
- * Another image was published at the same time: by a job that ran during the check, or by a worker that had lost its job
- * without noticing. It is not known which image was last.
+ * Another image was published at the same time, by a job that ran during the check, or by a worker that had lost its
+ * job without noticing. It is not known which image was last.
  */
 function contradicts(outcome: Outcome, known: TagRecord | undefined, reading: number): boolean {
   if (!("digest" in outcome) || known?.digest === undefined || known.digest === outcome.digest) return false;

@@ -9,12 +9,13 @@ export function checkSchedules({ mirrors }: Config): readonly UpperProblem[] {
     if (!schedule) return [];
     const path = ["mirrors", position, "schedule"];
     const { valid, errors } = validateDetailed(schedule.cron);
+    const reasons = errors.map(({ field, message }) => `${field}: ${message}`);
     if (!valid)
       return [
         {
           path,
           code: "CONFIG_CRON",
-          message: `"${schedule.cron}" is not a schedule: ${errors.map(({ field, message }) => `${field}: ${message}`).join("; ")}`,
+          message: `"${schedule.cron}" is not a schedule: ${reasons.join("; ")}`,
           found: schedule.cron,
           allowed: "minute hour day-of-month month day-of-week, such as */30 * * * *",
         },

@@ -20,7 +20,7 @@ export async function settle(
   if (standings.includes("behind")) await checkAgain(mirror, reading, parts);
 }
 
-/** Requests another check, because the plan of this reading is out of date. Several requests for one reading are one. */
+/** Requests another check, once for each reading, because the plan of this reading is out of date. */
 export async function checkAgain(
   mirror: string,
   reading: number,
