@@ -114,7 +114,7 @@ test("a layout that is written reads the same", async () => {
 const CALM = { ...FORMS.short, calm: true };
 
 async function worldOf(seed: string, number: number, directory: string): Promise<World> {
-  return openWorld(seed, number, directory, CALM);
+  return openWorld(seed, number, { directory, form: CALM });
 }
 
 const told = (world: World): unknown => ({
@@ -127,8 +127,8 @@ const told = (world: World): unknown => ({
 
 test("the same seed makes the same scenario", async () => {
   await using directory = await temporaryDirectory();
-  await using one = await openWorld("same", 3, directory.join("a"), FORMS.long);
-  await using two = await openWorld("same", 3, directory.join("b"), FORMS.long);
+  await using one = await openWorld("same", 3, { directory: directory.join("a"), form: FORMS.long });
+  await using two = await openWorld("same", 3, { directory: directory.join("b"), form: FORMS.long });
   expect(told(one)).toEqual(told(two));
 });
 

@@ -26,6 +26,7 @@ const RULES: RegistryRules = {
   auth: "none",
   losesConcurrentReferrers: false,
   digestHeaders: true,
+  tls: false,
 };
 
 type Started = { readonly registry: Registry; readonly book: Ledger; readonly url: (path: string) => string };

@@ -1,4 +1,4 @@
-import { EVENTS, FAULTS, numberOf } from "./inject/catalogue.ts";
+import { NAMES, numberOf } from "./inject/catalogue.ts";
 import type { ScenarioResult } from "./runner.ts";
 
 /** The results of many scenarios, as text. */
@@ -7,8 +7,7 @@ export function renderResults(results: readonly ScenarioResult[]): string {
 }
 
 function renderFaults(results: readonly ScenarioResult[]): string {
-  const names = [...FAULTS.map(({ name }) => name), ...EVENTS];
-  const lines = names.map((name) => {
+  const lines = NAMES.map((name) => {
     const count = results.reduce((sum, { faults }) => sum + (faults.get(name) ?? 0), 0);
     const within = results.filter(({ faults }) => faults.has(name)).length;
     return `${String(numberOf(name)).padStart(3)}  ${name.padEnd(58)} ${String(count).padStart(7)} in ${within} scenarios`;

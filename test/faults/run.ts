@@ -16,6 +16,7 @@ export const FORMS = {
     awaitDead: false,
     others: 0.02,
     churnMs: 8_000,
+    redis: 0.25,
   },
   long: {
     slow: 0.5,
@@ -25,6 +26,7 @@ export const FORMS = {
     awaitDead: true,
     others: 0.15,
     churnMs: 20_000,
+    redis: 0.35,
   },
 } as const satisfies Record<string, Form>;
 

@@ -46,6 +46,9 @@ export type ScenarioResult = {
 /** All scenarios of one block have the same mode, for any size of a batch. */
 const BLOCK = 12;
 
+/** So often a scenario may have image streams as its target. */
+const STREAM_EVERY = 6;
+
 export function modeOf(seed: string, number: number): Mode {
   return randomOf(`${seed}/mode/${Math.floor(number / BLOCK)}`).chance(0.3) ? "daemon" : "sync";
 }
@@ -87,7 +90,11 @@ async function runBatch(options: RunOptions, numbers: readonly number[]): Promis
   await using stack = new AsyncDisposableStack();
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const worlds: World[] = [];
-  for (const number of numbers) worlds.push(stack.use(await openWorld(seed, number, directory, form)));
+  const withStreams = numbers.find((number) => number % STREAM_EVERY === STREAM_EVERY / 2);
+  for (const number of numbers) {
+    const stream = number === withStreams;
+    worlds.push(stack.use(await openWorld(seed, number, { directory, form, stream })));
+  }
   const run = mode === "daemon" ? daemonBatch : syncBatch;
   await run(worlds, { form, random: randomOf(`${seed}/batch/${first}`), directory });
   // the results are worthless if the directory was deleted meanwhile
@@ -105,9 +112,12 @@ function resultOf(options: RunOptions, world: World, mode: Mode, numbers: readon
   const path = join(out, `seed-${seed}-scenario-${number}.jsonl`);
   if (violations.length > 0) {
     mkdirSync(out, { recursive: true });
-    const rules = world.injectors.flatMap((each) =>
-      each.rules.map((rule) => ({ fault: rule.fault.name, routes: rule.routes, pattern: rule.pattern })),
-    );
+    const rules = [
+      ...world.injectors.flatMap((each) =>
+        each.rules.map((rule) => ({ fault: rule.fault.name, routes: rule.routes, pattern: rule.pattern })),
+      ),
+      ...(world.streams?.injector.rules ?? []),
+    ];
     ledger.note(
       "harness",
       JSON.stringify({

@@ -1,3 +1,4 @@
+import { CLUSTER_FAULTS } from "../cluster/cluster-faults.ts";
 import { LAYOUT_DAMAGE } from "../layout/damage.ts";
 import { CONNECTION_FAULTS } from "./connection-faults.ts";
 import { CONTENT_FAULTS } from "./content-faults.ts";
@@ -25,11 +26,19 @@ export const EVENTS = [
   "a tag is removed at the target behind its back",
   ...LAYOUT_DAMAGE,
   "a mirror's source is dead for ever",
+  "a worker is killed",
+  "Redis is killed and comes back",
 ] as const;
 
 export type EventName = (typeof EVENTS)[number];
 
+/** The names of everything that is counted. */
+export const NAMES: readonly string[] = [
+  ...FAULTS.map(({ name }) => name),
+  ...EVENTS,
+  ...CLUSTER_FAULTS.map(({ name }) => name),
+];
+
 export function numberOf(name: string): number {
-  const answers = FAULTS.findIndex((fault) => fault.name === name);
-  return answers === -1 ? FAULTS.length + EVENTS.findIndex((event) => event === name) + 1 : answers + 1;
+  return NAMES.indexOf(name) + 1;
 }

@@ -37,7 +37,7 @@ export const CONNECTION_FAULTS: readonly Fault[] = [
     sides: BOTH,
     routes: ALL,
     patterns: ["once", "burst", "half"],
-    run: async ({ socket }) => void socket.resetAndDestroy(),
+    run: async ({ reset }) => reset(),
   },
   {
     name: "resets in the middle of the answer",
@@ -107,9 +107,9 @@ export const CONNECTION_FAULTS: readonly Fault[] = [
     sides: ["target"],
     routes: WRITES,
     patterns: ["once", "burst"],
-    run: async ({ request, socket }) => {
-      request.once("data", () => void socket.resetAndDestroy());
-      request.once("end", () => void socket.resetAndDestroy());
+    run: async ({ request, reset }) => {
+      request.once("data", reset);
+      request.once("end", reset);
       await Promise.resolve();
     },
   },

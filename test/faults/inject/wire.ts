@@ -20,7 +20,7 @@ export function withLength(answer: Answer, length: number): Answer {
 
 /** Sends bytes and then closes: cleanly, or with a reset. */
 export async function sendRaw(
-  { socket }: Exchange,
+  { socket, reset }: Exchange,
   bytes: Buffer,
   end: "close" | "reset" = "close",
 ): Promise<void> {
@@ -31,7 +31,7 @@ export async function sendRaw(
   else {
     // the client reads what came before the reset
     await sleep(20);
-    socket.resetAndDestroy();
+    reset();
   }
 }
 

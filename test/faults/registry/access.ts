@@ -12,7 +12,7 @@ export type Access = {
 const BASIC = `Basic ${Buffer.from(`${USER}:${PASSWORD}`).toString("base64")}`;
 
 /** @see https://distribution.github.io/distribution/spec/auth/token/ */
-export function access({ auth }: RegistryRules): Access {
+export function access({ auth, tls }: RegistryRules): Access {
   const tokens = new Set<string>();
   let given = 0;
   return {
@@ -21,7 +21,10 @@ export function access({ auth }: RegistryRules): Access {
       const sent = exchange.request.headers.authorization ?? "";
       if (auth === "basic" && sent === BASIC) return undefined;
       if (auth === "bearer" && tokens.has(sent.replace(/^Bearer /, ""))) return undefined;
-      return { ...failure(401, "UNAUTHORIZED"), headers: { "www-authenticate": challenge(exchange, auth) } };
+      return {
+        ...failure(401, "UNAUTHORIZED"),
+        headers: { "www-authenticate": challenge(exchange, auth, tls) },
+      };
     },
     token: ({ request }) => {
       if (request.headers.authorization !== BASIC) return failure(401, "UNAUTHORIZED");
@@ -33,8 +36,8 @@ export function access({ auth }: RegistryRules): Access {
   };
 }
 
-function challenge({ request, route }: Exchange, auth: "basic" | "bearer"): string {
+function challenge({ request, route }: Exchange, auth: "basic" | "bearer", tls: boolean): string {
   if (auth === "basic") return `Basic realm="here"`;
   const scope = "repo" in route ? `,scope="repository:${route.repo}:pull,push"` : "";
-  return `Bearer realm="http://${request.headers.host ?? ""}/token",service="here"${scope}`;
+  return `Bearer realm="${tls ? "https" : "http"}://${request.headers.host ?? ""}/token",service="here"${scope}`;
 }

@@ -33,6 +33,8 @@ export type Exchange = {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly socket: Socket;
+  /** Resets the TCP connection, that below TLS too. */
+  readonly reset: () => void;
   readonly method: string;
   readonly url: URL;
   readonly route: Route;

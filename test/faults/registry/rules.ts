@@ -22,6 +22,8 @@ export type RegistryRules = {
   /** When two referrers are PUT at the same time, one is not listed afterwards (olareg). */
   readonly losesConcurrentReferrers: boolean;
   readonly digestHeaders: boolean;
+  /** It speaks TLS with a certificate of an authority that only the configuration names. */
+  readonly tls: boolean;
 };
 
 export function rulesOf(random: Random): RegistryRules {
@@ -38,6 +40,7 @@ export function rulesOf(random: Random): RegistryRules {
     auth: random.pick(["none", "none", "basic", "bearer"]),
     losesConcurrentReferrers: referrersApi && random.chance(0.15),
     digestHeaders: random.chance(0.9),
+    tls: random.fork("tls").chance(0.25),
   };
 }
 

@@ -1,8 +1,10 @@
 import { once, setMaxListeners } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import { buffer } from "node:stream/consumers";
 
+import { makeCertificates } from "../../support/certificates.ts";
 import type { Injector } from "../inject/injector.ts";
 import type { Ledger, Side } from "../ledger.ts";
 import type { Random } from "../random.ts";
@@ -16,7 +18,7 @@ import type { RegistryRules } from "./rules.ts";
 import { type Uploads, uploads, type WrongUpload } from "./uploads.ts";
 
 export type Registry = AsyncDisposable & {
-  /** `127.0.0.1:PORT` */
+  /** `127.0.0.1:PORT`, or `localhost:PORT` with TLS. */
   readonly host: string;
   readonly side: Side;
   readonly rules: RegistryRules;
@@ -44,6 +46,8 @@ type State = RegistryOptions & {
   readonly make: (name: string) => Repository;
   readonly access: Access;
   readonly uploads: Uploads;
+  /** Open TCP connections by the client's port: only they can be reset, not TLS. */
+  readonly connections: Map<number, Socket>;
 };
 
 /** A registry by the distribution specification, on real sockets. It fails when its injector says so. */
@@ -55,18 +59,20 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
     repositories.set(name, known);
     return known;
   };
-  const state: State = { ...options, repositories, make, access: access(rules), uploads: uploads(rules) };
-  const server = createServer(
-    { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 20_000 },
-    (request, response) => {
-      void serve(state, request, response);
-    },
-  );
+  const state: State = {
+    ...options,
+    repositories,
+    make,
+    access: access(rules),
+    uploads: uploads(rules),
+    connections: new Map<number, Socket>(),
+  };
+  const server = await openServer(state);
   server.on("clientError", (_error, socket) => socket.destroy());
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
-    host: `127.0.0.1:${portOf(server)}`,
+    host: `${rules.tls ? "localhost" : "127.0.0.1"}:${portOf(server)}`,
     side,
     rules,
     repositories,
@@ -78,6 +84,25 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       await Promise.resolve();
     },
   };
+}
+
+async function openServer(state: State): Promise<Server> {
+  const options = { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 20_000 };
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    void serve(state, request, response);
+  };
+  if (!state.rules.tls) return withConnections(createServer(options, answer), state);
+  const { server } = await makeCertificates();
+  const { cert, key } = server;
+  return withConnections(createTlsServer({ ...options, cert, key }, answer), state);
+}
+
+function withConnections(server: Server, { connections }: State): Server {
+  return server.on("connection", (socket) => {
+    const port = socket.remotePort ?? 0;
+    connections.set(port, socket);
+    socket.once("close", () => connections.delete(port));
+  });
 }
 
 export function portOf(server: Server): number {
@@ -112,6 +137,7 @@ function exchangeOf(state: State, request: IncomingMessage, response: ServerResp
     request,
     response,
     socket: request.socket,
+    reset: () => void state.connections.get(request.socket.remotePort ?? 0)?.resetAndDestroy(),
     method,
     url,
     route: routeOf(method, url.pathname),

@@ -30,7 +30,9 @@ export function uploads(rules: RegistryRules): Uploads {
   const location = (exchange: Exchange, name: string, id: string): string => {
     const { state = 0 } = sessions.get(id) ?? {};
     const path = `/v2/${name}/blobs/uploads/${id}?_state=s${state}%3D%3D`;
-    return rules.relativeLocations ? path : `http://${exchange.request.headers.host ?? ""}${path}`;
+    return rules.relativeLocations
+      ? path
+      : `${rules.tls ? "https" : "http"}://${exchange.request.headers.host ?? ""}${path}`;
   };
   const store = (repo: Repository, digest: string, bytes: Buffer, disturbed: boolean): Answer => {
     const found = digestOf(bytes);

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { inPlace } from "../oracle/end.ts";
+import { walk } from "../oracle/closure.ts";
 import { DEADLINES } from "./deadlines.ts";
+import { during, type Mirror, targetShown, wantedTags } from "./mirror.ts";
 import type { Started } from "./product.ts";
 import type { World } from "./world.ts";
 
@@ -14,10 +15,11 @@ export async function watchBesideDead(
   const waiting = new Set(worlds.filter((world) => world.dead !== undefined));
   if (waiting.size === 0) return;
   for (const world of waiting) world.ledger.count("a mirror's source is dead for ever");
+  const from = new Map(worlds.map((world) => [world, world.runs.at(-1) ?? 0]));
   const late = performance.now() + DEADLINES.beside;
   while (command.running() && waiting.size > 0 && performance.now() < late) {
     await sleep(500);
-    for (const world of waiting) if (inPlace(world.mirrors)) waiting.delete(world);
+    for (const world of waiting) if (isServed(world, from.get(world) ?? 0)) waiting.delete(world);
   }
   if (!command.running()) return;
   for (const world of waiting)
@@ -27,4 +29,22 @@ export async function watchBesideDead(
       `${world.mirrors.map(({ name }) => name).join(", ")} not in place after ${DEADLINES.beside} ms; the dead source ${world.dead?.kind ?? ""}`,
     );
   if (!awaitDead) command.kill();
+}
+
+/** Whether each tag shows, whole, what its source had during the run. What moved or was deleted in the middle may be either. */
+function isServed({ mirrors, ledger }: World, from: number): boolean {
+  return mirrors.every((mirror) => mirror.deletedAt >= from || shows(mirror, from, ledger.now()));
+}
+
+function shows(mirror: Mirror, from: number, to: number): boolean {
+  try {
+    const shown = targetShown(mirror);
+    return wantedTags(mirror).every((tag) => {
+      const digest = shown.tags.get(tag) ?? "";
+      const { digests, always } = during(mirror, tag, from, to);
+      return !always || (digests.includes(digest) && walk(shown, digest).problems.length === 0);
+    });
+  } catch {
+    return false;
+  }
 }

@@ -17,8 +17,9 @@ export function moveTag({ ledger, random, pool }: Scene, mirror: Mirror, tag: st
   if (earlier !== undefined && source.manifest(earlier) !== undefined && random.chance(0.1)) {
     source.setTag(tag, earlier);
   } else {
-    // nested indexes are rare, and not used in layouts, where few tools read them
-    const content = anyContent(random, pool, { nested: sourceEnd.kind === "registry" });
+    // nested indexes are rare; few tools read them in layouts, and OpenShift does not take them
+    const nested = sourceEnd.kind === "registry" && mirror.targetEnd.kind !== "stream";
+    const content = anyContent(random, pool, { nested });
     source.add(content);
     source.setTag(tag, content.top.digest);
   }
@@ -49,7 +50,7 @@ function refer(random: Random, { source, sourceEnd }: Mirror, subject: string): 
   const manifest = source.manifest(subject);
   if (manifest === undefined) return undefined;
   const content = artifact(random, descriptorOf(manifest));
-  const listedByServer = sourceEnd.kind === "layout" || sourceEnd.registry.rules.referrersApi;
+  const listedByServer = sourceEnd.kind !== "registry" || sourceEnd.registry.rules.referrersApi;
   if (listedByServer) source.add(content);
   else addFallbackReferrer(source, subject, content);
   return content.top;

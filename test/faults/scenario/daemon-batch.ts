@@ -8,6 +8,7 @@ import { lostReferrers } from "../oracle/referrers.ts";
 import { type Batch, writeBatch } from "./batch.ts";
 import { moveTag, sign } from "./changes.ts";
 import { DEADLINES } from "./deadlines.ts";
+import { openFleet } from "./fleet.ts";
 import { type Mirror, reference, sourceShown, targetShown, wantedTags } from "./mirror.ts";
 import { ask, type Daemon, startCommand, startDaemon } from "./product.ts";
 import type { BatchOptions } from "./sync-batch.ts";
@@ -25,12 +26,17 @@ export async function daemonBatch(
 ): Promise<void> {
   const secretFile = join(directory, "webhook-secret");
   writeFileSync(secretFile, SECRET);
-  const batch = writeBatch(worlds, directory, {
+  const own = random.fork("fleet");
+  await using fleet = own.chance(form.redis)
+    ? await openFleet({ random: own, kills: form.awaitDead })
+    : undefined;
+  const batch = await writeBatch(worlds, directory, {
     schedule: `*/${random.pick([1, 2, 3])} * * * * *`,
     daemon: {
       webhooks: { secretFile },
       workers: random.pick([1, 4, 8]),
-      ...(random.chance(0.7) ? { stateFile: "state.jsonl" } : {}),
+      ...(random.chance(0.7) && fleet === undefined ? { stateFile: "state.jsonl" } : {}),
+      ...(fleet === undefined ? {} : { redis: fleet.redisUrl }),
     },
   });
   for (const world of worlds) {
@@ -39,7 +45,9 @@ export async function daemonBatch(
     if (world.dead !== undefined) world.ledger.count("a mirror's source is dead for ever");
   }
   let daemon = await startDaemon(batch.file, DEADLINES.daemonStart);
+  await fleet?.startWorkers(batch.file);
   const churning = random.int(form.churnMs / 2, form.churnMs);
+  const disturbing = fleet?.disturb(worlds, churning);
   const churn = Promise.all(worlds.map((world) => churnWorld(world, () => daemon, churning)));
   if (random.chance(0.3)) {
     await sleep(churning * random.float());
@@ -47,13 +55,25 @@ export async function daemonBatch(
     await daemon.kill();
     daemon = await startDaemon(batch.file, DEADLINES.daemonStart);
   }
-  await churn;
+  await Promise.all([churn, disturbing]);
   for (const world of worlds) {
     world.faults(false);
     world.ledger.note("harness", "quiet: no more faults, no more moves");
   }
   await settle(worlds, daemon);
+  await stopWorkers(worlds, fleet?.workers() ?? []);
   await judgeDaemon(batch, daemon);
+}
+
+/** The workers end with 0; the daemon works on alone. */
+async function stopWorkers(worlds: readonly World[], workers: readonly Daemon[]): Promise<void> {
+  for (const worker of workers) {
+    const when = worker.crashed() ? "after quiet" : "at SIGTERM";
+    const code = worker.crashed() ? undefined : await worker.stop(DEADLINES.daemonStop);
+    if (code === 0) continue;
+    for (const world of worlds)
+      world.violate("crash", when, `a worker ended with ${code}: ${worker.log().slice(-1_500)}`);
+  }
 }
 
 /** Moves, signatures, and checks that people and webhooks request besides the schedule. */

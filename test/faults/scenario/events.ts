@@ -126,7 +126,7 @@ function damageTargets(world: World, altered: boolean, probability: number): voi
       const kind = random.pick(AT_TARGET);
       const repo = targetEnd.registry.repository(targetEnd.name);
       if (damageTarget(sceneOf(world), mirror, repo, kind)) ledger.count(kind);
-    } else if (mirror.targetHistory.length > 0) {
+    } else if (targetEnd.kind === "layout" && mirror.targetHistory.length > 0) {
       const kind = random.pick(altered ? [...AT_LAYOUT, "layout: a blob is altered" as const] : AT_LAYOUT);
       ledger.count(kind);
       ledger.note(

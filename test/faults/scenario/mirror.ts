@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 
+import { NAMESPACE, type StreamCluster, streamShown } from "../cluster/streams.ts";
 import { DIGEST_TAG, parseManifest } from "../content/content.ts";
 import { type LayoutView, readLayout } from "../layout/read.ts";
 import { writeLayout } from "../layout/write.ts";
@@ -14,8 +15,9 @@ export type TagRule =
   | { readonly kind: "all" }
   | { readonly kind: "glob"; readonly prefix: string };
 
-/** One end of a mirror: a repository of a registry, or a layout on disk. */
+/** One end of a mirror: a repository of a registry, a layout on disk, or (a target only) an image stream. */
 export type End =
+  | { readonly kind: "stream"; readonly streams: StreamCluster; readonly name: string }
   | { readonly kind: "registry"; readonly registry: Registry; readonly name: string }
   | { readonly kind: "layout"; readonly directory: string };
 
@@ -53,7 +55,14 @@ export function wantedTags(mirror: Mirror): string[] {
 }
 
 export function reference(end: End): string {
-  return end.kind === "layout" ? `oci:${end.directory}` : `${end.registry.host}/${end.name}`;
+  switch (end.kind) {
+    case "layout":
+      return `oci:${end.directory}`;
+    case "stream":
+      return `imagestream:${NAMESPACE}/${end.name}`;
+    case "registry":
+      return `${end.registry.host}/${end.name}`;
+  }
 }
 
 /** As `mirrors[]` of the configuration. */
@@ -70,7 +79,7 @@ export function publishSource({ sourceEnd, source }: Mirror, options?: { readonl
 }
 
 export function sourceShown({ sourceEnd, source }: Mirror): Shown {
-  const api = sourceEnd.kind === "layout" || sourceEnd.registry.rules.referrersApi;
+  const api = sourceEnd.kind !== "registry" || sourceEnd.registry.rules.referrersApi;
   return {
     manifest: source.manifest,
     blob: source.blob,
@@ -97,6 +106,7 @@ export function targetShown({ targetEnd }: Mirror): Shown {
           : fallbackReferrers(repo, repo.tags, digest),
     };
   }
+  if (targetEnd.kind === "stream") return streamShown(targetEnd.streams.cluster, targetEnd.name);
   if (!existsSync(`${targetEnd.directory}/index.json`)) return NOTHING;
   const view = readLayout(targetEnd.directory);
   return { ...view, referrers: (digest) => layoutReferrers(view, digest) };

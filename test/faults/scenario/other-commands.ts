@@ -55,6 +55,8 @@ function stampsOf({ mirrors }: World): string {
 export async function copyRun({ file }: Batch, world: World): Promise<void> {
   const { random, mirrors, ledger } = world;
   const mirror = random.pick(mirrors);
+  // an image stream is written by mirrors only
+  if (mirror.targetEnd.kind === "stream") return;
   const tags = wantedTags(mirror);
   if (tags.length === 0) return;
   const tag = random.pick(tags);

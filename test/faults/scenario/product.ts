@@ -80,9 +80,13 @@ export type Daemon = {
 
 const MOST_LOG = 2_000_000;
 
-export async function startDaemon(config: string, withinMs: number): Promise<Daemon> {
+export async function startDaemon(
+  config: string,
+  withinMs: number,
+  kind: "serve" | "worker" = "serve",
+): Promise<Daemon> {
   const child = start([
-    "serve",
+    kind,
     "-c",
     config,
     "--listen",
@@ -99,7 +103,7 @@ export async function startDaemon(config: string, withinMs: number): Promise<Dae
   child.stdout?.resume();
   child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
     if (log.length < MOST_LOG) log += chunk;
-    const url = /tagferry serve on (http\S+)/.exec(log)?.[1];
+    const url = /tagferry (?:serve|worker) on (http\S+)/.exec(log)?.[1];
     if (url !== undefined) listening.resolve(url.replace(/[",]+$/, ""));
   });
   const timer = setTimeout(() => listening.reject(new Error(`the daemon did not listen:\n${log}`)), withinMs);

@@ -18,7 +18,7 @@ export async function syncBatch(
   worlds: readonly World[],
   { form, random, directory }: BatchOptions,
 ): Promise<void> {
-  const batch = writeBatch(worlds, directory);
+  const batch = await writeBatch(worlds, directory);
   const undo: Deletion[] = [];
   const runs = random.pick([1, 1, 2]);
   for (let run = 1; run <= runs; run += 1) {
@@ -135,7 +135,7 @@ function checkClean(world: World, ended: Ended): void {
 async function idleRun(worlds: readonly World[], args: readonly string[]): Promise<void> {
   await idle(worlds, "in the idle run", args);
   const [world] = worlds;
-  const [mirror] = world?.mirrors ?? [];
+  const [mirror] = world?.streams ? [] : (world?.mirrors ?? []);
   const [tag] = mirror === undefined ? [] : wantedTags(mirror);
   if (world === undefined || mirror === undefined || tag === undefined) return;
   // a copy correctly adds what earlier runs did not copy

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 
+import { startStreamCluster, type StreamCluster, streamEvents, streamShown } from "../cluster/streams.ts";
 import { anyContent, layerPool, type LayerPool } from "../content/images.ts";
 import { chooseRules, type Injector, injector, slowReads } from "../inject/injector.ts";
 import { type Ledger, ledger, type Side } from "../ledger.ts";
@@ -15,8 +16,8 @@ import { type DeadSource, startDead } from "./dead.ts";
 import { type LayoutWatch, watchLayout } from "./layout-watch.ts";
 import { type End, type Mirror, publishSource, type TagRule } from "./mirror.ts";
 
-/** The kinds of source and target: registry or layout. */
-export type Way = "registry to registry" | "registry to layout" | "layout to registry";
+/** The ways content travels: which end is a registry, a layout or an image stream. */
+export type Way = "registry to registry" | "registry to layout" | "layout to registry" | "registry to stream";
 
 export type Form = {
   /** The probability that a slow fault is kept after it was drawn. */
@@ -33,6 +34,8 @@ export type Form = {
   readonly others: number;
   /** How long tags move and faults happen in front of a daemon, at most. */
   readonly churnMs: number;
+  /** How likely a daemon works with a Redis and workers of their own. */
+  readonly redis: number;
 };
 
 /** One scenario: one to three mirrors from one source to one target, the faults, and the expected state. */
@@ -44,7 +47,9 @@ export type World = AsyncDisposable & {
   readonly ledger: Ledger;
   readonly mirrors: readonly Mirror[];
   readonly registries: readonly Registry[];
+  /** Of registries; a cluster has its own. */
   readonly injectors: readonly Injector[];
+  readonly streams: StreamCluster | undefined;
   readonly dead: DeadSource | undefined;
   readonly violations: Violation[];
   readonly layoutWatches: readonly LayoutWatch[];
@@ -54,22 +59,34 @@ export type World = AsyncDisposable & {
   longestRunMs: number;
   /** When each run of the product began. */
   readonly runs: number[];
-  violate(kind: ViolationKind, when: string, what: string): void;
+  readonly violate: (kind: ViolationKind, when: string, what: string) => void;
   /** Turns the faults of answers on or off. */
   faults(on: boolean): void;
   /** Called at each request of either side, with how many there were. */
   onRequest: (count: number) => void;
 };
 
-export async function openWorld(seed: string, number: number, directory: string, form: Form): Promise<World> {
+export type WorldOptions = {
+  readonly directory: string;
+  readonly form: Form;
+  /** A target registry becomes a cluster with image streams. One world of a batch can have one: a configuration names one cluster. */
+  readonly stream?: boolean;
+};
+
+export async function openWorld(
+  seed: string,
+  number: number,
+  { directory, form, stream = false }: WorldOptions,
+): Promise<World> {
   const random = randomOf(`${seed}/${number}`);
-  const way = random.pick<Way>([
+  const drawn = random.pick<Way>([
     "registry to registry",
     "registry to registry",
     "registry to registry",
     "registry to layout",
     "layout to registry",
   ]);
+  const way = stream && drawn === "registry to registry" ? "registry to stream" : drawn;
   const book = ledger();
   const stack = new AsyncDisposableStack();
   const violations: Violation[] = [];
@@ -104,7 +121,24 @@ export async function openWorld(seed: string, number: number, directory: string,
       }),
     );
   const source = way === "layout to registry" ? undefined : await begin("source");
-  const target = way === "registry to layout" ? undefined : await begin("target");
+  const target =
+    way === "registry to layout" || way === "registry to stream" ? undefined : await begin("target");
+  const streams =
+    way === "registry to stream"
+      ? stack.use(
+          await startStreamCluster({
+            random: random.fork("cluster"),
+            ledger: book,
+            directory,
+            calm: form.calm || dead !== undefined,
+            onRequest,
+            onAnswered: () => {
+              for (const see of sightings) see();
+            },
+          }),
+        )
+      : undefined;
+  const sightings: (() => void)[] = [];
   const pool = layerPool(random.fork("pool"), form.large);
   const mirrors: Mirror[] = [];
   const moved = (side: Side, name: string, change: TagChange): void => {
@@ -127,6 +161,7 @@ export async function openWorld(seed: string, number: number, directory: string,
     mirrors,
     registries: [source, target].filter((registry) => registry !== undefined),
     injectors,
+    streams,
     dead,
     violations,
     violate,
@@ -135,7 +170,7 @@ export async function openWorld(seed: string, number: number, directory: string,
     longestRunMs: 0,
     runs: [],
     faults: (on) => {
-      for (const each of injectors) each.active = on;
+      for (const each of [...injectors, ...(streams ? [streams.injector] : [])]) each.active = on;
     },
     onRequest: () => undefined,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
@@ -143,10 +178,30 @@ export async function openWorld(seed: string, number: number, directory: string,
   const count = random.pick([1, 1, 2, 3]);
   for (let at = 0; at < count; at += 1) mirrors.push(openMirror(world, at, { source, target, directory }));
   for (const mirror of mirrors)
+    if (mirror.targetEnd.kind === "stream") sightings.push(watchStream(world, mirror, mirror.targetEnd));
+  for (const mirror of mirrors)
     if (mirror.targetEnd.kind === "layout")
       layoutWatches.push(stack.use(watchLayout(world, mirror, mirror.targetEnd.directory)));
   world.begunAt = book.now();
   return world;
+}
+
+/** Notes what a stream's tags became, and walks each image when it is published. */
+function watchStream(
+  { ledger: book, violate }: World,
+  mirror: Mirror,
+  { streams: { cluster }, name }: Extract<End, { readonly kind: "stream" }>,
+): () => void {
+  const events = streamEvents(cluster, name, book.now);
+  return () => {
+    for (const change of events()) {
+      mirror.targetHistory.push(change);
+      const { tag, digest = "" } = change;
+      book.note("harness", `the stream's ${name}:${tag} is ${digest}`);
+      for (const problem of walk(streamShown(cluster, name), digest).problems)
+        violate("incomplete tag", "when it was published", `${name}:${tag}: ${problem}`);
+    }
+  };
 }
 
 type Ends = {
@@ -162,9 +217,11 @@ function openMirror(world: World, at: number, { source, target, directory }: End
   const sourceEnd: End = source
     ? { kind: "registry", registry: source, name: `up/app${at}` }
     : { kind: "layout", directory: join(directory, `${name}-source`) };
-  const targetEnd: End = target
-    ? { kind: "registry", registry: target, name: `down/app${at}` }
-    : { kind: "layout", directory: join(directory, `${name}-target`) };
+  const targetEnd: End = world.streams
+    ? { kind: "stream", streams: world.streams, name: `app${at}` }
+    : target
+      ? { kind: "registry", registry: target, name: `down/app${at}` }
+      : { kind: "layout", directory: join(directory, `${name}-target`) };
   const tags = own.sample(["v1", "v2", "v3", "v4", "latest", "stable", "1.2.3", "1.2"], own.int(1, 5));
   const mirror: Mirror = {
     name,
