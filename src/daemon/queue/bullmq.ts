@@ -21,6 +21,8 @@ export type BullOptions = {
 type Kind = Job["kind"];
 
 const KINDS: readonly Kind[] = ["check", "apply"];
+/** BullMQ sorts delayed jobs by their start (Unix ms) times this. */
+const SCORES_PER_MS = 0x1000;
 const DEFAULT_LOCK_MS = 30_000;
 const DEFAULT_WATCHDOG_MS = 120_000;
 /** How long runs are remembered (seconds), because the clocks of replicas differ. */
@@ -72,7 +74,7 @@ export function bullQueue(
     const known = before === null ? undefined : await queue.getJob(before);
     // a key without a job would block the subject forever
     if (before !== null && !known) await queue.removeDeduplicationKey(id);
-    if (known && (await joins(known, job, delay))) return "duplicate";
+    if (known && (await joins(queue, known, job, delay))) return "duplicate";
     if (known && (await isKnownLater(queue, id, job))) return "duplicate";
     await queue.add(job.kind, await sealed(job, 0), {
       delay,
@@ -85,16 +87,31 @@ export function bullQueue(
   }
 
   /** Merges the job into the one that waits. False if no job waits (any more). */
-  async function joins(known: BullJob<Data>, job: Job, delay: number): Promise<boolean> {
+  async function joins(
+    queue: BullQueue<Data>,
+    known: BullJob<Data>,
+    job: Job,
+    delay: number,
+  ): Promise<boolean> {
     if (!(await isWaiting(known))) return false;
     const waiting = await readData(known.data, signer).catch(() => undefined); // not ours: replaced
     const merged = waiting ? mergeJobs(waiting.job, job) : job;
     await known.updateData(await sealed(merged, waiting?.attempt ?? 0));
-    if (delay === 0 && (await known.getState()) === "delayed") {
-      // it starts with the new data, perhaps at once
-      if (await succeeds(known.promote())) return true;
-    }
+    // it starts with the new data, perhaps at once
+    if ((await known.getState()) === "delayed" && (await hasten(queue, known, delay))) return true;
     return isWaiting(known); // if it has started meanwhile, it may have read the old data
+  }
+
+  /**
+   * Lets a delayed job start no later than one that is added now. Its time comes from the clock of the process that delayed it: a
+   * clock that was ahead and was put back would leave it waiting for as long. True if it was moved.
+   */
+  async function hasten(queue: BullQueue<Data>, known: BullJob<Data>, delay: number): Promise<boolean> {
+    const score = Number(await link.client.zscore(queue.toKey("delayed"), known.id ?? ""));
+    const startsInMs = Math.floor(score / SCORES_PER_MS) - Date.now();
+    // overdue: the workers' clocks are behind ours
+    if (delay === 0 || startsInMs <= 0) return succeeds(known.promote());
+    return startsInMs > delay && (await succeeds(known.changeDelay(delay)));
   }
 
   /** Whether a later plan already waits for the active job to end. */

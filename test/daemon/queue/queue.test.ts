@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import { bullQueue } from "../../../src/daemon/queue/bullmq.ts";
 import { inProcessQueue } from "../../../src/daemon/queue/in-process.ts";
@@ -307,6 +307,22 @@ describe.for(IMPLEMENTATIONS)("a queue $name", ({ open }) => {
     expect(done).toEqual(["now", "later"]);
   });
 
+  test("lets no job wait longer than the same job that is added later would", async () => {
+    await using opened = await open();
+    const { queue } = opened;
+    // as a process delays it whose clock is a day ahead
+    await queue.add(check("a"), { delayMs: 86_400_000 });
+    await queue.add(check("a", "2026-01-01T00:30:00.000Z"), { delayMs: 50 });
+    // and the other way round it does not wait longer either
+    await queue.add(check("b"), { delayMs: 50 });
+    await queue.add(check("b", "2026-01-01T00:30:00.000Z"), { delayMs: 86_400_000 });
+    const done: string[] = [];
+    await using _ = working(queue, async (job) => void done.push(job.mirror));
+    await until(() => done.length === 2);
+    expect(done.toSorted()).toEqual(["a", "b"]);
+    expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
+  });
+
   test("forgets the waiting jobs of one mirror", async () => {
     await using opened = await open();
     const { queue } = opened;
@@ -339,4 +355,18 @@ describe.for(IMPLEMENTATIONS)("a queue $name", ({ open }) => {
     await delay(50);
     expect(begun).toEqual(["a"]);
   });
+});
+
+test("a job that our clock calls overdue starts, although the clocks of the workers are behind", async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 86_400_000 });
+  await using opened = await (IMPLEMENTATIONS[1]?.open() ?? Promise.reject(new Error("no Redis")));
+  const { queue } = opened;
+  await queue.add(check("a"), { delayMs: 100 });
+  vi.setSystemTime(Date.now() + 10_000);
+  await queue.add(check("a", "2026-01-01T00:30:00.000Z"), { delayMs: 100 });
+  vi.useRealTimers();
+  const done: string[] = [];
+  await using _ = working(queue, async (job) => void done.push(job.mirror));
+  await until(() => done.length === 1);
+  expect(done).toEqual(["a"]);
 });
