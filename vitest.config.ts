@@ -17,6 +17,7 @@ const MORE_COMMANDS = [
   "validate",
   "suspended-process",
   "terminal",
+  "worker",
 ];
 const commands = process.env["TAGFERRY_TESTS"] === "all" ? [...COMMANDS, ...MORE_COMMANDS] : COMMANDS;
 

@@ -4,14 +4,17 @@ import { jsonSchema } from "../src/config/file/schema.ts";
 import { ERROR_CODES } from "../src/errors/codes.ts";
 import type { ErrorClass } from "../src/errors/facts.ts";
 import { openApi } from "../src/web/api/openapi.ts";
+import { commandsPage, manPage } from "./command-documents.ts";
 import { badInputs } from "./rows.ts";
 
 /** The files that are generated from the code: path → text. A test compares them with the files. */
 export function documents(): ReadonlyMap<string, string> {
   return new Map([
     ["config/schema.json", `${JSON.stringify(jsonSchema(), undefined, 2)}\n`],
+    ["docs/commands.md", commandsPage()],
     ["docs/config.md", configuration()],
     ["docs/errors.md", errors()],
+    ["docs/tagferry.1", manPage()],
     ["docs/openapi.json", `${JSON.stringify(openApi(), undefined, 2)}\n`],
     ["helm/values.schema.json", chartValues()],
   ]);

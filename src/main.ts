@@ -29,6 +29,10 @@ async function main(): Promise<void> {
   const { code, endsBySignal } = await runCommandLine(process.argv.slice(2), {
     env: process.env,
     directory: process.cwd(),
+    nodeVersion: process.version,
+    get stdin() {
+      return process.stdin; // opened only when it is used
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     signal: stop.signal,

@@ -53,6 +53,7 @@ test("the page about the configuration names every key of it", () => {
 });
 
 test.for([
+  "docs/commands.md",
   "docs/config.md",
   "docs/errors.md",
   "docs/output.md",

@@ -28,7 +28,8 @@ export async function runCommandLine(args: readonly string[], process: Process):
     if (error instanceof CommanderError && error.exitCode === 0) return ended;
     const { EXIT, exitCodeOfError } = await import("./exit-code.ts");
     if (error instanceof CommanderError) {
-      process.stderr.write(usageText(error, program.helpInformation()));
+      const command = program.commands.map((one) => one.name()).find((name) => args.includes(name));
+      process.stderr.write(usageText(error, program.helpInformation(), command));
       return { code: EXIT.usage, endsBySignal: false };
     }
     const { printFailure } = await import("./terminal/print-failure.ts");
@@ -37,8 +38,8 @@ export async function runCommandLine(args: readonly string[], process: Process):
   }
 }
 
-function usageText(error: CommanderError, help: string): string {
+function usageText(error: CommanderError, help: string, command: string | undefined): string {
   if (error.code === "commander.help") return help;
   const message = error.message.replace(/^error: /, "").replaceAll("\n", " ");
-  return `USAGE  ${message}\n  next     tagferry --help, or tagferry COMMAND --help\n`;
+  return `USAGE  ${message}\n  next     tagferry ${command === undefined ? "" : `${command} `}--help\n`;
 }

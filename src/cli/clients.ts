@@ -9,7 +9,9 @@ import type { CommonFlags, Process } from "./process.ts";
 
 /** The log and the clients of commands that connect to registries and clusters. Other commands do not load it. */
 
-export function logOf({ logLevel, logFormat }: CommonFlags, { stderr }: Process): Log {
+type LogFlags = Pick<CommonFlags, "logLevel" | "logFormat">;
+
+export function logOf({ logLevel, logFormat }: LogFlags, { stderr }: Process): Log {
   return openLog({
     level: logLevel,
     format: logFormat ?? (stderr.isTTY ? "pretty" : "json"),
@@ -19,7 +21,7 @@ export function logOf({ logLevel, logFormat }: CommonFlags, { stderr }: Process)
 
 export function contextOf(
   config: Config,
-  flags: CommonFlags,
+  flags: LogFlags,
   process: Process,
   options: Pick<ContextOptions, "proofs"> = {},
 ): Context {

@@ -69,7 +69,7 @@ export function exitCodeOfReport({ mirrors }: Report): number {
 /** Changes count only with `--exit-code`; failures count as they do in a run. */
 export function exitCodeOfPlan(
   planned: readonly Planned[],
-  { exitCode }: { readonly exitCode: boolean },
+  { exitCode = false }: { readonly exitCode?: boolean },
 ): number {
   const failures = planned.flatMap((one) =>
     one.kind === "failed"

@@ -1,4 +1,4 @@
-import type { Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 
 import type { LOG_LEVELS } from "../lib/log-level.ts";
 
@@ -6,6 +6,8 @@ import type { LOG_LEVELS } from "../lib/log-level.ts";
 export type Process = {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly directory: string;
+  readonly nodeVersion: string;
+  readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly signal: AbortSignal;

@@ -9,17 +9,24 @@ import { printWarnings } from "./terminal/failure-text.ts";
 
 /** The configuration of a command, and the mirrors that its arguments name. */
 
+type ReadOptions = {
+  readonly mirrors?: "required" | "optional";
+  /** Warnings that are not printed. */
+  readonly quiet?: readonly ErrorCode[];
+};
+
 /** Reads the configuration with all checks and prints the warnings on stderr. */
 export async function readConfig(
   { config: file }: Pick<CommonFlags, "config">,
   process: Process,
-  { quiet = [] }: { readonly quiet?: readonly ErrorCode[] } = {},
+  { mirrors = "required", quiet = [] }: ReadOptions = {},
 ): Promise<Config> {
   const { env, directory, stderr } = process;
   const { config, warnings } = await loadConfig({
     ...(file === undefined ? {} : { file }),
     env,
     directory,
+    mirrors,
     checks: configChecks(process),
   });
   printWarnings(
@@ -32,11 +39,14 @@ export async function readConfig(
 /** Warnings about mirrors. They do not concern a command that takes its registries as arguments. */
 const ABOUT_MIRRORS: readonly ErrorCode[] = ["CONFIG_UNUSED", "CONFIG_KUBECONFIG", "CONFIG_CRON_BOTH_DAYS"];
 
-/** For commands that also work without a configuration file. Without a file, all settings have their defaults. */
-export async function readConfigIfAny(flags: CommonFlags, process: Process): Promise<Config> {
+/**
+ * For commands that also work without a configuration file, or with one that has no mirrors. Without a file, all
+ * settings have their defaults.
+ */
+export async function readConfigIfAny(flags: Pick<CommonFlags, "config">, process: Process): Promise<Config> {
   const named = flags.config !== undefined || (process.env["TAGFERRY_CONFIG"] ?? "") !== "";
   try {
-    return await readConfig(flags, process, { quiet: ABOUT_MIRRORS });
+    return await readConfig(flags, process, { mirrors: "optional", quiet: ABOUT_MIRRORS });
   } catch (error) {
     if (!named && error instanceof TagferryError && error.code === "CONFIG_NOT_FOUND")
       return { file: "", registries: [], cluster: {}, mirrors: [], daemon: DEFAULT_DAEMON, fingerprint: "" };

@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from "node:path";
 
-import { type Location, parseRepository } from "../oci/reference.ts";
+import { TagferryError } from "../errors/error.ts";
+import { hasRegistry, type Location, parseRepository } from "../oci/reference.ts";
 import type { Storage, Target } from "./config.ts";
 import type { MirrorShape } from "./file/schema.ts";
 import type { MirrorReader } from "./mirror-reader.ts";
@@ -17,8 +18,35 @@ const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Only single separators. Docker also allows a__b, a--b and slashes, but they are not valid in a stream's name. */
 const STREAM = /^[a-z0-9]+(?:[._-][a-z0-9]+)*$/;
 
+/**
+ * Where images are written, the registry must be named: otherwise private images could go to Docker Hub by mistake.
+ *
+ * @throws {TagferryError} CONFIG_REGISTRY
+ */
+export function requireRegistry(text: string, { stream }: { readonly stream: boolean }): void {
+  if (hasRegistry(text)) return;
+  const streamName = `imagestream:${text.includes("/") ? text : `NAMESPACE/${text}`}`;
+  const hub = `docker.io/${text}`;
+  throw new TagferryError(
+    "CONFIG_REGISTRY",
+    `"${text}" does not name a registry, so images would be written to Docker Hub`,
+    {
+      found: text,
+      allowed: stream ? `${streamName} or ${hub}` : `registry.example.com/${text} or ${hub}`,
+      next: stream
+        ? `Write \`${streamName}\` for an image stream, or \`${hub}\` if you mean Docker Hub.`
+        : `Write the registry too, or \`${hub}\` if you mean Docker Hub.`,
+    },
+  );
+}
+
 export function readTarget(text: string, reader: MirrorReader): Target | undefined {
-  if (!text.startsWith("imagestream:")) return reader.attempt(["target"], () => readLocation(text, reader));
+  if (!text.startsWith("imagestream:"))
+    return reader.attempt(["target"], () => {
+      const location = readLocation(text, reader);
+      if (location.kind === "registry") requireRegistry(text, { stream: true });
+      return location;
+    });
   const name = text.slice("imagestream:".length);
   const fail = (why: string): undefined =>
     reader.fail(["target"], "CONFIG_KUBERNETES_NAME", `"${text}" is not an image stream: ${why}`, {
@@ -41,7 +69,11 @@ export function readStorage(
   reader: MirrorReader,
 ): Storage | undefined {
   if (storage === "integrated" || storage === "source") return { kind: storage };
-  const repository = reader.attempt(["storage"], () => parseRepository(storage));
+  const repository = reader.attempt(["storage"], () => {
+    const parsed = parseRepository(storage);
+    requireRegistry(storage, { stream: false });
+    return parsed;
+  });
   return repository && target ? { kind: "repository", ...repository } : undefined;
 }
 

@@ -104,6 +104,12 @@ function isHost(component: string): boolean {
   return /[.:]/.test(component) || component === "localhost" || component !== component.toLowerCase();
 }
 
+/** Whether a reference begins with a registry. Without one, Docker Hub is used. */
+export function hasRegistry(text: string): boolean {
+  const slash = text.indexOf("/");
+  return slash !== -1 && isHost(text.slice(0, slash));
+}
+
 /**
  * Reads `[registry/]repository[:tag][@digest]`. Docker Hub is the default registry and `library/` its default namespace.
  *

@@ -34,11 +34,14 @@ export function include(rules: Rules, listed: readonly ListedTag[]): Selected {
     if (!meant && DIGEST_TAG.test(tag))
       return { kept: false, rule: "a signature: it is copied with its image" };
     const included = includes.find(({ test }) => test(tag));
-    if (!included) return { kept: false, rule: "no rule includes it" };
+    if (!included) return { kept: false, rule: NOT_INCLUDED };
     const excluded = excludes.find(({ test }) => test(tag));
     return { kept: excluded === undefined, rule: (excluded ?? included).rule };
   });
 }
+
+/** The `rule` of a tag that no rule includes. */
+export const NOT_INCLUDED = "no rule includes it";
 
 const DIGEST_TAG = /^sha256-[0-9a-f]{64}(?:\.\w+)?$/;
 

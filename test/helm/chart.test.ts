@@ -207,7 +207,15 @@ describe("its pods", () => {
     expect(await argsOf("minimal")).toEqual({ tagferry: ["serve"] });
     expect(await argsOf("production")).toEqual({
       tagferry: ["serve", "--workers", "0"],
-      "tagferry-workers": ["worker", "--workers", "6"],
+      "tagferry-workers": [
+        "worker",
+        "--listen",
+        "0.0.0.0:8080",
+        "--health-listen",
+        "0.0.0.0:8081",
+        "--workers",
+        "6",
+      ],
       "tagferry-redis": undefined,
     });
   });

@@ -128,17 +128,17 @@ describe("the pods of the chart", () => {
     await using redis = await startRedis({ config: { requirepass: SECRET } });
     const healthPort = await freePort();
     const objects = await render(valuesOf("production"));
-    const { file } = await writeAsMounted(objects, directory, (text) =>
+    const onThisMachine = (text: string): string =>
       text
         .replace("rediss://tagferry-redis.tagferry.svc:6379", redis.url)
         .replace("0.0.0.0:8080", "127.0.0.1:0")
-        .replace("0.0.0.0:8081", `127.0.0.1:${healthPort}`),
-    );
+        .replace("0.0.0.0:8081", `127.0.0.1:${healthPort}`);
+    const { file } = await writeAsMounted(objects, directory, onThisMachine);
     for (const name of ["tagferry", "tagferry-workers"]) {
       const [container] = podOf(objects, name).containers;
       const [kind = "", ...args] = container?.args ?? [];
       if (kind !== "serve" && kind !== "worker") throw new Error(`${name} runs ${kind}`);
-      const { child, url, said } = await startServe([...args, "-c", file], { kind });
+      const { child, url, said } = await startServe([...args.map(onThisMachine), "-c", file], { kind });
       try {
         for (const probe of [container?.startupProbe, container?.readinessProbe]) {
           const answer = await fetch(`http://127.0.0.1:${healthPort}${probe?.httpGet.path}`);

@@ -3,7 +3,7 @@ import { after, before, type Recipe } from "./recipe.ts";
 /** Example: `tagferry explain CODE` prints what an error code means. */
 export const COMMAND: Recipe = {
   title: "A command",
-  generated: [],
+  generated: ["docs/commands.md", "docs/tagferry.1"],
   edits: [
     {
       file: "src/cli/commands/explain.ts",
@@ -23,18 +23,23 @@ export async function explainCommand(code: string, flags: CommonFlags, process: 
 `,
     },
     after(
-      "src/cli/program.ts",
+      "src/cli/syntax/images.ts",
       "  addAuth(program, process, finish);\n",
       "  addExplain(program, process, finish);\n",
     ),
+    after(
+      "src/cli/syntax/examples.ts",
+      "Record<string, readonly Example[]>> = {\n",
+      '  explain: [["tagferry explain DISK_FULL", ""]],\n',
+    ),
     before(
-      "src/cli/program.ts",
+      "src/cli/syntax/images.ts",
       "function addAuth(",
       `function addExplain(program: Command, process: Process, finish: Finish): void {
   withCommon(program.command("explain").argument("<code>", "error code"))
     .description("explain an error code")
     .action(async (code: string, flags: CommonFlags) => {
-      const { explainCommand } = await import("./commands/explain.ts");
+      const { explainCommand } = await import("../commands/explain.ts");
       finish(await explainCommand(code, flags, process));
     });
 }

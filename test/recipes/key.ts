@@ -21,12 +21,15 @@ export const KEY: Recipe = {
       "    ...(shape.description === undefined ? {} : { description: shape.description }),\n",
     ),
     {
-      file: "src/cli/terminal/plan-text.ts",
-      replace: "  return [\n    one.mirror.name,\n",
-      by: `  const { name, description } = one.mirror;
-  return [
-    description === undefined ? name : \`\${name}: \${description}\`,
-`,
+      file: "src/cli/terminal/mirror-text.ts",
+      replace: "({ name, source, target, storage }: Mirror)",
+      by: "({ name, description, source, target, storage }: Mirror)",
+    },
+    {
+      file: "src/cli/terminal/mirror-text.ts",
+      replace: "  return `${name}  ",
+      by: `  const what = description === undefined ? "" : \` (\${description})\`;
+  return \`\${name}\${what}  `,
     },
     after("config/example.yaml", "  - name: jenkins\n", "    description: the build team's Jenkins\n"),
     before(
@@ -43,8 +46,8 @@ export const KEY: Recipe = {
       });
       return (await tagferry(["plan", "-c", file])).stdout.split("\\n", 1)[0] ?? "";
     };
-    expect(await firstLine({})).toBe("b-app");
-    expect(await firstLine({ description: "for the web" })).toBe("b-app: for the web");
+    expect(await firstLine({})).toMatch(/^b-app  /);
+    expect(await firstLine({ description: "for the web" })).toMatch(/^b-app \\(for the web\\)  /);
   },
 `,
     ),

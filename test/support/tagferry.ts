@@ -80,6 +80,23 @@ export async function startServe(
   return { child, url, said: () => said };
 }
 
+/** Starts `tagferry worker` without an address, and waits until it runs. It ends with this process. */
+export async function startWorker(args: readonly string[]): Promise<Omit<Serving, "url">> {
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", BIN, "worker", ...args], {
+    env: environment(),
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  const { promise: running, resolve, reject } = Promise.withResolvers<void>();
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    said += chunk;
+    if (said.includes("tagferry worker is running")) resolve();
+  });
+  child.on("exit", (code) => reject(new Error(`tagferry worker ended with ${code}:\n${said}`)));
+  await running;
+  return { child, said: () => said };
+}
+
 /** Writes a configuration file into `directory` and tells its path. JSON is YAML. */
 export async function writeConfig(
   directory: string,

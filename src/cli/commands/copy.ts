@@ -1,18 +1,19 @@
 import { parseSize } from "../../config/size.ts";
 import { copyImage } from "../../copy/copy.ts";
 import { TagferryError } from "../../errors/error.ts";
+import { shortDigest } from "../../oci/digest.ts";
 import { parsePlatform } from "../../oci/platform.ts";
 import { formatLocation } from "../../oci/reference.ts";
 import { contextOf } from "../clients.ts";
 import { EXIT } from "../exit-code.ts";
-import { type ImageArgument, parseImageArgument } from "../image-argument.ts";
+import { type ImageArgument, parseImageArgument, parseTargetArgument } from "../image-argument.ts";
 import type { CommonFlags, Process } from "../process.ts";
+import { showCopyProgress } from "../progress/show-progress.ts";
 import { readConfigIfAny } from "../read-config.ts";
 import { print } from "../terminal/output.ts";
-import { showCopyProgress } from "../terminal/show-progress.ts";
 import { formatBytes } from "../terminal/units.ts";
 
-type CopyFlags = CommonFlags & {
+export type CopyFlags = CommonFlags & {
   readonly platform?: readonly string[];
   readonly referrers: boolean;
   readonly maxImageSize: string;
@@ -22,7 +23,7 @@ type Arguments = { readonly source: string; readonly target: string };
 /** Copies one image, with its signatures and other referrers. */
 export async function copyCommand(texts: Arguments, flags: CopyFlags, process: Process): Promise<number> {
   const from = parseImageArgument(texts.source, process);
-  const to = parseImageArgument(texts.target, process);
+  const to = parseTargetArgument(texts.target, process);
   if (to.digest !== undefined)
     throw new TagferryError("USAGE", `the target ${texts.target} has a digest`, {
       allowed: "a tag, or no tag: then the tag of the source is used",
@@ -66,7 +67,7 @@ export async function copyCommand(texts: Arguments, flags: CopyFlags, process: P
   await print(
     record,
     () =>
-      `${record.target}  ${image.digest}\n` +
+      `${record.target}  ${shortDigest(image.digest)}\n` +
       `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} already there; ${referrers} referrers; ${formatBytes(bytes)}`,
     flags,
     process,

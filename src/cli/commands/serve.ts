@@ -15,7 +15,11 @@ import type { CommonFlags, Process } from "../process.ts";
 import { printWarnings } from "../terminal/failure-text.ts";
 import { VERSION } from "../version.ts";
 
-type ServeFlags = CommonFlags & { readonly listen?: string; readonly workers?: string };
+export type ServeFlags = CommonFlags & {
+  readonly listen?: string;
+  readonly healthListen?: string;
+  readonly workers?: string;
+};
 
 const WORKERS_MAX = 256;
 
@@ -54,7 +58,9 @@ export async function serveCommand(
   let web: Web | undefined;
   try {
     web = await openListener(kind, daemon, config, flags, log);
-    process.stderr.write(`tagferry ${kind} on ${web.url}\n`);
+    process.stderr.write(
+      web ? `tagferry ${kind} on ${web.url}\n` : "tagferry worker is running; it listens on no address\n",
+    );
     await aborted(process.signal);
   } finally {
     log.info({ graceMs: config.daemon.graceMs }, "stopping: running work may finish within the grace period");
@@ -65,42 +71,50 @@ export async function serveCommand(
   return EXIT.done;
 }
 
+/** A daemon listens where the file or a flag says, a worker only where a flag says: both may run with one file. */
 async function openListener(
   kind: "serve" | "worker",
   { view }: Daemon,
   { daemon }: Config,
   flags: ServeFlags,
   log: Log,
-): Promise<Web> {
+): Promise<Web | undefined> {
+  const common = { view, log, token: daemon.token && secretOf(daemon.token) };
+  const health = addressOf(flags.healthListen);
+  if (kind === "worker") {
+    const listen = addressOf(flags.listen);
+    const settings = listen ?? health;
+    return settings && openWeb({ ...common, settings, healthSettings: listen && health, only: "health" });
+  }
   return openWeb({
-    view,
-    settings: listenOf(flags, daemon),
-    healthSettings: daemon.healthListen,
-    token: daemon.token && secretOf(daemon.token),
+    ...common,
+    settings: pageAddress(flags, daemon),
+    healthSettings: health ?? daemon.healthListen,
     readToken: daemon.readToken && secretOf(daemon.readToken),
     proxy: daemon.trustForwardedUser && proxyOf(daemon.trustForwardedUser),
     webhooks: daemon.webhooks && hookSecretsOf(daemon.webhooks),
-    log,
-    ...(kind === "worker" ? { only: "health" as const } : {}),
   });
 }
 
-function listenOf({ listen: text }: ServeFlags, daemon: Config["daemon"]): Config["daemon"]["listen"] {
-  if (text === undefined) return daemon.listen;
+/** @throws {TagferryError} CONFIG_LISTEN */
+function addressOf(text: string | undefined): Config["daemon"]["listen"] | undefined {
+  if (text === undefined) return undefined;
   const listen = parseListen(text);
-  if (!listen)
-    throw new TagferryError("CONFIG_LISTEN", `"${text}" is not an address to listen on`, {
-      found: text,
-      allowed: "HOST:PORT",
-    });
+  if (listen) return listen;
+  throw new TagferryError("CONFIG_LISTEN", `"${text}" is not an address to listen on`, {
+    found: text,
+    allowed: "HOST:PORT",
+  });
+}
+
+function pageAddress({ listen: text }: ServeFlags, daemon: Config["daemon"]): Config["daemon"]["listen"] {
+  const listen = addressOf(text);
+  if (!listen) return daemon.listen;
   if (!isLoopback(listen.host) && !daemon.token)
     throw new TagferryError(
       "CONFIG_LISTEN",
       `${text} can be reached from other machines, and there is no token`,
-      {
-        found: text,
-        allowed: "127.0.0.1:PORT, or any address with daemon.tokenFile",
-      },
+      { found: text, allowed: "127.0.0.1:PORT, or any address with daemon.tokenFile" },
     );
   return listen;
 }

@@ -2,11 +2,11 @@ import { syncMirrors } from "../../sync/sync.ts";
 import { contextOf, proofsOf } from "../clients.ts";
 import { exitCodeOfReport } from "../exit-code.ts";
 import type { CommonFlags, Process } from "../process.ts";
+import { showRunProgress } from "../progress/show-progress.ts";
 import { chooseMirrors, readConfig } from "../read-config.ts";
 import { printWarnings } from "../terminal/failure-text.ts";
 import { print } from "../terminal/output.ts";
 import { renderReport } from "../terminal/report-text.ts";
-import { showRunProgress } from "../terminal/show-progress.ts";
 
 /** Checks the mirrors once and updates their targets. Returns the exit code. */
 export async function syncCommand(
@@ -23,6 +23,6 @@ export async function syncCommand(
     return await syncMirrors(mirrors, context, { signal: process.signal, watch: progress.watch });
   })();
   for (const { warnings } of result.mirrors) printWarnings(warnings, process.stderr);
-  await print(result, () => renderReport(result), flags, process);
+  await print(result, () => renderReport(result, mirrors), flags, process);
   return exitCodeOfReport(result);
 }

@@ -1,7 +1,9 @@
 import { TagferryError } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
 import { mapConcurrently } from "../../lib/limit.ts";
+import { type Digest, shortDigest } from "../../oci/digest.ts";
 import type { ImageSource, ListedTag } from "../../oci/store.ts";
+import { inTagOrder } from "../../plan/tag-order.ts";
 import { contextOf } from "../clients.ts";
 import { EXIT } from "../exit-code.ts";
 import { parseImageArgument } from "../image-argument.ts";
@@ -14,7 +16,7 @@ const RESOLVE_CONCURRENCY = 16;
 
 type Row = {
   readonly tag: string;
-  readonly digest?: string;
+  readonly digest?: Digest;
   readonly mediaType?: string;
   readonly pushedAt?: string;
 };
@@ -22,7 +24,7 @@ type Row = {
 /** Lists the tags of a repository or a layout with their digests. Where the listing has no digests, this costs one HEAD request per tag. */
 export async function tagsCommand(
   repository: string,
-  flags: CommonFlags & { readonly names: boolean },
+  flags: CommonFlags & { readonly names?: boolean },
   process: Process,
 ): Promise<number> {
   const { location, tag, digest } = parseImageArgument(repository, process);
@@ -34,14 +36,21 @@ export async function tagsCommand(
   await using context = contextOf(config, flags, process);
   const source = await context.source(location);
   const listed = await Array.fromAsync(source.listing({ signal: process.signal }));
-  const rows = flags.names ? listed.map(rowOf) : await resolveAll(listed, source, process);
+  const rows = inTagOrder(flags.names ? listed.map(rowOf) : await resolveAll(listed, source, process));
   await print(
     rows,
-    () => table(rows.map((row) => [row.tag, ...(flags.names ? [] : [row.digest ?? "", row.pushedAt ?? ""])])),
+    () =>
+      rows.length === 0
+        ? `${source.name} has no tags`
+        : table(rows.map((row) => [row.tag, ...(flags.names ? [] : factsOf(row))])),
     flags,
     process,
   );
   return EXIT.done;
+}
+
+function factsOf({ digest, pushedAt }: Row): readonly string[] {
+  return [digest === undefined ? "" : shortDigest(digest), pushedAt ?? ""];
 }
 
 function rowOf({ tag, image, pushedAt }: ListedTag): Row {

@@ -1,9 +1,13 @@
+import type { Mirror } from "../../config/config.ts";
+import { shortDigest } from "../../oci/digest.ts";
+import { inTagOrder } from "../../plan/tag-order.ts";
 import type { MirrorReport, Outcome, Report } from "../../sync/report.ts";
 import { indent, renderFailure } from "./failure-text.ts";
+import { mirrorLine, plural } from "./mirror-text.ts";
 import { formatBytes, formatDuration } from "./units.ts";
 
 /** The report of a run: the changed tags of each mirror, and one line with the totals. */
-export function renderReport(result: Report): string {
+export function renderReport(result: Report, mirrors: readonly Mirror[]): string {
   const { totals, durationMs } = result;
   const counts = [
     [totals.copied, "copied"],
@@ -16,18 +20,19 @@ export function renderReport(result: Report): string {
   ] as const;
   const parts = counts.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`);
   const failedMirrors = result.mirrors.filter(({ state }) => state === "failed").length;
-  if (failedMirrors > 0)
-    parts.push(`${failedMirrors} ${failedMirrors === 1 ? "mirror" : "mirrors"} could not be checked`);
+  if (failedMirrors > 0) parts.push(`${plural(failedMirrors, "mirror")} could not be checked`);
   const totalsLine = `${parts.join(", ") || "nothing to do"}; ${formatBytes(totals.bytes)} sent in ${formatDuration(durationMs)}`;
-  return [...result.mirrors.map(renderMirror), totalsLine].filter((part) => part !== "").join("\n");
+  const heads = new Map(mirrors.map((mirror) => [mirror.name, mirrorLine(mirror)]));
+  const rendered = result.mirrors.map((one) => renderMirror(one, heads.get(one.mirror) ?? one.mirror));
+  return [...rendered, totalsLine].join("\n");
 }
 
-function renderMirror({ mirror, outcomes, failure }: MirrorReport): string {
-  if (failure) return `${mirror}\n${indent(renderFailure(failure))}`;
+function renderMirror({ outcomes, failure }: MirrorReport, head: string): string {
+  if (failure) return `${head}\n${indent(renderFailure(failure))}`;
   const changed = outcomes.filter(({ kind }) => kind !== "unchanged");
   const unchanged = outcomes.length - changed.length;
-  const rest = unchanged > 0 ? [`  = ${unchanged} ${unchanged === 1 ? "tag" : "tags"} unchanged`] : [];
-  return [mirror, ...changed.map(renderOutcome), ...rest].join("\n");
+  const rest = unchanged > 0 ? [`  = ${plural(unchanged, "tag")} unchanged`] : [];
+  return [head, ...inTagOrder(changed).map(renderOutcome), ...rest].join("\n");
 }
 
 function renderOutcome(outcome: Outcome): string {
@@ -48,12 +53,12 @@ function renderOutcome(outcome: Outcome): string {
           : []),
       ];
       const moved = blobs.pushed + blobs.mounted + blobs.present > 0 ? `  (${facts.join("; ")})` : "";
-      return `  ${outcome.replaced ? "~" : "+"} ${tag}  ${outcome.digest}  ${outcome.kind}${moved}`;
+      return `  ${outcome.replaced ? "~" : "+"} ${tag}  ${shortDigest(outcome.digest)}  ${outcome.kind}${moved}`;
     }
     case "unchanged":
-      return `  = ${tag}  ${outcome.digest}  unchanged`;
+      return `  = ${tag}  ${shortDigest(outcome.digest)}  unchanged`;
     case "pruned":
-      return `  - ${tag}  ${outcome.digest ?? ""}  pruned`;
+      return `  - ${tag}  ${outcome.digest ? `${shortDigest(outcome.digest)}  ` : ""}pruned`;
     case "missing":
       return outcome.since === undefined
         ? `  . ${tag}  is back at the source`

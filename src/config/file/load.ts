@@ -14,7 +14,7 @@ import { type Environment, replaceVariables } from "./environment.ts";
 import { keysAt } from "./keys.ts";
 import { namedFiles } from "./named-files.ts";
 import type { Problem } from "./problems.ts";
-import { fileSchema, type FileShape } from "./schema.ts";
+import { fileSchema, type FileShape, fileWithoutMirrorsSchema } from "./schema.ts";
 import { problemsOfShape } from "./shape.ts";
 import { type Path, readYaml, type YamlFile } from "./yaml.ts";
 
@@ -32,6 +32,8 @@ export type LoadOptions = {
   readonly file?: string;
   readonly env: Environment;
   readonly directory: string;
+  /** Default: a file without mirrors is refused. */
+  readonly mirrors?: "required" | "optional";
   readonly checks?: readonly ((config: Config) => readonly UpperProblem[])[];
 };
 
@@ -49,14 +51,21 @@ const FILE_MAX_BYTES = 1024 * 1024;
  *
  * @throws {TagferryError} CONFIG_INVALID with `details.problems`, or another code when the file as a whole is wrong
  */
-export async function loadConfig({ file, env, directory, checks = [] }: LoadOptions): Promise<Loaded> {
+export async function loadConfig({
+  file,
+  env,
+  directory,
+  mirrors = "required",
+  checks = [],
+}: LoadOptions): Promise<Loaded> {
   const path = resolve(directory, file ?? (env["TAGFERRY_CONFIG"] || "tagferry.yaml"));
   const text = await readText(path);
   const { yaml, problems } = readYaml(path, text);
   refuse(path, problems);
   const replaced = replaceVariables(yaml.value, env, yaml);
   // jitless: compiling the schema costs more than reading one file with it
-  const shape = fileSchema.safeParse(replaced.value, { jitless: true });
+  const schema = mirrors === "required" ? fileSchema : fileWithoutMirrorsSchema;
+  const shape = schema.safeParse(replaced.value, { jitless: true });
   if (!shape.success)
     refuse(path, besides(replaced.problems, problemsOfShape(shape.error.issues, yaml, keysAt)));
   refuse(path, shape.success ? [] : [yaml.problem([], "CONFIG_TYPE", "the file is not a configuration")]);

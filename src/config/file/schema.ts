@@ -46,6 +46,9 @@ export const fileSchema = z
   })
   .meta({ title: "Tagferry configuration", description: "What Tagferry mirrors, and how." });
 
+/** For commands that use only `registries`. */
+export const fileWithoutMirrorsSchema = fileSchema.extend({ mirrors: z.array(mirror).default([]) });
+
 export type FileShape = z.infer<typeof fileSchema>;
 export type MirrorShape = z.infer<typeof mirror>;
 export type RegistryShape = z.infer<typeof registry>;

@@ -2,7 +2,7 @@ import type { Writable } from "node:stream";
 import { styleText } from "node:util";
 
 import { oneLine } from "../../lib/pretty.ts";
-import { formatBytes, formatPart, formatRoughly, shorten } from "./units.ts";
+import { formatBytes, formatPart, formatRoughly, shorten } from "../terminal/units.ts";
 
 export type Terminal = Writable & {
   readonly isTTY?: boolean;
@@ -57,9 +57,10 @@ function columnsFor(width: number, facts: readonly string[]): number {
 }
 
 function factsOf({ totalBytes, doneBytes, bytesPerSecond }: ItemState): readonly string[] {
-  if (totalBytes === 0) return ["reading".padStart(AMOUNT_WIDTH)];
+  const blank = ["".padEnd(RATE_WIDTH), "".padEnd(REST_WIDTH)];
+  if (totalBytes === 0) return ["reading".padStart(AMOUNT_WIDTH), ...blank];
   const amount = formatPart(Math.min(totalBytes, Math.max(0, doneBytes)), totalBytes).padStart(AMOUNT_WIDTH);
-  if (bytesPerSecond === undefined) return [amount, "".padEnd(RATE_WIDTH), "".padEnd(REST_WIDTH)];
+  if (bytesPerSecond === undefined) return [amount, ...blank];
   const rate = `${formatBytes(bytesPerSecond)}/s`.padStart(RATE_WIDTH);
   const restBytes = totalBytes - doneBytes;
   const rest = restBytes > 0 ? formatRoughly((restBytes / bytesPerSecond) * 1000) : "";

@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from "node:util";
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { openProgressDisplay, type ProgressDisplay } from "../../../src/cli/terminal/progress-display.ts";
+import { openProgressDisplay, type ProgressDisplay } from "../../../src/cli/progress/progress-display.ts";
 
 beforeEach(() => {
   vi.stubEnv("FORCE_COLOR", undefined);

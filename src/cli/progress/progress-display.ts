@@ -1,7 +1,7 @@
 import { oneLine } from "../../lib/pretty.ts";
+import { formatBytes, formatDuration } from "../terminal/units.ts";
 import { type ItemState, renderItem, type Terminal } from "./progress-line.ts";
 import { openRate, type Rate } from "./rate.ts";
-import { formatBytes, formatDuration } from "./units.ts";
 
 /** Shows the copies that are running: as bars on a terminal, or as lines of text. */
 export type ProgressDisplay = Disposable & {
