@@ -218,7 +218,7 @@ const EXITS: Readonly<Record<ErrorClass, string>> = {
 function errors(): string {
   const rows = Object.entries(ERROR_CODES).map(([name, facts]) => {
     const retry = "retry" in facts ? (facts.retry === "again" ? "at once" : "later") : "no";
-    return `| \`${name}\` | ${facts.class} | ${cell(facts.meaning)} | ${cell(facts.next)} | ${retry} |`;
+    return `| \`${name}\` | ${facts.class} | ${cell(facts.meaning)} | ${cell(inCapitals(facts.next))} | ${retry} |`;
   });
   return `# Error codes
 
@@ -256,6 +256,11 @@ ${badInputs()
 |---|---|
 ${DOES_NOT_APPLY.map(({ row, reason }) => `| ${row} | ${cell(reason)} |`).join("\n")}
 `;
+}
+
+/** An advice without a failure: its facts as words in capitals. */
+function inCapitals(advice: string): string {
+  return advice.replaceAll(/\{([a-z]+)\}/g, (_, word: string) => word.toUpperCase());
 }
 
 function cell(text: string): string {

@@ -64,7 +64,7 @@ function layoutArgument(text: string, directory: string): ImageArgument {
 
 /** A stream has an owner per tag, so only a mirror may write it. */
 function streamArgument(text: string): TagferryError {
-  const stream = text.slice("imagestream:".length).replace(/[:@].*$/, "");
+  const stream = text.slice("imagestream:".length).split(/[:@]/, 1)[0] ?? "";
   return new TagferryError("USAGE", `${text} is an image stream, and this command works with registries`, {
     found: text,
     allowed: "registry/repository:tag, or oci:DIR:tag",

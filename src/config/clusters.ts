@@ -31,6 +31,7 @@ export function readClusters(
             key: true,
             found: Object.keys(clusters).join(", "),
             allowed: "one cluster",
+            next: "Keep one of them. For another cluster, run another Tagferry with its own file.",
           },
         ),
       ],

@@ -25,6 +25,7 @@ export function readPrune(
       {
         key: true,
         allowed: "tag rules",
+        next: 'Remove `prune`, or select the tags by rules, such as {glob: "*"}.',
       },
     );
   const graceMs = reader.duration(["prune", "grace"], prune.grace);

@@ -17,6 +17,18 @@ export function readTags({ tags }: MirrorShape, reader: MirrorReader): TagRules 
 function readExact(list: readonly string[], reader: MirrorReader): TagRules | undefined {
   const digests = new Map<string, Digest>();
   const tags = list.map((text, position): string | undefined => {
+    const pattern = patternOf(text);
+    if (pattern !== undefined)
+      return reader.fail(
+        ["tags", position],
+        "CONFIG_TAG",
+        `"${text}" is a pattern, and a list has exact tags`,
+        {
+          found: text,
+          allowed: "exact tags, or rules instead of the list",
+          next: `Write \`tags: ${pattern}\`.`,
+        },
+      );
     const at = text.indexOf("@");
     const tag = reader.attempt(["tags", position], () => parseTag(at === -1 ? text : text.slice(0, at)));
     const digest =
@@ -35,6 +47,14 @@ function readExact(list: readonly string[], reader: MirrorReader): TagRules | un
     tags: known,
     ...(digests.size > 0 ? { digests: Object.fromEntries(digests) } : {}),
   };
+}
+
+/** What somebody probably means by a pattern in the list of exact tags: the rule for it. */
+function patternOf(text: string): string | undefined {
+  const quoted = JSON.stringify(text);
+  if (/^[<>=^~]/.test(text) || / (?:\|\||-) /.test(text)) return `{semver: ${quoted}}`;
+  if (text.startsWith("/") && text.endsWith("/")) return `{regex: ${JSON.stringify(text.slice(1, -1))}}`;
+  return /[*?[\]{}]/.test(text) ? `{glob: ${quoted}}` : undefined;
 }
 
 function many(value: string | readonly string[] | undefined): readonly string[] {

@@ -48,14 +48,20 @@ export function readTarget(text: string, reader: MirrorReader): Target | undefin
       return location;
     });
   const name = text.slice("imagestream:".length);
-  const fail = (why: string): undefined =>
+  const fail = (why: string, next?: string): undefined =>
     reader.fail(["target"], "CONFIG_KUBERNETES_NAME", `"${text}" is not an image stream: ${why}`, {
       found: name,
       allowed: "imagestream:NAMESPACE/NAME",
+      next,
     });
   const [namespace = "", stream = "", ...rest] = name.split("/");
-  if (rest.length > 0 || stream === "") return fail("it must have two parts");
-  if (stream.includes(":") || stream.includes("@")) return fail("write tags under tags:");
+  if (rest.length > 0 || stream === "")
+    return fail(
+      "it must have two parts",
+      "Write `imagestream:NAMESPACE/NAME`, such as imagestream:web/nginx.",
+    );
+  if (stream.includes(":") || stream.includes("@"))
+    return fail("it has a tag or a digest", "Write tags under `tags:`.");
   if (namespace.includes(":")) return fail("only one cluster is possible, and it has no name here");
   if (!NAMESPACE.test(namespace)) return fail(`"${namespace}" is not a namespace`);
   if (!STREAM.test(stream)) return fail(`"${stream}" is not a name in the integrated registry`);

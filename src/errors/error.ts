@@ -1,5 +1,6 @@
 import { CodedError, type Details, printable } from "../lib/error.ts";
 import { redact } from "../lib/redact.ts";
+import { adviceWith } from "./advice.ts";
 import { ERROR_CODES, type ErrorCode } from "./codes.ts";
 import type { CodeFacts } from "./facts.ts";
 
@@ -57,7 +58,7 @@ export function failureOf(error: unknown): Failure {
   return {
     code,
     message: printable(String(redact(message))),
-    next: String(next),
+    next: adviceWith(String(next), details),
     details: redact(others) as Details,
   };
 }

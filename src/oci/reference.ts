@@ -53,12 +53,25 @@ export function parseTag(text: string): string {
  * @throws {TagferryError} CONFIG_REGISTRY, CONFIG_PORT
  */
 export function parseRegistry(text: string): string {
-  const bad = (why: string, allowed = "host or host:port, such as harbor.corp.example:8443"): TagferryError =>
+  const bad = (
+    why: string,
+    allowed = "host or host:port, such as harbor.corp.example:8443",
+    next?: string,
+  ): TagferryError =>
     new TagferryError("CONFIG_REGISTRY", `"${masked(text)}" is not a registry: ${why}`, {
       found: masked(text),
       allowed,
+      ...(next === undefined ? {} : { next }),
     });
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw bad("it has a scheme");
+  const [scheme] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text) ?? [];
+  if (scheme !== undefined)
+    throw bad(
+      "it has a scheme",
+      undefined,
+      scheme === "http://"
+        ? "Write it without `http://`, and set `plainHttp: true` under `registries` for this host."
+        : `Write it without \`${scheme}\`.`,
+    );
   if (text.includes("@")) throw bad("it has a user");
   if (/[?#]/.test(text)) throw bad("it has a query");
   if (/[/\\]/.test(text)) throw bad("it has a path");

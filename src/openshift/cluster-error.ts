@@ -71,12 +71,14 @@ function forbidden(
       details,
     );
   const namespace = where.split("/")[0];
+  const [, account] = /User "([^"]{1,253})" cannot /.exec(message) ?? [];
   return new TagferryError(
     "CLUSTER_DENIED",
     `${where}: we may not ${verb === undefined ? "do this" : `${verb} ${resource}`} (${said})`,
     {
       ...details,
-      next: `Grant it: oc adm policy add-role-to-user registry-editor USER -n ${namespace}`,
+      namespace,
+      ...(account === undefined ? {} : { account }),
     },
   );
 }

@@ -182,7 +182,7 @@ function adviceFor(reason: string, message: string, from: string, stream: string
   const host = from.split("/")[0] ?? from;
   const [namespace] = stream.split("/");
   if (reason === "Unauthorized")
-    return `Give the namespace a pull secret: oc create secret docker-registry ${host.replaceAll(/[^a-z0-9]+/g, "-")} --docker-server=${host} --docker-username=… --docker-password=… -n ${namespace}`;
+    return `Give the namespace a pull secret: oc create secret docker-registry ${host.replaceAll(/[^a-z0-9]+/g, "-")} --docker-server=${host} --docker-username="$USERNAME" --docker-password="$PASSWORD" -n ${namespace}`;
   if (/x509/.test(message))
     return `Add the authority of ${host} to image.config.openshift.io/cluster (additionalTrustedCA).`;
   if (/blocked/.test(message))

@@ -22,7 +22,7 @@ function nearOf(matcher: TagMatcher, tag: string): Near | undefined {
     case "semver":
       return rangeNear(matcher.range, rule, parseVersion(tag));
     case "glob":
-      return prefixNear(matcher.glob.replace(/[*?[{].*$/, ""), rule, tag);
+      return prefixNear(matcher.glob.split(/[*?[{]/, 1)[0] ?? "", rule, tag);
     case "exact":
       return prefixNear(matcher.tag, rule, tag);
     case "regex":

@@ -67,7 +67,7 @@ export function narrow(rules: Rules, dated: readonly ListedTag[], { now }: { rea
         found: `${newest.kept.length}: ${newest.kept
           .slice(0, 5)
           .map(({ tag }) => tag)
-          .join(", ")}, …`,
+          .join(", ")}${newest.kept.length > 5 ? " and others" : ""}`,
         allowed: max,
       },
     );

@@ -67,11 +67,7 @@ async function complete(flags: InitFlags, process: Process): Promise<Answers> {
 
 /** A stream with the last component of the source as its name. */
 function targetFor(source: string): string {
-  const name =
-    source
-      .replace(/[:@].*$/, "")
-      .split("/")
-      .at(-1) ?? "";
+  const name = source.split("/").at(-1)?.split(/[:@]/, 1)[0] ?? "";
   return /^[a-z0-9]+(?:[._-][a-z0-9]+)*$/.test(name) ? `imagestream:web/${name}` : QUESTIONS.target.example;
 }
 

@@ -50,7 +50,7 @@ async function run(
 ): Promise<Credential | undefined> {
   const program = `docker-credential-${name}`;
   const fail = (what: string, cause?: unknown): TagferryError =>
-    new TagferryError("AUTH_HELPER", `${program} ${what}`, { cause, where: server });
+    new TagferryError("AUTH_HELPER", `${program} ${what}`, { cause, where: server, helper: program });
   if (!NAME.test(name))
     throw new TagferryError("AUTH_HELPER", `"${name}" is not the name of a credential helper`, {
       found: name,

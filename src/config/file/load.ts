@@ -78,11 +78,13 @@ export async function loadConfig({
     fingerprint: createHash("sha256").update(text).digest("hex"),
   });
   const judged = upper(config, yaml, checks);
-  refuse(path, [
-    ...replaced.problems,
-    ...found,
-    ...judged.filter(({ warning }) => !warning).map(({ problem }) => problem),
-  ]);
+  refuse(
+    path,
+    besides(replaced.problems, [
+      ...found,
+      ...judged.filter(({ warning }) => !warning).map(({ problem }) => problem),
+    ]),
+  );
   const doubts = judged.filter(({ warning }) => warning).map(({ problem }) => problem);
   return {
     config,

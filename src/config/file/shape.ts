@@ -15,7 +15,20 @@ export function problemsOfShape(
   yaml: YamlFile,
   keysAt: (path: Path) => readonly string[],
 ): readonly Problem[] {
-  return issues.flatMap((issue) => problemOf(issue, [], yaml, keysAt));
+  const misspelt = new Set(issues.flatMap((issue) => meantKeys(issue, keysAt)));
+  return issues
+    .filter((issue) => issue.code !== "invalid_type" || !misspelt.has(JSON.stringify(issue.path)))
+    .flatMap((issue) => problemOf(issue, [], yaml, keysAt));
+}
+
+/** The paths of keys that were probably meant by misspelt ones. That they are missing is the same problem. */
+function meantKeys(issue: Issue, keysAt: (path: Path) => readonly string[]): string[] {
+  if (issue.code !== "unrecognized_keys") return [];
+  const path = issue.path.map((part) => (typeof part === "symbol" ? String(part) : part));
+  return issue.keys.flatMap((key) => {
+    const near = closest(key, keysAt(path));
+    return near === undefined ? [] : [JSON.stringify([...path, near])];
+  });
 }
 
 function problemOf(
@@ -82,7 +95,7 @@ function unionProblem(
     yaml.problem(path, "CONFIG_TYPE", `${keyName(path)} has the wrong type`, {
       found: shownValue(found),
       allowed: [...new Set(allowed)].join(" or "),
-      next: adviceFor(found, path, allowed.includes("text")),
+      next: adviceFor(found, path, allowed.includes("text"), yaml),
     }),
   ];
 }
@@ -109,7 +122,7 @@ function typeProblem(expected: string, found: unknown, path: Path, name: string,
   return yaml.problem(path, code, `${name} has the wrong type`, {
     found: shownValue(found),
     allowed: WORDS[expected] ?? expected,
-    next: adviceFor(found, path, expected === "string"),
+    next: adviceFor(found, path, expected === "string", yaml),
   });
 }
 
@@ -142,7 +155,7 @@ function valueProblem(
   return yaml.problem(path, "CONFIG_TYPE", `${name} is not one of the allowed values`, {
     found: shownValue(found),
     allowed,
-    next: near === undefined ? undefined : `Did you mean "${near}"?`,
+    next: near === undefined ? `Write one of: ${allowed}.` : `Did you mean "${near}"?`,
   });
 }
 
@@ -161,8 +174,10 @@ function sizeProblem(
       allowed: "at least one item",
       next:
         path.at(-1) === "mirrors"
-          ? "Write a first mirror; config/quickstart.yaml is an example."
-          : "Write at least one item.",
+          ? "Write a first mirror: source, target and tags. `tagferry init` writes an example."
+          : path.at(-1) === "tags"
+            ? 'Write at least one tag, such as [latest], or rules, such as {semver: ">=1.27"}.'
+            : `Write at least one item, or remove ${String(path.at(-1))}.`,
     });
   if (issue.origin === "string")
     return yaml.problem(path, "CONFIG_TYPE", `${name} is empty`, {
@@ -179,10 +194,11 @@ function sizeProblem(
 const DURATION_KEYS = new Set(["since", "grace", "jitter"]);
 
 /** Advice about a value of the wrong type. */
-function adviceFor(found: unknown, path: Path, textIsAllowed: boolean): string | undefined {
+function adviceFor(found: unknown, path: Path, textIsAllowed: boolean, yaml: YamlFile): string | undefined {
   const key = String(path.at(-1));
   if (found === null) return "Write a value, or remove the key.";
-  if (path.length === 0) return "Start from config/quickstart.yaml.";
+  if (path.length === 0)
+    return "Write a map with the keys `version` and `mirrors`; `tagferry init` writes a first file.";
   if (found === "yes" || found === "no" || found === "on" || found === "off") return "Write true or false.";
   if (!textIsAllowed) return undefined;
   if (typeof found === "number" && DURATION_KEYS.has(key))
@@ -190,8 +206,15 @@ function adviceFor(found: unknown, path: Path, textIsAllowed: boolean): string |
   if (typeof found === "number" && key === "listen") return `Write the address too: 127.0.0.1:${found}.`;
   // YAML reads 1.10 as a number and drops the zero
   if (typeof found === "number")
-    return `Quote it if you mean text: "${found}" (YAML reads 1.10 as the number 1.1).`;
+    return `Quote it if you mean text: "${writtenAt(path, yaml)}" (YAML reads 1.10 as the number 1.1).`;
   return typeof found === "boolean" ? `Quote it if you mean text: "${found}".` : undefined;
+}
+
+/** A value as the file writes it: 1.10, and not 1.1. */
+function writtenAt(path: Path, yaml: YamlFile): string {
+  const { line, column } = yaml.placeOf(path);
+  const rest = (yaml.text.split(/\r?\n/)[line - 1] ?? "").slice(column - 1);
+  return /^[\w.+-]+/.exec(rest)?.[0] ?? String(valueAt(yaml.value, path));
 }
 
 /** Replaces a value that is a secret, or was intended as one. */

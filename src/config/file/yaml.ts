@@ -71,6 +71,7 @@ export function readYaml(
     throw new TagferryError("CONFIG_SYNTAX", `${file} is not YAML: ${messageOf(error)}`, {
       where: `${file}:${line}:${column}`,
       found: maskSecrets(text.split(/\r?\n/)[line - 1] ?? "").trimEnd(),
+      ...unclosedQuote(error, text),
     });
   }
   if (second) {
@@ -121,6 +122,15 @@ function messageOf({ message }: Error): string {
   return (message.split("\n")[0] ?? "")
     .replace(/ at line \d+, column \d+:?$/, "")
     .replace(/(?<= in YAML stream| token): ".*"$/, "");
+}
+
+/** The parser notices an open quote only at the end of the file. It begins on the first line with one quote. */
+function unclosedQuote({ message }: Error, text: string): { readonly next?: string } {
+  const [, quote] = /^Missing closing (["'])/.exec(message) ?? [];
+  if (quote === undefined) return {};
+  const lines = text.split(/\r?\n/);
+  const line = lines.findIndex((one) => one.split(quote).length % 2 === 0) + 1;
+  return { next: `Close the quote ${quote}${line === 0 ? "" : ` that begins on line ${line}`}.` };
 }
 
 function defined(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -172,6 +172,7 @@ function refuseLaxity(
   if (registry === DOCKER_HUB)
     problem([lax], "CONFIG_INSECURE", `${lax} is not allowed for Docker Hub`, {
       key: true,
-      allowed: "nothing",
+      allowed: "neither insecure nor plainHttp",
+      next: `Remove ${lax}: Docker Hub has a certificate that every system trusts. For a mirror of it, write the mirror's host.`,
     });
 }

@@ -5,7 +5,7 @@ export const AUTH_CODES = {
   AUTH_DENIED: {
     class: "credentials",
     meaning: "The registry refused the credentials, or the anonymous request.",
-    next: "Run `tagferry auth REGISTRY`: it shows which credentials are used and whether they work.",
+    next: "Run `tagferry auth {registry}`: it shows which credentials are used and whether they work.",
   },
   AUTH_NO_CHALLENGE: {
     class: "credentials",
@@ -21,7 +21,7 @@ export const AUTH_CODES = {
   AUTH_REALM: {
     class: "credentials",
     meaning: "The registry names a token server on a host that must not receive its credentials.",
-    next: "If that host belongs to the registry, add it to `tokenRealms` of this registry.",
+    next: "If that host belongs to {registry}, add it to `tokenRealms` of {registry} under `registries`.",
   },
   AUTH_TOKEN: {
     class: "credentials",
@@ -31,7 +31,7 @@ export const AUTH_CODES = {
   AUTH_HELPER: {
     class: "credentials",
     meaning: "The credential helper failed.",
-    next: "Run docker-credential-NAME yourself and fix the problem that it reports.",
+    next: "Run {helper} yourself and fix the problem that it reports.",
   },
   AUTH_FILE: {
     class: "credentials",
@@ -42,12 +42,12 @@ export const AUTH_CODES = {
     class: "credentials",
     meaning:
       "The registry accepted the credentials, but they do not allow this action on this repository (403).",
-    next: "Ask the owner of the registry for the right that the message names.",
+    next: "Ask the owner of {repository} for the right that the message names.",
   },
 
   REGISTRY_NOT_V2: {
     class: "source",
     meaning: "The host does not speak the registry protocol: /v2/ answers 404, HTML or a login page.",
-    next: "Check the host name, the port, and any proxy or login page in front of the registry.",
+    next: "Check the host name {registry}, its port, and any proxy or login page in front of it.",
   },
 } as const satisfies Record<string, CodeFacts>;

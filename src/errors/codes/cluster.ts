@@ -17,12 +17,12 @@ export const CLUSTER_CODES = {
   CLUSTER_DENIED: {
     class: "credentials",
     meaning: "The API server refuses the request (401 or 403).",
-    next: "Grant the right that the message names, for example: oc adm policy add-role-to-user registry-editor -z SERVICEACCOUNT -n NAMESPACE.",
+    next: "Grant it: oc adm policy add-role-to-user registry-editor {account} -n {namespace}",
   },
   CLUSTER_TOKEN: {
     class: "credentials",
     meaning: "The integrated registry needs a token, and the kubeconfig has only a client certificate.",
-    next: "Log in with `oc login --token`, or create a token with `oc create token SERVICEACCOUNT`.",
+    next: "Log in with a token (`oc login --token`, or the kubeconfig of a service account): a client certificate is not enough for the integrated registry.",
   },
   CLUSTER_ANSWER: {
     class: "target",
@@ -38,7 +38,7 @@ export const CLUSTER_CODES = {
   STREAM_NAMESPACE: {
     class: "target",
     meaning: "The namespace does not exist, or is being deleted.",
-    next: "Create it: oc new-project NAMESPACE.",
+    next: "Create it: oc new-project {namespace}",
   },
   STREAM_INVALID: {
     class: "target",
@@ -76,7 +76,7 @@ export const CLUSTER_CODES = {
   STREAM_IMPORT: {
     class: "target",
     meaning: "The cluster could not import the image.",
-    next: "Read the reason in the message. A private source needs a pull secret in the namespace: oc create secret docker-registry …",
+    next: "Read the reason in the message. A private source needs a pull secret in the namespace {namespace}: `oc create secret docker-registry --help` shows how.",
   },
   STREAM_IMPORT_MOVED: {
     class: "target",

@@ -5,7 +5,7 @@ export const COMMAND_CODES = {
   USAGE: {
     class: "usage",
     meaning: "The command line is not valid.",
-    next: "Run `tagferry --help`, or `tagferry COMMAND --help`.",
+    next: "Run `tagferry --help`.",
   },
   OUTPUT_PATH: {
     class: "usage",
@@ -62,6 +62,6 @@ export const COMMAND_CODES = {
   REFERENCE_INVALID: {
     class: "usage",
     meaning: "This is not an image reference.",
-    next: "Write registry/repository:tag or registry/repository@sha256:…, or oci:DIR:tag.",
+    next: "Write registry/repository:tag, registry/repository@DIGEST, or oci:DIR:tag.",
   },
 } as const satisfies Record<string, CodeFacts>;

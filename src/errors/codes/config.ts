@@ -10,7 +10,7 @@ export const CONFIG_CODES = {
   CONFIG_NOT_FOUND: {
     class: "usage",
     meaning: "There is no configuration file at this path.",
-    next: "Name the file with --config, set $TAGFERRY_CONFIG, or write ./tagferry.yaml (start with config/quickstart.yaml).",
+    next: "Name the file with --config, set $TAGFERRY_CONFIG, or write one with `tagferry init`.",
   },
   CONFIG_NOT_FILE: {
     class: "usage",
@@ -25,7 +25,7 @@ export const CONFIG_CODES = {
   CONFIG_EMPTY: {
     class: "usage",
     meaning: "The file is empty.",
-    next: "Start with config/quickstart.yaml.",
+    next: "Write a first file with `tagferry init`.",
   },
   CONFIG_TOO_LARGE: {
     class: "usage",

@@ -5,7 +5,7 @@ export const CONTENT_CODES = {
   MANIFEST_UNKNOWN: {
     class: "source",
     meaning: "The tag or digest does not exist in this repository.",
-    next: "Check the tag: `tagferry tags REPOSITORY` lists all tags.",
+    next: "Check the tag: `tagferry tags {repository}` lists all tags.",
   },
   BLOB_UNKNOWN: {
     class: "source",

@@ -35,7 +35,7 @@ export const DAEMON_CODES = {
     class: "environment",
     meaning:
       "Work on this tag ended three worker processes. Tagferry skips the tag until somebody releases it, or its digest changes.",
-    next: "Check the logs and the memory of the workers, then press Retry on the page or call POST /api/v1/mirrors/NAME/retry.",
+    next: "Check the logs and the memory of the workers, then press Retry on the page of the mirror, or call POST /api/v1/mirrors/{mirror}/retry.",
   },
   DAEMON_AWAY: {
     class: "environment",

@@ -76,7 +76,7 @@ export const PUSH_CODES = {
   TARGET_PROJECT: {
     class: "target",
     meaning: "The project or namespace does not exist at the target.",
-    next: "Create it, then run again.",
+    next: "Create the project {project}, then run again.",
   },
   TARGET_UNSUPPORTED: {
     class: "target",

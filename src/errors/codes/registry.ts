@@ -25,7 +25,7 @@ export const REGISTRY_CODES = {
     class: "source",
     meaning:
       "The TLS connection failed: unknown authority, wrong name, expired certificate, or the host does not use TLS.",
-    next: "Set `ca` of this registry to the authority (or `plainHttp: true` if it does not use TLS).",
+    next: "Set `ca` of {registry} under `registries` to the file of its authority, or `plainHttp: true` if it does not use TLS.",
   },
   REGISTRY_UNAVAILABLE: {
     class: "source",
@@ -36,7 +36,7 @@ export const REGISTRY_CODES = {
   RATE_LIMITED: {
     class: "source",
     meaning: "The registry limits the rate of requests (429).",
-    next: "Wait until the time that is shown. Log in, or lower connections and requestsPerSecond.",
+    next: "Wait until the time that is shown. Credentials for {registry} often raise the limit, and `requestsPerSecond` under `registries` keeps below it.",
     retry: "later",
   },
   STALLED: {

@@ -5,7 +5,7 @@ export const WEB_CODES = {
   WEB_UNAUTHORIZED: {
     class: "usage",
     meaning: "The request has no valid token and no valid session of the page.",
-    next: "Send the token of the daemon as `Authorization: Bearer …`, or log in on the page.",
+    next: "Send the token of the daemon in the header `Authorization: Bearer TOKEN`, or log in on the page.",
   },
   WEB_ORIGIN: {
     class: "usage",

@@ -12,7 +12,7 @@ import type { FoundAccess } from "./find-access.ts";
 import type { KubeAccess, KubeAccessOptions, KubeTls } from "./kube-access-types.ts";
 import { tokenFile } from "./token-file.ts";
 
-type Fail = (what: string, cause?: unknown) => TagferryError;
+type Fail = (what: string, cause?: unknown, found?: string) => TagferryError;
 
 /**
  * The access that a kubeconfig describes.
@@ -23,11 +23,17 @@ export async function accessOfKubeconfig(
   { where, files }: Extract<FoundAccess, { readonly kind: "kubeconfig" }>,
   { context, env }: Pick<KubeAccessOptions, "context" | "env">,
 ): Promise<KubeAccess> {
-  const fail: Fail = (what, cause) =>
-    new TagferryError("CLUSTER_CONFIG", `no way to the cluster: ${what}`, { cause, where });
+  const fail: Fail = (what, cause, found) =>
+    new TagferryError("CLUSTER_CONFIG", `no way to the cluster: ${what}`, {
+      cause,
+      where,
+      ...(found === undefined ? {} : { found }),
+    });
   const { config, fileOfUser } = await readKubeconfig(where, files, fail);
   chooseContext(config, context, fail);
   const cluster = config.getCurrentCluster();
+  if (!cluster && config.clusters.length === 0)
+    throw fail(`${where} is not a kubeconfig: it names no cluster`, undefined, "no list `clusters`");
   if (!cluster) throw fail(`the kubeconfig ${where} has no current context`);
   const server = URL.parse(cluster.server);
   if (!server) throw fail(`"${cluster.server}" is not the address of a cluster`);
@@ -81,8 +87,20 @@ async function readKubeconfig(where: string, files: readonly string[], fail: Fai
       files[parts.findIndex(({ users }) => users.some((user) => user.name === name))];
     return { config, fileOfUser };
   } catch (cause) {
-    throw fail(`the kubeconfig ${where} cannot be read`, cause);
+    throw fail(`the kubeconfig ${where} cannot be read`, cause, reasonOf(cause));
   }
+}
+
+/** Without the lines that the YAML parser quotes: they may contain a token. */
+function reasonOf(cause: unknown): string {
+  const { code, reason, mark } = (cause ?? {}) as {
+    readonly code?: unknown;
+    readonly reason?: unknown;
+    readonly mark?: { readonly line?: unknown };
+  };
+  if (typeof code === "string") return code;
+  if (typeof reason !== "string") return "it does not have the format of a kubeconfig";
+  return typeof mark?.line === "number" ? `line ${mark.line + 1}: ${reason}` : reason;
 }
 
 function chooseContext(config: KubeConfig, context: string | undefined, fail: Fail): void {

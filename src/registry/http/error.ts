@@ -41,6 +41,7 @@ export function errorOfResponse(refusal: Refusal, subject: Subject): TagferryErr
       : {}),
     ...(reason === "" ? {} : { found: reason }),
     ...(mayComeBack(code) && retryAt ? { retryAt: retryAt.toISOString() } : {}),
+    ...(code === "REGISTRY_TLS" ? { next: USES_TLS } : {}),
   };
   return new TagferryError(
     code,
@@ -48,6 +49,13 @@ export function errorOfResponse(refusal: Refusal, subject: Subject): TagferryErr
     details,
   );
 }
+
+const USES_TLS = "The port uses TLS: remove `plainHttp` of {registry} under `registries`.";
+const USES_NO_TLS =
+  "The port uses plain HTTP: set `plainHttp: true` for {registry} under `registries`, or use the port that has TLS.";
+
+/** What Node adds to a certificate error. The flag is set already. */
+const NODE_ADVICE = "; if the root CA is installed locally, try running Node.js with --use-system-ca";
 
 /**
  * Statuses for which Retry-After is useful: too many requests, and temporary failures (503 during a rollout, a
@@ -77,6 +85,10 @@ function codeOf({ status, body }: Refusal, errors: readonly SpecError[], subject
   if (has("TAG_IMMUTABLE") || (pushing && /immutable|ImageTagAlreadyExists/i.test(body)))
     return "TARGET_IMMUTABLE";
   switch (status) {
+    case 400:
+      // Go and nginx, when plain HTTP comes to a TLS port
+      if (/HTTP request (?:was sent )?to (?:an )?HTTPS/i.test(body)) return "REGISTRY_TLS";
+      break;
     case 401:
       // Harbor, to a valid token
       return pushing && /project [^\s"]{1,255} not found/i.test(body) ? "TARGET_PROJECT" : "AUTH_DENIED";
@@ -172,7 +184,7 @@ export function errorOfTransport(
     new TagferryError(kind, `${where}: ${what}`, {
       cause: error,
       where,
-      found: printable(message, { maxLength: 200 }),
+      found: printable(message.replace(NODE_ADVICE, ""), { maxLength: 200 }),
       ...details,
     });
   if (inner instanceof Error && inner.name === "TimeoutError")
@@ -184,6 +196,11 @@ export function errorOfTransport(
     return fail("REDIRECT_REFUSED", "a redirect leads to an address where it must not lead");
   if (["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA", "ENODATA"].includes(code))
     return fail("REGISTRY_DNS", "the host name cannot be resolved");
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG")
+    return fail("REGISTRY_TLS", "it does not use TLS", {
+      found: "an answer that is not TLS",
+      next: USES_NO_TLS,
+    });
   if (
     /^(?:ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|EPROTO|HOSTNAME_MISMATCH)/.test(code)
   )
@@ -216,8 +233,13 @@ function protocolError(
   const { data } = inner as { data?: unknown };
   if (typeof data === "string" && /429|too many requests/i.test(data))
     return fail("RATE_LIMITED", "the registry limits the rate of requests");
+  if (typeof data === "string" && data.startsWith(TLS_ALERT))
+    return fail("REGISTRY_TLS", "it answers plain HTTP with TLS", { next: USES_TLS });
   return fail("HTTP_PROTOCOL", "the answer violates HTTP");
 }
+
+/** The first two bytes of a TLS alert. */
+const TLS_ALERT = "\u0015\u0003";
 
 function innermost(error: unknown): unknown {
   const { cause } = (error ?? {}) as { cause?: unknown };

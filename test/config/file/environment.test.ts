@@ -6,7 +6,7 @@ const ROWS: readonly Row[] = [
   {
     row: "A15 an unset variable",
     text: mirror(`source: quay.io/\${ABSENT}/b\n${TARGET}\n${TAGS}`),
-    expected: ["CONFIG_ENVIRONMENT 3:13", "CONFIG_REPOSITORY 3:13"],
+    expected: ["CONFIG_ENVIRONMENT 3:13"],
   },
   {
     row: "A15 an empty variable",

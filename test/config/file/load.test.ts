@@ -73,3 +73,14 @@ test("a letter that is not UTF-8 is told with its line", async () => {
     details: { found: "byte 0xe9 on line 2" },
   });
 });
+
+test("commands that need no mirrors read a file that has none", async () => {
+  await using directory = await temporaryDirectory();
+  writeFileSync(directory.join("tagferry.yaml"), "version: 1\nregistries: {quay.io: {connections: 2}}\n");
+  const { config } = await loadConfig({ env: {}, directory: directory.path, mirrors: "optional" });
+  expect(config.mirrors).toEqual([]);
+  expect(config.registries).toMatchObject([{ registry: "quay.io", connections: 2 }]);
+  await expect(loadConfig({ env: {}, directory: directory.path })).rejects.toMatchObject({
+    code: "CONFIG_INVALID",
+  });
+});

@@ -62,8 +62,16 @@ test.for([
 
 test.for([
   ["", "version: 1\nmirrors:\n", "Write a value, or remove the key."],
-  ["", "version: 1\nmirrors: []\n", "Write a first mirror; config/quickstart.yaml is an example."],
-  ["", "just text\n", "Start from config/quickstart.yaml."],
+  [
+    "",
+    "version: 1\nmirrors: []\n",
+    "Write a first mirror: source, target and tags. `tagferry init` writes an example.",
+  ],
+  [
+    "",
+    "just text\n",
+    "Write a map with the keys `version` and `mirrors`; `tagferry init` writes a first file.",
+  ],
   ["a duration without its unit", daemon("grace: 3"), "Write its unit too: 3s, 3m, 3h, 3d."],
   ["a port alone", daemon("listen: 8080"), "Write the address too: 127.0.0.1:8080."],
   [
@@ -76,10 +84,76 @@ test.for([
     registry('quay.io: {credentials: {username: u, password: "${ABSENT}"}}'),
     "Set ABSENT, or give a default: ${ABSENT:-default}.",
   ],
+  [
+    "a required key that is misspelt",
+    mirror(`sorce: quay.io/a/b\n${TARGET}\n${TAGS}`),
+    'Did you mean "source"?',
+  ],
+  [
+    "no tag",
+    mirror(`${SOURCE}\n${TARGET}\ntags: []`),
+    'Write at least one tag, such as [latest], or rules, such as {semver: ">=1.27"}.',
+  ],
+  [
+    "a value that is not allowed",
+    registry("quay.io: {kind: foo}"),
+    "Write one of: auto, harbor, dockerhub, quay, distribution, openshift.",
+  ],
+  [
+    "a second cluster",
+    `${mirror(`${SOURCE}\n${TARGET}\n${TAGS}`)}clusters: {a: {}, b: {}}\n`,
+    "Keep one of them. For another cluster, run another Tagferry with its own file.",
+  ],
+  [
+    "Docker Hub without TLS",
+    registry("docker.io: {insecure: true}"),
+    "Remove insecure: Docker Hub has a certificate that every system trusts. For a mirror of it, write the mirror's host.",
+  ],
+  [
+    "pruning exact tags",
+    mirror(`${SOURCE}\n${TARGET}\n${TAGS}\nprune: {grace: 1d}`),
+    'Remove `prune`, or select the tags by rules, such as {glob: "*"}.',
+  ],
+  ["a glob as a tag", mirror(`${SOURCE}\n${TARGET}\ntags: ["1.*"]`), 'Write `tags: {glob: "1.*"}`.'],
+  ["a range as a tag", mirror(`${SOURCE}\n${TARGET}\ntags: [">=1.2"]`), 'Write `tags: {semver: ">=1.2"}`.'],
+  [
+    "a number as a tag",
+    mirror(`${SOURCE}\n${TARGET}\ntags: [1.10]`),
+    'Quote it if you mean text: "1.10" (YAML reads 1.10 as the number 1.1).',
+  ],
+  [
+    "skopeo's scheme",
+    mirror(`source: docker://quay.io/a/b\n${TARGET}\n${TAGS}`),
+    "Write it without `docker://`.",
+  ],
+  [
+    "a stream with a tag",
+    mirror(`${SOURCE}\ntarget: imagestream:web/b:latest\n${TAGS}`),
+    "Write tags under `tags:`.",
+  ],
+  [
+    "a target without a registry",
+    mirror(`${SOURCE}\ntarget: web/secret-app\n${TAGS}`),
+    "Write `imagestream:web/secret-app` for an image stream, or `docker.io/web/secret-app` if you mean Docker Hub.",
+  ],
+  [
+    "storage without a registry",
+    mirror(`${SOURCE}\n${TARGET}\nstorage: web/secret-app\n${TAGS}`),
+    "Write the registry too, or `docker.io/web/secret-app` if you mean Docker Hub.",
+  ],
 ])("what to do next fits what is wrong: %s", async ([, text = "", next]) => {
   await using directory = await temporaryDirectory();
   const error = await errorOf(directory, text);
   const problems = problemsIn(error);
   expect(problems.map((problem) => problem.next)).toEqual([next]);
   expect(problems[0]?.message).toMatch(/^\S/);
+});
+
+test("an open quote is told with the line on which it begins", async () => {
+  await using directory = await temporaryDirectory();
+  const text = 'version: 1\nmirrors:\n  - source: "quay.io/a/b\n    target: imagestream:web/b\n';
+  expect(await errorOf(directory, text)).toMatchObject({
+    code: "CONFIG_SYNTAX",
+    details: { next: 'Close the quote " that begins on line 3.' },
+  });
 });
