@@ -188,7 +188,7 @@ const COMMANDS = /\btagferry (\w+)/g;
 const KNOWN = new Set(["sync", "plan", "tags", "auth", "serve", "status", "validate", "init"]);
 
 const failureFor = (code: ErrorCode, details: Details): ReturnType<typeof failureOf> =>
-  failureOf(new TagferryError(code, `something is wrong with ${String(details["where"] ?? "it")}`, details));
+  failureOf(new TagferryError(code, "something is wrong", details));
 
 describe("what to do next", () => {
   test.for(Object.keys(ERROR_CODES) as ErrorCode[])("%s names the facts, not a placeholder", (code) => {

@@ -7,7 +7,7 @@ import { TagferryError } from "../../errors/error.ts";
 import { checkTagRules } from "../../plan/patterns.ts";
 import { EXIT } from "../exit-code.ts";
 import type { Process } from "../process.ts";
-import { ask } from "../terminal/ask.ts";
+import { openAsker } from "../terminal/ask.ts";
 
 export type InitFlags = {
   readonly source?: string;
@@ -56,12 +56,13 @@ async function complete(flags: InitFlags, process: Process): Promise<Answers> {
       next: "Run `tagferry init --help` for an example.",
     });
   }
-  const from = source ?? (await ask(QUESTIONS.source, process));
+  using asker = openAsker(process);
+  const from = source ?? (await asker.ask(QUESTIONS.source));
   const proposed = { ...QUESTIONS.target, example: targetFor(from) };
   return {
     source: from,
-    target: target ?? (await ask(proposed, process)),
-    tags: tags ?? (await ask(QUESTIONS.tags, process)),
+    target: target ?? (await asker.ask(proposed)),
+    tags: tags ?? (await asker.ask(QUESTIONS.tags)),
   };
 }
 
