@@ -5,7 +5,7 @@ import { inTagOrder } from "../../plan/tag-order.ts";
 import { indent, renderFailure } from "../terminal/failure-text.ts";
 import { plural } from "../terminal/mirror-text.ts";
 import { table } from "../terminal/table.ts";
-import { formatRelative, shorten } from "../terminal/units.ts";
+import { formatRelative, formatRoughly, shorten } from "../terminal/units.ts";
 import type { StatusRecord } from "./status-record.ts";
 
 export type StatusView = {
@@ -42,10 +42,15 @@ export function renderStatus(mirrors: readonly StatusRecord[], view: StatusView)
 
 /** A registry that gets no requests now. */
 function pauseLine({ registry, kind, since, until }: RegistryPause, view: StatusView): string {
-  const [from, to] = [timeIn(since, "", view), timeIn(until, "", view)];
+  const to = `${view.terminal ? "" : "at "}${timeIn(until, "", view)}`;
   return kind === "unresponsive"
-    ? `${registry} has not answered since ${from}; it is tried again ${view.terminal ? "" : "at "}${to}`
-    : `${registry} asked for a pause ${view.terminal ? "" : "at "}${from}; requests continue ${view.terminal ? "" : "at "}${to}`;
+    ? `${registry} has not answered ${sinceIn(since, view)}; it is tried again ${to}`
+    : `${registry} asked for a pause ${view.terminal ? "" : "at "}${timeIn(since, "", view)}; requests continue ${to}`;
+}
+
+/** `for 3 min`, or `since` and the time. */
+function sinceIn(iso: string, { terminal }: StatusView): string {
+  return terminal ? `for ${formatRoughly(terminal.nowMs - Date.parse(iso))}` : `since ${iso}`;
 }
 
 function nameIn(name: string, { terminal }: StatusView): string {
@@ -62,7 +67,7 @@ function whyLines(
   { name, failure, reason, failures, failingSince }: StatusRecord,
   view: StatusView,
 ): string[] {
-  const since = failingSince === undefined ? "" : ` since ${timeIn(failingSince, "", view)}`;
+  const since = failingSince === undefined ? "" : ` ${sinceIn(failingSince, view)}`;
   const own = failure
     ? [`${name}  failing${since}`, indent(renderFailure(failure))]
     : reason === undefined || failures.length > 0

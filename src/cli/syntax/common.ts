@@ -40,7 +40,7 @@ export function withOutput(command: Command, formats: readonly string[] = ["text
 }
 
 /** Collects the values of an option that may be repeated, and that may have several values with commas. */
-export function list(text: string, before: readonly string[] = []): readonly string[] {
+export function commaList(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, ...text.split(",").filter((part) => part !== "")];
 }
 

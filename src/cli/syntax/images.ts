@@ -2,7 +2,7 @@ import type { Command } from "commander";
 
 import type { CopyFlags } from "../commands/copy.ts";
 import type { CommonFlags, Process } from "../process.ts";
-import { type Finish, list, withCommon, withConfig } from "./common.ts";
+import { commaList, type Finish, withCommon, withConfig } from "./common.ts";
 
 /** Commands about single images and registries: copy, tags, auth. They need no mirrors in the configuration. */
 export function addImageCommands(program: Command, process: Process, finish: Finish): void {
@@ -21,7 +21,7 @@ function addCopy(program: Command, process: Process, finish: Finish): void {
     .option(
       "--platform <list>",
       "copy only these platforms, such as linux/amd64,linux/arm64; the index stays unchanged",
-      list,
+      commaList,
     )
     .option("--no-referrers", "do not copy signatures, SBOMs and attestations")
     .option("--max-image-size <size>", "refuse a larger image, such as 500MiB", "500GiB")

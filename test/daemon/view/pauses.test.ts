@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { renderStatus } from "../../../src/cli/terminal/status-text.ts";
+import { renderStatus, type StatusView } from "../../../src/cli/status/status-text.ts";
 import { openActiveConfigs } from "../../../src/daemon/active-config.ts";
 import { inProcessQueue } from "../../../src/daemon/queue/in-process.ts";
 import { healthOf, pausesNow } from "../../../src/daemon/view/health.ts";
@@ -100,8 +100,19 @@ test("`status` says once for each registry since when it gets no requests, and u
   const pauses = [
     { registry: "quay.io", kind: "unresponsive", since: SINCE.toISOString(), until: UNTIL.toISOString() },
   ] as const;
-  const text = renderStatus([freshMirror("a", { pauses }), freshMirror("b", { pauses }), freshMirror("c")]);
-  expect(text.split("\n").filter((line) => line.startsWith("quay.io"))).toEqual([
+  const mirrors = [freshMirror("a", { pauses }), freshMirror("b", { pauses }), freshMirror("c")];
+  const linesOf = (view: StatusView): readonly string[] =>
+    renderStatus(
+      mirrors.map((mirror) => ({ ...mirror, failures: [] })),
+      view,
+    )
+      .split("\n")
+      .filter((line) => line.startsWith("quay.io"));
+  expect(linesOf({})).toEqual([
     "quay.io has not answered since 2026-03-01T12:00:00.000Z; it is tried again at 2026-03-01T12:05:00.000Z",
+  ]);
+  const nowMs = SINCE.getTime() + 60_000;
+  expect(linesOf({ terminal: { columns: 80, nowMs } })).toEqual([
+    "quay.io has not answered for 1 min; it is tried again in 4 min",
   ]);
 });
