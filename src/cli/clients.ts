@@ -3,8 +3,8 @@ import { join } from "node:path";
 import type { Config } from "../config/config.ts";
 import { type Log, openLog } from "../lib/log.ts";
 import { type Context, type ContextOptions, openContext } from "../sync/context.ts";
-import { fileProofs } from "../sync/proof-file.ts";
-import type { ProofStore } from "../sync/proofs.ts";
+import { fileProofs } from "../sync/proofs/proof-file.ts";
+import type { ProofStore } from "../sync/proofs/proofs.ts";
 import type { CommonFlags, Process } from "./process.ts";
 
 /** The log and the clients of commands that connect to registries and clusters. Other commands do not load it. */

@@ -7,7 +7,7 @@ import type { ImageTarget } from "../oci/store.ts";
 /**
  * Whether the target has a manifest.
  *
- * @throws {TagferryError} TARGET_NOT_A_REGISTRY when a portal or a catch-all answers in its place
+ * @throws {TagferryError} TARGET_NOT_A_REGISTRY when a web page answers instead of a registry
  */
 export async function isAtTarget(
   digest: Digest,
@@ -25,7 +25,7 @@ export async function isAtTarget(
   }
 }
 
-/** A manifest as the target hands it out; undefined when it is not there, or its bytes are not those of its digest. */
+/** Reads a manifest from the target; undefined when it is not there, or its bytes do not match its digest. */
 export async function readAtTarget(
   digest: Digest,
   target: ImageTarget,
@@ -39,5 +39,5 @@ export async function readAtTarget(
   }
 }
 
-/** Codes of a manifest that is not there, or is not what its digest says. */
+/** Codes of a manifest that is not there, or does not match its digest. */
 const ALTERED = /^(?:MANIFEST_|NAME_UNKNOWN|DIGEST_|DESCRIPTOR_|MEDIA_TYPE|BLOB_|LAYOUT_INVALID)/;

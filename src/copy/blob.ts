@@ -11,6 +11,7 @@ import type {
   ReadBlobOptions,
 } from "../oci/store.ts";
 import type { Events } from "./events.ts";
+import { type CopyMemory, memoryOfBlob } from "./memory.ts";
 import { onceMore } from "./once-more.ts";
 
 export type BlobOptions = {
@@ -19,34 +20,38 @@ export type BlobOptions = {
   readonly lease: Lease;
   readonly events: Events;
   readonly signal: AbortSignal;
-  /** Whether the target that another process named as having the blob is believed. */
+  readonly memory: CopyMemory;
+  /** Whether to mount the blob from the repository where another process pushed it. */
   readonly trust: boolean;
   /** Blobs that are sent although the target seems to have them. */
   readonly again?: ReadonlySet<Digest> | undefined;
 };
 
 /**
- * Brings one blob to the target, under a lease: of several workers one uploads it, and the others find it or mount it.
+ * Copies one blob to the target, under a lease. When several workers need the blob, one uploads it, and the others find or
+ * mount it.
  *
- * The target verifies the bytes before it closes the upload, so they are not hashed here a second time. Wrong bytes are
- * fetched once more, by a new request; if they are wrong again, the source is at fault.
+ * The target verifies the bytes before it closes the upload, so they are not hashed here too. Wrong bytes are read once more,
+ * by a new request. If they are wrong again, the source is at fault.
  *
  * @throws {TagferryError} SOURCE_BROKEN, DIGEST_MISMATCH, BLOB_SHORT, BLOB_LONG, TARGET_*
  */
 export async function copyBlob(
   descriptor: Descriptor,
   image: Digest,
-  { source, target, lease, events, signal, trust, again }: BlobOptions,
+  { source, target, lease, events, signal, memory, trust, again }: BlobOptions,
 ): Promise<BlobPushed> {
   const { digest } = descriptor;
   using held = await lease.acquire(`${target.blobStore}/${digest}`, { signal });
+  // after the lease: who waits for another worker's upload needs no memory
+  using room = await memory.blobs.acquire({ places: memoryOfBlob(descriptor.size), signal });
   let reportedBytes = 0;
   const onBytes = (bytes: number): void => {
     reportedBytes += bytes;
     events.bytes(digest, bytes);
   };
   try {
-    // within one registry a blob is mounted: from where another worker put it, or from the source itself
+    // within one registry a blob is mounted, from where another worker pushed it or from the source itself
     const mountFrom = (trust ? held.pushedTo : undefined) ?? source.name;
     const pushed = await onceMore(() => {
       if (reportedBytes !== 0) onBytes(-reportedBytes);
@@ -61,7 +66,7 @@ export async function copyBlob(
   }
 }
 
-/** A small blob may be embedded in the manifest, and was verified when that was read. */
+/** A small blob may be embedded in the manifest. Then it was verified when the manifest was read. */
 function contentOf(descriptor: Descriptor, source: ImageSource, options: ReadBlobOptions): Content {
   const { data } = descriptor;
   return data === undefined ? source.blob(descriptor, options) : embedded(data, options);
@@ -72,7 +77,7 @@ async function* embedded(data: string, { fromBytes }: ReadBlobOptions): Content 
   if (bytes.length > 0) yield bytes;
 }
 
-/** Names the source in failures of its content; returns all other failures unchanged. */
+/** Adds the source to errors of its content. Returns all other errors unchanged. */
 export function blobFailure(
   error: unknown,
   {

@@ -9,43 +9,57 @@ import { type CopyEvent, openEvents } from "./events.ts";
 import { type Graph, walk } from "./graph.ts";
 import { openGroup } from "./group.ts";
 import { openManifestCache } from "./manifest-cache.ts";
+import { type CopyMemory, openCopyMemory } from "./memory.ts";
 import { openPusher, type Pusher, type Work } from "./push.ts";
 import { findReferrers, type FoundReferrer, pushReferrers } from "./referrers.ts";
 import { type CopySummary, openSummary } from "./summary.ts";
 
 export type CopyOptions = {
-  /** Written last, when everything else is in place. Without: the image is there by its digest, and nothing is published. */
+  /** Written last, when everything else is in place. Without a tag, the image is pushed by digest and not published. */
   readonly tag?: string;
-  /** The caller knows that the tag has to be written: the target is not asked what it shows. */
+  /** The caller knows that the tag must be written. The target is not asked what the tag points to. */
   readonly isTagMissing?: boolean;
-  /** Content that the target lost: it is sent even though it seems to be there. Nothing is concluded from presence then. */
+  /**
+   * Content that is damaged at the target. It is sent even when it seems to be there, and nothing is concluded from the
+   * presence of other content.
+   */
   readonly again?: ReadonlySet<Digest> | undefined;
-  /** The most bytes that an image may have, all blobs and manifests that are to be copied together. */
+  /** The maximum size of an image: all its blobs and manifests that are to be copied. */
   readonly maxBytes?: number | undefined;
-  /** Copies only these of an index, which stays as it is. Only where the target takes that. */
+  /** Copies only these platforms of an index. The index stays unchanged, so the target must accept a sparse index. */
   readonly platforms?: readonly Platform[];
   /** Copies signatures, SBOMs and attestations too. */
   readonly referrers: boolean;
+  /**
+   * Writes the tags of signatures that are found by a tag (`sha256-….sig`). With `false`, they are pushed by digest; a later
+   * copy writes the tags. Default: true.
+   */
+  readonly referrerTags?: boolean;
+  /** The check that found the image. What the source remembers of its listing must be newer: `ReferrersOptions`. */
+  readonly occasion?: string | undefined;
   readonly lease: Lease;
+  /** Limits the memory of all copies of this process. Default: the limits of one process, for this copy alone. */
+  readonly memory?: CopyMemory | undefined;
   /** Of this one image. Default: 4 blobs, 8 manifests. */
   readonly concurrency?: { readonly blobs?: number; readonly manifests?: number };
   readonly signal?: AbortSignal | undefined;
-  /** Called right before the tag is written; if it throws, the tag stays as it was. */
+  /** Called immediately before the tag is written. When it throws, the tag stays unchanged. */
   readonly assertStillOurs?: (() => Promise<void>) | undefined;
 };
 
 /**
- * Copies one image, known by its digest, with everything it names and (if asked) everything that refers to it.
+ * Copies one image, known by its digest, with everything it names and (if `referrers`) everything that refers to it.
  *
- * The order is the same for every target: manifests are read and checked; blobs; children by digest; where something refers
- * to the image, the image by digest and its referrers; the tag last. So a tag always shows a whole image with its signatures,
- * and a registry that requires a referrer's subject has it. (OpenShift's registry does not show what only a digest names, but
- * takes it.) Without referrers the image is written once, by its tag. What is in place already is not written again.
+ * The order is the same for every target. First the manifests are read and checked. Then the blobs are pushed, then the
+ * children by digest. When the image has referrers, the image follows by digest, then its referrers. The tag is written last.
+ * So a tag always points to a complete image with its signatures, and a registry that requires the subject of a referrer has
+ * it. (OpenShift's registry accepts a manifest by digest, but does not show it.) An image without referrers is written once,
+ * under its tag. What is in place is not written again.
  *
- * A failure or an abort stops everything, waits for what is under way, and leaves the tag as it was. Not reading the events
- * to their end is an abort too.
+ * A failure or an abort stops all tasks, waits for them, and leaves the tag unchanged. A caller that stops reading the events
+ * aborts the copy.
  *
- * @throws {TagferryError} IMAGE_TOO_LARGE, SOURCE_BROKEN, REFERRERS_INVALID, TARGET_*, and what reading manifests throws
+ * @throws {TagferryError} IMAGE_TOO_LARGE, SOURCE_BROKEN, REFERRERS_INVALID, TARGET_*, and the errors of reading manifests
  */
 export async function* copyImage(
   image: Pick<Descriptor, "digest">,
@@ -57,14 +71,19 @@ export async function* copyImage(
   const events = openEvents(group);
   const tally = openSummary();
   const { blobs = 4, manifests = 8 } = options.concurrency ?? {};
+  const memory = options.memory ?? openCopyMemory();
+  using cache = openManifestCache(source, { memory: memory.manifests, signal: group.signal });
   const work: Work = {
     source,
     target,
     lease: options.lease,
+    memory,
     again: options.again,
+    occasion: options.occasion,
+    referrerTags: options.referrerTags ?? true,
     events,
     group,
-    cache: openManifestCache(source, group),
+    cache,
     limits: { reads: limit(manifests), images: limit(manifests), blobs: limit(blobs) },
     async emit(event) {
       tally.count(event);
@@ -74,24 +93,24 @@ export async function* copyImage(
   const copying = copyWhole(image.digest, work, options)
     .then((referrers) => tally.summary({ referrers }))
     .finally(() => events.close());
-  copying.catch(() => {}); // thrown below, after the events that came before
+  copying.catch(() => {}); // thrown below, after the earlier events
   try {
     yield* events;
     return await copying;
   } catch (error) {
     throw options.signal?.aborted ? options.signal.reason : error;
   } finally {
-    group.stop(new DOMException("Nobody reads the events of this copy any more", "AbortError"));
-    await copying.catch(() => {}); // thrown above, or nobody is left to hear it
+    group.stop(new DOMException("The caller stopped reading the events of this copy", "AbortError"));
+    await copying.catch(() => {}); // thrown above, or the caller is gone
   }
 }
 
-/** Returns how many referrers were carried. */
+/** Returns the number of copied referrers. */
 async function copyWhole(digest: Digest, work: Work, options: CopyOptions): Promise<number> {
   const { target, group, limits, lease } = work;
   const { signal } = group;
   signal.throwIfAborted();
-  // a second tag of the same image waits, and then finds it there
+  // a second tag with the same image waits, and then finds the image in place
   using held = await lease.acquire(`${target.name}@${digest}`, { signal });
   const trust = options.again === undefined;
   const { platforms, maxBytes = Infinity } = options;

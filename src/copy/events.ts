@@ -1,11 +1,11 @@
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 
-/** What happens while an image is copied. Progress, log lines, metrics and tests read the same. */
+/** What happens while an image is copied. Progress, log, metrics and tests use the same events. */
 export type CopyEvent =
-  /** What there is to do as far as it is known; comes again, larger, when more was found. */
+  /** The known work. Reported again, with larger numbers, when more was found. */
   | { readonly kind: "planned"; readonly manifests: number; readonly blobs: number; readonly bytes: number }
-  /** Bytes of a blob that went out since the last event; negative when an upload starts over. */
+  /** Bytes of a blob that were sent since the last event. Negative when an upload starts again. */
   | { readonly kind: "bytes"; readonly digest: Digest; readonly bytes: number }
   | {
       readonly kind: "blob";
@@ -19,20 +19,20 @@ export type CopyEvent =
       readonly tag?: string;
       readonly how: "pushed" | "present";
     }
-  /** The target had lost these although it seemed to have them; they were sent again. */
+  /** The target seemed to have these and did not. They were sent again. */
   | { readonly kind: "healed"; readonly digests: readonly Digest[] }
-  /** Referrers that stay behind: the target cannot keep them, or the source lists them and has them no more. */
+  /** Referrers that are not copied: the target cannot keep them, or the source lists them and no longer has them. */
   | { readonly kind: "notCarried"; readonly referrers: number; readonly artifactTypes: readonly string[] }
-  /** A layer that lives elsewhere by licence: neither fetched nor sent. */
+  /** A layer that its licence keeps at another server. It is neither read nor sent. */
   | { readonly kind: "foreign"; readonly descriptor: Descriptor };
 
-/** Events of many tasks as one sequence. Who puts waits while nobody reads; who counts bytes never does. */
+/** The events of many tasks as one sequence. `put` waits for the reader, `bytes` never waits. */
 export type Events = AsyncIterable<CopyEvent> & {
-  /** Waits while 64 events lie unread. Throws the reason when `signal` aborts. */
+  /** Waits while 64 events are unread. When `signal` aborts, it throws the reason. */
   put(event: CopyEvent): Promise<void>;
   /** Adds to the next `bytes` event of this digest. */
   bytes(digest: Digest, bytes: number): void;
-  /** Nothing follows: the sequence ends after what was put. */
+  /** Ends the sequence after the events that were put. */
   close(): void;
 };
 
@@ -57,7 +57,7 @@ export function openEvents({
   let closed = false;
   signal.addEventListener("abort", () => writers.ring(), { once: true });
 
-  /** Bytes come before the event that ends their blob. */
+  /** Adds the bytes of a blob before the event that ends it. */
   const flush = (digest: Digest): void => {
     const bytes = moved.get(digest);
     moved.delete(digest);
@@ -104,7 +104,7 @@ export function openEvents({
   };
 }
 
-/** Wakes everybody who waits, once. */
+/** `ring` wakes everything that waits in `heard`. */
 function bell(): { heard(): Promise<void>; ring(): void } {
   let next = Promise.withResolvers<void>();
   return {

@@ -12,28 +12,28 @@ import type { ManifestCache } from "./manifest-cache.ts";
 import { onceMore } from "./once-more.ts";
 import { choosePlatforms, configPlatform, platformAbsent, platformsOf } from "./platforms.ts";
 
-/** One manifest of an image, with those it lists that are to be copied. */
+/** One manifest of an image, with its children that are to be copied. */
 export type Node = {
-  /** mediaType, digest and size of the manifest itself. */
+  /** The mediaType, digest and size of the manifest itself. */
   readonly descriptor: Descriptor;
   readonly kind: "index" | "image";
   readonly children: readonly Node[];
-  /** The target has it with everything beneath it; what is beneath was not even read. */
+  /** The target has the manifest with everything beneath it. What is beneath it was not read. */
   readonly whole: boolean;
-  /** The choice by which `children` are fewer than the index lists. */
+  /** The wanted platforms, when `children` has only some of the entries of the index. */
   readonly platforms?: readonly Platform[] | undefined;
-  /** An attestation that BuildKit put into the index beside its image. */
+  /** An attestation of BuildKit, which is in the same index as its image. */
   readonly attestation: boolean;
 };
 
-/** An image and all manifests beneath it, each once. */
+/** An image and all manifests beneath it. Each manifest is in it once. */
 export type Graph = {
   readonly root: Node;
   readonly nodes: ReadonlyMap<Digest, Node>;
-  /** Sizes of all blobs that its images name, each once, without foreign layers. */
+  /** The sizes of all blobs that its images name, without foreign layers. */
   readonly blobs: ReadonlyMap<Digest, number>;
   readonly foreign: ReadonlyMap<Digest, Descriptor>;
-  /** Images that were not read, because the target has an index that lists them. They can have referrers too. */
+  /** Images that were not read, because the target has the index that lists them. They can have referrers too. */
   readonly unread: ReadonlySet<Digest>;
 };
 
@@ -41,10 +41,10 @@ export type WalkOptions = {
   readonly source: ImageSource;
   readonly target: ImageTarget;
   readonly group: Group;
-  /** Bounds the manifests that are read at a time. */
+  /** Limits how many manifests are read at once. */
   readonly reads: Limit;
   readonly cache: ManifestCache;
-  /** Whether a manifest at the target may stand for what it names, as far as that target can be trusted with it. */
+  /** Whether a manifest at the target proves what it names. Applies only where `manifestImpliesContent` is true. */
   readonly trust: boolean;
   readonly platforms?: readonly Platform[] | undefined;
 };
@@ -53,24 +53,27 @@ const DEPTH_MAX = 8;
 const MANIFESTS_MAX = 10_000;
 const BLOBS_MAX = 100_000;
 
-/** Where the walk stands: how deep, under what, and what may be concluded there. */
+/** A position in the graph: the indexes above it, and what applies there. */
 type Position = {
   readonly path: readonly Digest[];
   readonly platforms: readonly Platform[] | undefined;
-  /** Ask the target for the manifest before it is read from the source. */
+  /** Asks the target for the manifest before it is read from the source. */
   readonly ask: boolean;
 };
 
 /**
- * Reads every manifest of an image before a byte of its blobs moves: what cannot be copied is refused here.
+ * Reads every manifest of an image before any blob is copied. An image that cannot be copied is refused here.
  *
- * What the target has already is left out where its presence proves its content: the target must not answer for others
- * (`manifestImpliesContent`), and for an index it must refuse one whose children are missing (not `sparseIndex`). An index
- * is asked for by one HEAD and read all the same, for the referrers of what it lists; an image only under an index that is there but may be sparse. All other images are asked
- * for when their config turns out to be in place (see `place.ts`): new images cost no question.
+ * Content that the target has is left out where its manifest proves it. This needs a target that does not answer for other
+ * registries (`manifestImpliesContent`). For an index, it also needs a target that refuses an index whose children are missing
+ * (not `sparseIndex`).
+ *
+ * The target is asked for every index by one HEAD. The index is read from the source in any case, because its children can
+ * have referrers. The target is asked for an image here only when the target has the index above it and that index may be
+ * sparse. For all other images it is asked when their config is in place (`push.ts`), so new images need no such request.
  *
  * @throws {TagferryError} MANIFEST_UNKNOWN, SOURCE_BROKEN, INDEX_LOOP, INDEX_PLATFORM, MANIFEST_FANOUT, PLATFORM_ABSENT,
- *   CONFIG_PLATFORM and what `parseManifest` throws
+ *   CONFIG_PLATFORM and the errors of `parseManifest`
  */
 export async function walk(digest: Digest, options: WalkOptions): Promise<Graph> {
   const { source, target, group, reads, cache, trust } = options;
@@ -127,7 +130,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
     const attestation = descriptor !== undefined && attestedDigest(descriptor) !== undefined;
     const listed = descriptor !== undefined && position.path.length > 0;
     const isIndex = listed && isIndexType(descriptor.mediaType);
-    // an index is always read: what it lists can have referrers of its own
+    // an index is always read, because its children can have referrers
     const asked = listed && !isIndex && position.ask ? await has(child.digest) : undefined;
     if (listed && asked) return { descriptor, kind: "image", children: [], whole: true, attestation };
     const manifest = await read(child.digest, position.path.at(-1));
@@ -168,7 +171,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
     return { ...node, children: [...new Set(copied)], whole: false };
   }
 
-  /** Beneath an index that the target has, images are only noted, and nested indexes are read. */
+  /** Beneath an index that the target has, nested indexes are read, and images are only noted. */
   async function lookForSubjects(
     listed: readonly Descriptor[],
     { descriptor }: Manifest,

@@ -1,10 +1,10 @@
-/** Tasks that stand and fall together. */
+/** Tasks that end together: the failure of one stops all others. */
 export type Group = {
-  /** Aborts with the first failure, or with the signal the group was opened with. */
+  /** Aborts at the first failure, or together with the signal that the group was opened with. */
   readonly signal: AbortSignal;
   /**
-   * Waits for all of `tasks`, also when one fails: then the others are told to stop, awaited, and the first failure is
-   * thrown. Nothing of a group runs on after this has thrown.
+   * Waits for all `tasks`. When one fails, it aborts the others, waits for them, and throws the first failure. After it has
+   * thrown, none of these tasks runs.
    */
   all<T>(tasks: readonly Promise<T>[]): Promise<readonly T[]>;
   stop(reason: unknown): void;

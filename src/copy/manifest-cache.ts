@@ -1,35 +1,40 @@
 import type { Cancellable } from "../lib/cancel.ts";
+import type { Semaphore } from "../lib/semaphore.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import type { ImageSource } from "../oci/store.ts";
 import { onceMore } from "./once-more.ts";
 
-/** Manifests between reading and pushing. */
-export type ManifestCache = {
-  /** Keeps it while there is room; never a second time what is not needed any more. */
+/** Keeps manifests from the time they are read until they are pushed. Disposing gives its memory back. */
+export type ManifestCache = Disposable & {
+  /** Keeps a manifest while there is room. */
   set(manifest: Manifest): void;
-  /** What is held, else what is read again from the source: the same bytes, by their digest. */
+  /** The cached manifest, otherwise reads it from the source again. The bytes are the same, because the digest is. */
   get(digest: Digest): Promise<Manifest>;
   delete(digest: Digest): void;
 };
 
-/** Enough for every image that exists, and a bound for those that should not. */
-const HELD_MAX_BYTES = 16 * 1024 * 1024;
+/** `memory`: its places are bytes. All copies of the process share it. */
+export type CacheOptions = Cancellable & { readonly memory: Semaphore };
 
-export function openManifestCache(source: ImageSource, { signal }: Cancellable): ManifestCache {
-  const held = new Map<Digest, Manifest>();
-  let heldBytes = 0;
+export function openManifestCache(source: ImageSource, { memory, signal }: CacheOptions): ManifestCache {
+  const cached = new Map<Digest, { readonly manifest: Manifest; readonly room: Disposable }>();
   return {
     set(manifest) {
       const { digest, size } = manifest.descriptor;
-      if (held.has(digest) || heldBytes + size > HELD_MAX_BYTES) return;
-      held.set(digest, manifest);
-      heldBytes += size;
+      if (cached.has(digest)) return;
+      const room = memory.tryAcquire(size);
+      if (room) cached.set(digest, { manifest, room });
     },
-    get: async (digest) => held.get(digest) ?? onceMore(() => source.manifest(digest, { signal })),
+    get: async (digest) =>
+      cached.get(digest)?.manifest ?? onceMore(() => source.manifest(digest, { signal })),
     delete(digest) {
-      heldBytes -= held.get(digest)?.bytes.length ?? 0;
-      held.delete(digest);
+      cached.get(digest)?.room[Symbol.dispose]();
+      cached.delete(digest);
+    },
+    [Symbol.dispose]() {
+      for (const { room } of cached.values()) room[Symbol.dispose]();
+      cached.clear();
     },
   };
 }

@@ -1,8 +1,8 @@
 import { isTagferryError } from "../errors/error.ts";
 
 /**
- * Content that is not what its digest says may have been damaged on the way: it is asked for once more, from its start.
- * A second time it is the source's.
+ * Runs a task again when its content does not match the digest: the content may have been damaged on the way. When it happens
+ * twice, the source is at fault, and the error is thrown.
  */
 export async function onceMore<T>(task: () => Promise<T>): Promise<T> {
   try {

@@ -8,14 +8,14 @@ import { isIndexType, OCI_CONFIG } from "../oci/media-type.ts";
 import { formatPlatform, matchesPlatform, type Platform } from "../oci/platform.ts";
 import type { ImageSource } from "../oci/store.ts";
 
-/** What a choice of platforms makes of an index. */
+/** The entries of an index that a choice of platforms selects. */
 export type Choice = {
   readonly chosen: readonly Descriptor[];
-  /** Indexes without a platform of their own: the choice is made among their entries. */
+  /** Nested indexes without a platform. The choice applies to their entries. */
   readonly open: readonly Descriptor[];
 };
 
-/** Entries of the platforms that are wanted, and the attestations that belong to them. */
+/** The entries of the wanted platforms, and the attestations that belong to them. */
 export function choosePlatforms({ children }: Manifest, wanted: readonly Platform[]): Choice {
   const matching = new Set<Digest>(
     children
@@ -32,7 +32,7 @@ export function choosePlatforms({ children }: Manifest, wanted: readonly Platfor
   return { chosen, open };
 }
 
-/** Platforms an index names, for a person to choose from. */
+/** The platforms of an index, for messages. */
 export function platformsOf({ children }: Manifest): string[] {
   return children.flatMap((child) =>
     child.platform && attestedDigest(child) === undefined ? [formatPlatform(child.platform)] : [],
@@ -41,7 +41,7 @@ export function platformsOf({ children }: Manifest): string[] {
 
 const CONFIG_TYPES = new Set([OCI_CONFIG, "application/vnd.docker.container.image.v1+json"]);
 
-/** The platform of a single image, from its config; undefined for what is no runnable image, or does not say. */
+/** The platform of a single image, from its config; undefined when this is not a runnable image or has no platform. */
 export async function configPlatform(
   manifest: Manifest,
   source: ImageSource,

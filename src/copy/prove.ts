@@ -5,40 +5,47 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { attestedDigest, type Manifest } from "../oci/manifest.ts";
 import type { Platform } from "../oci/platform.ts";
-import type { ImageSource, ImageTarget, Referrer } from "../oci/store.ts";
+import type { ImageSource, ImageTarget, Referrer, ReferrersOptions } from "../oci/store.ts";
 import { readAtTarget } from "./at-target.ts";
 import { openGroup } from "./group.ts";
+import { type CopyMemory, memoryOfBlob } from "./memory.ts";
 import { choosePlatforms } from "./platforms.ts";
 
 export type ProveOptions = Cancellable & {
-  /** Reads and hashes every blob. */
-  readonly bytes?: boolean;
-  /** The choice of platforms that the image was copied with: the others are not missing. */
+  /** Reads and hashes all blobs, or these. */
+  readonly bytes?: boolean | ReadonlySet<Digest>;
+  /** Limits the memory of the blobs that are read. Default: no limit but `concurrency`. */
+  readonly memory?: CopyMemory | undefined;
+  /** The platforms that were copied. Other platforms do not count as missing. */
   readonly platforms?: readonly Platform[] | undefined;
   /** Requests at once. Default: 8. */
   readonly concurrency?: number;
 };
 
 export type Proof = {
-  /** Manifests and blobs that are not at the target, or are not what their digests say. Beneath such a manifest: unknown. */
+  /**
+   * Manifests and blobs that are not at the target, or do not match their digests. What is beneath such a manifest is not
+   * checked.
+   */
   readonly missing: readonly Descriptor[];
-  /** The image and the manifests beneath it that are at the target and that something may refer to. */
+  /** The image and the manifests beneath it that are at the target and can have referrers. */
   readonly subjects: readonly Digest[];
 };
 
 const MANIFESTS_MAX = 10_000;
 
 /**
- * Finds out whether everything that an image names is at the target.
+ * Checks that everything that an image names is at the target.
  *
- * Costs one GET of each manifest at the target and one question for each blob (`ImageTarget.hasBlob`); the source is not asked.
+ * This costs one GET for each manifest and one request for each blob (`ImageTarget.hasBlob`), all at the target. The source
+ * is not asked.
  *
- * @throws {TagferryError} AUTH_*, DENIED, REGISTRY_*: nothing was found out then
+ * @throws {TagferryError} AUTH_*, DENIED, REGISTRY_*: the check could not be completed
  */
 export async function proveImage(
   { digest }: Pick<Descriptor, "digest">,
   target: ImageTarget,
-  { bytes = false, platforms, concurrency = 8, signal: outer }: ProveOptions = {},
+  { bytes = false, memory, platforms, concurrency = 8, signal: outer }: ProveOptions = {},
 ): Promise<Proof> {
   const group = openGroup(outer);
   const { signal } = group;
@@ -70,8 +77,16 @@ export async function proveImage(
   }
 
   async function blob(descriptor: Descriptor): Promise<void> {
-    if (!isNew(descriptor.digest)) return;
-    const isThere = await questions(() => target.hasBlob(descriptor, { bytes, signal }), { signal });
+    const { digest: one, size } = descriptor;
+    if (!isNew(one)) return;
+    const reads = typeof bytes === "boolean" ? bytes : bytes.has(one);
+    const isThere = await questions(
+      async () => {
+        using room = reads ? await memory?.blobs.acquire({ places: memoryOfBlob(size), signal }) : undefined;
+        return await target.hasBlob(descriptor, { bytes: reads, signal });
+      },
+      { signal },
+    );
     if (!isThere) missing.push(descriptor);
   }
 
@@ -87,9 +102,10 @@ function childrenOf(
 }
 
 /**
- * Referrers that the source lists for these manifests and the target does not: signed after the copy, or lost.
+ * The referrers that the source lists for these manifests and the target does not list. They were added after the copy, or the
+ * target lost them.
  *
- * Costs one question at the source for each subject, and one at the target where the source lists anything.
+ * This costs one question to the source for each subject, and one to the target where the source lists anything.
  *
  * @throws {TagferryError} REFERRERS_INVALID, AUTH_*, REGISTRY_*
  */
@@ -97,14 +113,14 @@ export async function findLateReferrers(
   subjects: readonly Digest[],
   source: ImageSource,
   target: ImageTarget,
-  { signal: outer }: Cancellable = {},
+  { occasion, signal: outer }: ReferrersOptions = {},
 ): Promise<readonly Referrer[]> {
   const group = openGroup(outer);
   const { signal } = group;
   const onlyTags = target.capabilities.referrers === "tags";
   const found = await group.all(
     subjects.map(async (subject) => {
-      const listed = await Array.fromAsync(source.referrers(subject, { signal }));
+      const listed = await Array.fromAsync(source.referrers(subject, { signal, occasion }));
       const wanted = listed.filter(({ tag }) => tag !== undefined || !onlyTags);
       if (wanted.length === 0) return [];
       const kept = new Set<string>();

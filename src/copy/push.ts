@@ -14,6 +14,8 @@ import type { ManifestCache } from "./manifest-cache.ts";
 
 /** What all parts of one copy share. */
 export type Work = Omit<BlobOptions, "signal" | "trust"> & {
+  readonly occasion: string | undefined;
+  readonly referrerTags: boolean;
   readonly group: Group;
   readonly cache: ManifestCache;
   readonly limits: { readonly reads: Limit; readonly images: Limit; readonly blobs: Limit };
@@ -22,43 +24,44 @@ export type Work = Omit<BlobOptions, "signal" | "trust"> & {
 
 export type Pusher = {
   /**
-   * Brings everything that a manifest names to the target: blobs, and children by their digests, each after its own content.
-   * `present`: the target has the manifest itself and is trusted to have the rest.
+   * Pushes everything that a manifest names: blobs, and children by digest, each after its own content. `present`: the target
+   * has the manifest itself, and this proves that it has the rest.
    */
   pushContent(node: Node): Promise<"pushed" | "present">;
   /**
-   * Writes a manifest, under its tag or its digest. When the target turns out to have lost what it seemed to have,
-   * everything beneath is looked at and sent anew, and the manifest is written once more.
+   * Writes a manifest, under its tag or its digest. When the target answers that content is missing which it seemed to have,
+   * everything beneath the manifest is checked and sent again, and the manifest is written once more.
    *
-   * Nothing is written when nothing beneath was sent and the target shows this very manifest under the reference already.
+   * Nothing is written when nothing beneath was sent and the reference already points to this manifest.
    */
   push(node: Node, options?: PushOptions): Promise<void>;
 };
 
 export type PushOptions = {
   readonly tag?: string | undefined;
-  /** `true`: it has to be written, and the target is not asked. `false`: it may be there, and is asked for. */
+  /** `true`: it must be written, and the target is not asked. `false`: it may be there, and the target is asked. */
   readonly isMissing?: boolean | undefined;
 };
 
 type PusherOptions = {
-  /** Whether presence may be concluded, and losses are healed. While an image is healed it is false: everything is sent. */
+  /** Whether a manifest may prove its content, and missing content is healed. `false` while an image is healed. */
   readonly trust: boolean;
   /**
-   * Whether the target is asked for a manifest before it is written. Where presence of a manifest proves nothing, this pays only
-   * when the tag shows the image already; and OpenShift's registry answers 500 for a digest while the stream does not exist.
+   * Whether the target is asked for a manifest before the manifest is written. Where a manifest does not prove its content,
+   * this is worth a request only when the tag already points to the image. Also, OpenShift's registry answers 500 for a digest
+   * while the stream does not exist.
    */
   readonly asks: boolean;
 };
 
-/** Pushes the manifests of one image, and of its referrers. Each blob and each manifest is handled once. */
+/** Pushes the manifests of one image and of its referrers. Each blob and each manifest is handled once. */
 export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
   const { target, group, cache, limits, emit } = work;
   const { signal } = group;
   const trusted = trust && target.capabilities.manifestImpliesContent;
   const blobs = new Map<Digest, Promise<BlobPushed>>();
   const children = new Map<Digest, Promise<void>>();
-  /** Manifests beneath which something was sent or mounted: they are written, whatever the target shows. */
+  /** Manifests beneath which something was sent or mounted. They are written without asking the target. */
   const changed = new Set<Digest>();
 
   function blob(descriptor: Descriptor, of: Digest): Promise<BlobPushed> {
@@ -76,7 +79,7 @@ export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
     return pushing;
   }
 
-  /** The config goes first: it is as unique as its image, so the image can be there only when its config is. */
+  /** The config is pushed first. Every image has its own config, so without the config the image cannot be there. */
   async function image({ descriptor: { digest } }: Node): Promise<"pushed" | "present"> {
     const manifest = await cache.get(digest);
     const { config } = manifest;
@@ -92,7 +95,7 @@ export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
     return "pushed";
   }
 
-  /** Reports the layers of a manifest that is there. They are not asked for. */
+  /** Reports the layers of a manifest that is in place. The target is not asked for them. */
   async function implied(manifest: Manifest): Promise<void> {
     for (const descriptor of distinct(manifest.blobs)) {
       if (blobs.has(descriptor.digest)) continue;
@@ -125,7 +128,10 @@ export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
     return "pushed";
   }
 
-  /** Whether the reference shows this manifest. A target that answers for others, or whose files may be altered, is read. */
+  /**
+   * Whether the reference points to this manifest. The manifest is read when the target may answer for another registry, or
+   * when its files may be altered.
+   */
   async function isWritten({ digest }: Descriptor, tag: string | undefined): Promise<boolean> {
     const found = await target.resolve(tag ?? digest, { signal });
     if (found?.digest !== digest) return false;
@@ -134,7 +140,7 @@ export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
 
   async function push(node: Node, { tag, isMissing }: PushOptions = {}): Promise<void> {
     const { descriptor } = node;
-    // where a manifest proves its content, a child was asked for with its config already
+    // where a manifest proves its content, `image` has already asked for the child
     const mayBeThere = isMissing === undefined ? tag !== undefined || !trusted : !isMissing;
     const isAsked = asks && mayBeThere && !changed.has(descriptor.digest);
     if (isAsked && (await isWritten(descriptor, tag))) {
@@ -162,8 +168,8 @@ export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
 }
 
 /**
- * Sends again what the target lost beneath `node`, and returns the digests of that. Nothing is concluded from what seems to
- * be there: the manifests are read and written anew, and the target forgets what it knows of every blob.
+ * Sends again what is missing at the target beneath `node`, and returns the digests of it. Nothing is concluded from what
+ * seems to be there: the manifests are read and written again, and the target forgets what it knows about every blob.
  */
 async function heal(node: Node, work: Work): Promise<Digest[]> {
   const { source, target, group, cache, limits } = work;
@@ -184,7 +190,7 @@ async function heal(node: Node, work: Work): Promise<Digest[]> {
       sent.push(event.descriptor.digest);
     await work.emit(event);
   };
-  // limits of its own: the caller holds a slot of the others already
+  // a limit of its own, because the caller holds a slot of `limits.images`
   const apart = { ...limits, images: limit(1) };
   await openPusher({ ...work, limits: apart, emit }, { trust, asks: false }).pushContent(root);
   return sent;

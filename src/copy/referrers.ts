@@ -5,18 +5,18 @@ import type { Referrer } from "../oci/store.ts";
 import { type Graph, walk } from "./graph.ts";
 import type { Pusher, Work } from "./push.ts";
 
-/** A referrer that is to be copied, with its own referrers. */
+/** A referrer to be copied, with its own referrers. */
 export type FoundReferrer = {
   readonly subject: Digest;
   readonly graph: Graph;
-  /** It is found by this tag (cosign), and has to be written under it. */
+  /** Clients find it by this tag (cosign), so it is written under it. */
   readonly tag?: string;
   readonly referrers: readonly FoundReferrer[];
 };
 
 export type FoundReferrers = {
   readonly referrers: readonly FoundReferrer[];
-  /** Those that are not copied. */
+  /** Referrers that are not copied. */
   readonly notCarried: readonly Descriptor[];
 };
 
@@ -26,15 +26,16 @@ const DEPTH_MAX = 8;
 const REFERRERS_MAX = 10_000;
 
 /**
- * Finds signatures, SBOMs and attestations of an image and of every manifest beneath it, and the referrers of those.
+ * Finds the signatures, SBOMs and attestations of an image and of every manifest beneath it, and the referrers of those.
  *
- * BuildKit's attestations are children of their index and are not asked for referrers. A referrer that is listed but gone
- * at the source is reported as not carried (a fallback tag keeps entries of deleted signatures); one that lacks a part fails.
+ * BuildKit's attestations are children of their index; their referrers are not requested. A referrer that the source lists but
+ * no longer has is reported as not carried, because a fallback tag keeps the entries of deleted signatures. A referrer without
+ * one of its parts is an error.
  *
- * @throws {TagferryError} SOURCE_BROKEN and what reading referrers and manifests throws
+ * @throws {TagferryError} SOURCE_BROKEN and the errors of reading referrers and manifests
  */
 export async function findReferrers(image: Graph, work: Work): Promise<FoundReferrers> {
-  const { source, target, group, limits, cache } = work;
+  const { source, target, group, limits, cache, occasion } = work;
   const { signal } = group;
   const seen = new Set<string>();
   const notCarried: Descriptor[] = [];
@@ -52,7 +53,7 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
 
   async function list(subject: Digest): Promise<Listed[]> {
     const fresh: Listed[] = [];
-    for await (const referrer of source.referrers(subject, { signal })) {
+    for await (const referrer of source.referrers(subject, { signal, occasion })) {
       const { descriptor, tag } = referrer;
       const key = `${descriptor.digest} ${tag ?? ""}`;
       if (seen.has(key) || image.nodes.has(descriptor.digest)) continue;
@@ -77,7 +78,7 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
     depth: number,
   ): Promise<FoundReferrer | undefined> {
     try {
-      // not trusted: its manifest may be at the target without being listed with its subject
+      // not trusted: the target may have its manifest without listing it with its subject
       const graph = await walk(descriptor.digest, { ...work, reads: limits.reads, cache, trust: false });
       const referrers = await of([descriptor.digest], depth + 1);
       return { subject, graph, ...(tag === undefined ? {} : { tag }), referrers };
@@ -95,10 +96,10 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
 }
 
 /**
- * Writes referrers after their subjects, each after its own content; returns how many were carried.
+ * Writes referrers after their subjects, each after its own content. Returns the number of copied referrers.
  *
- * The referrers of one subject are written one after another: registries that keep them in one index without a lock (olareg)
- * lose those that come at the same time. What the target lists already is not written again.
+ * The referrers of one subject are written one after another: some registries keep them in one index without a lock (olareg)
+ * and lose entries that arrive at the same time. What the target lists already is not written again.
  */
 export async function pushReferrers(
   referrers: readonly FoundReferrer[],
@@ -124,14 +125,14 @@ async function pushOfSubject(
   for (const { graph, tag, referrers: further } of referrers) {
     const { digest } = graph.root.descriptor;
     const isMissing = tag === undefined && !listed.has(digest);
-    await pusher.push(graph.root, { tag, isMissing });
+    await pusher.push(graph.root, { tag: work.referrerTags ? tag : undefined, isMissing });
     work.cache.delete(digest);
     carried += 1 + (await pushReferrers(further, pusher, work));
   }
   return carried;
 }
 
-/** What the target lists with a subject. When it cannot tell, everything is written. */
+/** The referrers that the target lists for a subject. When it cannot answer, all are written. */
 async function listedAtTarget(
   subject: Digest,
   { target, group: { signal } }: Work,

@@ -1,7 +1,7 @@
 import type { Digest } from "../oci/digest.ts";
 import type { CopyEvent } from "./events.ts";
 
-/** What a copy moved. Bytes are those of blobs that were sent to the target. */
+/** What a copy moved. `bytes`: the bytes of all blobs that were sent to the target. */
 export type CopySummary = {
   readonly bytes: number;
   readonly blobs: { readonly pushed: number; readonly mounted: number; readonly present: number };
@@ -10,7 +10,7 @@ export type CopySummary = {
   readonly notCarried: number;
 };
 
-/** Adds up what the events of one copy emit. */
+/** Counts the events of one copy. */
 export function openSummary(): {
   count(event: CopyEvent): void;
   summary(counted: Pick<CopySummary, "referrers">): CopySummary;

@@ -1,6 +1,7 @@
 import { isTagferryError, TagferryError } from "../errors/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { algorithmOf, type Digest, encodedOf, isDigest } from "../oci/digest.ts";
+import { digestTagStem } from "../oci/digest-tag.ts";
+import { type Digest, isDigest } from "../oci/digest.ts";
 import { type Manifest, parseManifest } from "../oci/manifest.ts";
 import type { ListedTag, Referrer } from "../oci/store.ts";
 import type { Blobs } from "./blobs.ts";
@@ -70,7 +71,7 @@ type Searched = {
 export function* referrersOf(digest: Digest, { index, links, repository }: Searched): Generator<Referrer> {
   const found = new Set<Digest>();
   for (const suffix of [".sig", ".att", ".sbom"]) {
-    const tag = `${algorithmOf(digest)}-${encodedOf(digest)}${suffix}`;
+    const tag = `${digestTagStem(digest)}${suffix}`;
     const descriptor = findName(index, refName(tag, repository));
     if (!descriptor) continue;
     found.add(descriptor.digest);

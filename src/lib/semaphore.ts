@@ -1,58 +1,85 @@
 import type { Cancellable } from "./cancel.ts";
 
-/** So many places, given out in the order in which they were asked for. */
+/** A fixed number of places, given out in the order of the requests. */
 export type Semaphore = {
-  /** Waits for a place. Disposing gives it back, once. An abort leaves the line, and rejects with the signal's reason. */
-  acquire(options?: Cancellable): Promise<Disposable>;
-  /** How many places are given out. */
+  /**
+   * Waits for free places. Disposing gives them back, once. When `signal` aborts, the request is withdrawn and rejects with
+   * the signal's reason. A request for more places than exist gets all of them.
+   */
+  acquire(options?: AcquireOptions): Promise<Disposable>;
+  /** Free places at once, without passing a request that waits; undefined when there are not enough. */
+  tryAcquire(places: number): Disposable | undefined;
+  /** The number of places that are given out. */
   inUse(): number;
 };
 
-export function openSemaphore(places: number): Semaphore {
-  const waiting = new Set<() => void>();
-  let free = places;
+/** `places`: default 1. */
+export type AcquireOptions = Cancellable & { readonly places?: number };
 
-  const leave = (): void => {
-    const [next] = waiting;
-    if (next === undefined) {
-      free += 1;
-      return;
-    }
-    waiting.delete(next);
-    next();
-  };
+type Waiting = { readonly places: number; readonly go: () => void };
 
-  const enter = ({ signal }: Cancellable): Promise<void> => {
-    signal?.throwIfAborted();
-    if (free > 0) {
-      free -= 1;
-      return Promise.resolve();
+export function openSemaphore(total: number): Semaphore {
+  const waiting = new Set<Waiting>();
+  let used = 0;
+
+  const fits = (places: number): boolean => used + places <= total;
+
+  function serve(): void {
+    for (const next of waiting) {
+      if (!fits(next.places)) return;
+      waiting.delete(next);
+      used += next.places;
+      next.go();
     }
+  }
+
+  function held(places: number): Disposable {
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        used -= places;
+        serve();
+      },
+    };
+  }
+
+  function tryAcquire(places: number): Disposable | undefined {
+    if (waiting.size > 0 || !fits(places)) return undefined;
+    used += places;
+    return held(places);
+  }
+
+  function wait(places: number, signal: AbortSignal | undefined): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const go = (): void => {
-      signal?.removeEventListener("abort", giveUp);
-      resolve();
+    const one: Waiting = {
+      places,
+      go() {
+        signal?.removeEventListener("abort", giveUp);
+        resolve();
+      },
     };
-    const giveUp = (): void => {
-      waiting.delete(go);
+    function giveUp(): void {
+      waiting.delete(one);
       reject(signal?.reason);
-    };
-    waiting.add(go);
+      serve(); // a smaller request behind this one may fit now
+    }
+    waiting.add(one);
     signal?.addEventListener("abort", giveUp, { once: true });
     return promise;
-  };
+  }
 
   return {
-    inUse: () => places - free,
-    async acquire(options = {}) {
-      await enter(options);
-      let held = true;
-      return {
-        [Symbol.dispose]: () => {
-          if (held) leave();
-          held = false;
-        },
-      };
+    inUse: () => used,
+    tryAcquire,
+    async acquire({ places: wanted = 1, signal } = {}) {
+      signal?.throwIfAborted();
+      const places = Math.min(wanted, total);
+      const now = tryAcquire(places);
+      if (now) return now;
+      await wait(places, signal);
+      return held(places);
     },
   };
 }

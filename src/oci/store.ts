@@ -45,7 +45,7 @@ export interface ImageSource {
    * Manifests whose subject is `digest`: from the referrers API, else from the fallback tag; cosign's tags too
    * (`sha256-HEX.sig`, `.att`, `.sbom`) where `tags` names them or they are found by asking.
    */
-  referrers(digest: Digest, options?: Cancellable): AsyncIterable<Referrer>;
+  referrers(digest: Digest, options?: ReferrersOptions): AsyncIterable<Referrer>;
 
   /**
    * Every tag, each once, in the source's order, with what the cheapest call of this registry tells beside its name.
@@ -55,6 +55,12 @@ export interface ImageSource {
    */
   listing(options?: Cancellable): AsyncIterable<ListedTag>;
 }
+
+/**
+ * `occasion` names the check that found the image. A listing that the source remembers is used only if it was read for the same
+ * occasion, so it is newer than that check. Without an occasion, a listing of the last minute is used.
+ */
+export type ReferrersOptions = Cancellable & { readonly occasion?: string | undefined };
 
 /** A tag in a listing. `image` and `pushedAt` (ISO date) only where the registry's listing carries them. */
 export type ListedTag = { readonly tag: string; readonly image?: Descriptor; readonly pushedAt?: string };

@@ -70,12 +70,16 @@ export type Action =
       readonly takeover: boolean;
       readonly replaces?: Digest;
       readonly reason: string;
-      /**
-       * Nothing is published. The content (or the referrers) in place are verified, and sent again where they were
-       * lost.
-       */
-      readonly verify?: "content" | "referrers";
+      /** Nothing is published. What is in place is verified, and sent again where it is missing or damaged. */
+      readonly verify?: Verify;
+      /** With `verify`: the digest tags of the image in the listing. */
+      readonly digestTags?: readonly string[];
     } & ActionBase)
+  /**
+   * Pushes the image, what it names and its referrers by digest. No tag is written, claimed or recorded: a later `create` or
+   * `update` publishes `tag` and finds everything in place.
+   */
+  | ({ readonly kind: "push"; readonly image: Descriptor; readonly reason: string } & ActionBase)
   | ({ readonly kind: "keep"; readonly digest: Digest; readonly reason: string } & ActionBase)
   | ({
       readonly kind: "prune";
@@ -87,10 +91,19 @@ export type Action =
   | ({ readonly kind: "remember"; readonly missingSince?: string; readonly reason: string } & ActionBase)
   | ({ readonly kind: "refuse"; readonly failure: Failure } & ActionBase);
 
+/**
+ * What is verified. `referrers`: that the target has all referrers of the source. `content`: also that all content is there.
+ * `bytes`: also that the bytes of all content are right.
+ */
+export type Verify = "referrers" | "content" | "bytes";
+
 export type ActionBase = Read & { readonly mirror: string; readonly tag: string };
 
 /** An Action that publishes an image under a tag. */
 export type Change = Extract<Action, { readonly kind: "create" | "update" }>;
+
+/** An Action that copies an image and publishes nothing. */
+export type Push = Extract<Action, { readonly kind: "push" }>;
 
 export type Plan = {
   readonly mirror: string;

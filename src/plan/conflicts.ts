@@ -65,6 +65,7 @@ function isWanted(action: Action): boolean {
     case "remember":
       return action.missingSince === undefined;
     case "prune":
+    case "push": // writes no tag
       return false;
   }
 }

@@ -12,6 +12,8 @@ export function describe(action: Action): string {
       const change = action.replaces === undefined ? "" : `${shortDigest(action.replaces)} → `;
       return `~ ${tag}  ${change}${shortDigest(action.image.digest)}  ${oneLine(action.reason)}`;
     }
+    case "push":
+      return `> ${tag}  ${shortDigest(action.image.digest)}  ${oneLine(action.reason)}`;
     case "keep":
       return `= ${tag}  ${shortDigest(action.digest)}  ${oneLine(action.reason)}`;
     case "prune":

@@ -1,19 +1,22 @@
 import type { Mirror } from "../config/config.ts";
-import { copyImage } from "../copy/copy.ts";
+import { copyImage, type CopyOptions } from "../copy/copy.ts";
 import { ERROR_CODES } from "../errors/codes.ts";
 import { asTagferryError, type Failure, failureOf } from "../errors/error.ts";
-import type { Action, Change, Plan } from "../plan/action.ts";
+import type { Action, Change, Plan, Push } from "../plan/action.ts";
 import type { ApplyOptions } from "./apply-options.ts";
 import type { Context } from "./context.ts";
-import { type Confirm, openConfirm } from "./freshness.ts";
+import { openConfirm } from "./freshness.ts";
+import { recordProof } from "./proofs/record-proof.ts";
+import { openSeen } from "./proofs/signatures.ts";
+import { isVerification, type Verification, verifyTag } from "./proofs/verify.ts";
 import { NOTHING_MOVED, type Outcome } from "./report.ts";
 import { locationOf } from "./sources.ts";
 import { openTarget } from "./targets/open.ts";
 import type { Copied, Publisher } from "./targets/target.ts";
-import { isVerification, recordProof, type Verification, verifyTag } from "./verify.ts";
 
 /**
- * Applies a plan: claims the tags, copies the images, publishes the tags, and records what was published.
+ * Applies a plan: pushes what is not to be published yet, claims the tags, copies the images, publishes the tags, and
+ * records what was published.
  *
  * Applying an Action twice is harmless. A failed Action does not stop the others; only an abort stops them all.
  */
@@ -36,6 +39,7 @@ export async function applyPlan(
   );
   const verifications = all.filter(isVerification);
   const changes = all.filter((change) => !isVerification(change));
+  await applyPushes(plan.actions, mirror, publisher, context, options, settle);
   await applyVerifications(verifications, mirror, context, options, settle);
   if (changes.length > 0) await applyChanges(changes, mirror, publisher, context, options, settle);
   await applyRemovals(plan.actions, publisher, options, settle);
@@ -56,6 +60,28 @@ export function failedOutcome(
 ): Outcome {
   const kind = ERROR_CODES[failure.code].class === "policy" ? "refused" : "failed";
   return { kind, mirror: of.mirror, tag: of.tag, failure };
+}
+
+/** Neither claims nor confirms anything: without a tag, nobody sees what was pushed. */
+async function applyPushes(
+  actions: readonly Action[],
+  mirror: Mirror,
+  publisher: Publisher,
+  context: Context,
+  options: ApplyOptions,
+  settle: (outcome: Outcome) => void,
+): Promise<void> {
+  const { signal, copies } = options;
+  const push = async (action: Push): Promise<void> => {
+    try {
+      const { moved } = await copies(() => copyOne(action, mirror, publisher, context, options), { signal });
+      settle({ kind: "pushed", mirror: mirror.name, tag: action.tag, digest: action.image.digest, moved });
+    } catch (error) {
+      signal?.throwIfAborted();
+      settle(failedOutcome(action, publisher.explain(failureOf(error))));
+    }
+  };
+  await Promise.all(actions.filter((action) => action.kind === "push").map(push));
 }
 
 async function applyVerifications(
@@ -95,11 +121,19 @@ async function applyChanges(
       const failure = all.get(change.tag);
       if (failure) return settle(failedOutcome(change, failure));
       try {
-        copied.push(
-          await options.copies(() => copyOne(change, mirror, { publisher, confirm }, context, options), {
-            signal,
-          }),
+        const { moved, seen } = await options.copies(
+          () =>
+            copyOne(change, mirror, publisher, context, options, {
+              tag: change.tag,
+              isTagMissing: true, // the plan says so
+              async assertStillOurs() {
+                await options.assertStillOurs?.();
+                await confirm(change, { signal });
+              },
+            }),
+          { signal },
         );
+        copied.push({ change, moved, seen });
       } catch (error) {
         signal?.throwIfAborted();
         const broken = publisher.explain(failureOf(error));
@@ -116,9 +150,9 @@ async function applyChanges(
     changes,
     signal,
   );
-  for (const { change, moved } of copied) {
+  for (const { change, moved, seen } of copied) {
     const failure = failures.get(change.tag);
-    if (!failure) await recordProof(change, mirror, context, options, "published");
+    if (!failure) await recordProof(change, mirror, context, options, seen);
     settle(failure ? failedOutcome(change, failure) : published(change, moved, publisher));
   }
   for (const [tag, failure] of failures) noticed.set(tag, failure);
@@ -145,32 +179,35 @@ async function attempt(
   }
 }
 
+type Publication = Pick<CopyOptions, "tag" | "isTagMissing" | "assertStillOurs" | "referrerTags">;
+
+/** Without `publication`, no tag is written. */
 async function copyOne(
-  change: Change,
+  action: Change | Push,
   mirror: Mirror,
-  { publisher, confirm }: { readonly publisher: Publisher; readonly confirm: Confirm },
+  publisher: Publisher,
   context: Context,
-  { watch, signal, assertStillOurs }: ApplyOptions,
-): Promise<Copied> {
+  { watch, signal, occasion }: ApplyOptions,
+  publication: Publication = { referrerTags: false },
+): Promise<Omit<Copied, "change">> {
   const target = await publisher.copyTarget({ signal });
-  if (!target) return { change, moved: NOTHING_MOVED };
-  watch.begin?.(change);
-  const copying = copyImage(change.image, await context.source(locationOf(mirror, change.from)), target, {
-    tag: change.tag,
-    isTagMissing: true, // the size that the plan allows
+  if (!target) return { moved: NOTHING_MOVED, seen: {} };
+  watch.begin?.(action);
+  const copying = copyImage(action.image, await context.source(locationOf(mirror, action.from)), target, {
+    ...publication,
     maxBytes: mirror.maxImageBytes,
     ...(mirror.platforms ? { platforms: mirror.platforms } : {}),
     referrers: mirror.referrers,
     lease: context.lease,
+    memory: context.memory,
+    occasion,
     signal,
-    async assertStillOurs() {
-      await assertStillOurs?.();
-      await confirm(change, { signal });
-    },
   });
+  const seen = openSeen();
   for (let step = await copying.next(); ; step = await copying.next()) {
-    if (step.done) return { change, moved: step.value };
-    watch.copying?.(change, step.value);
+    if (step.done) return { moved: step.value, seen: seen.seen(action.image.digest) };
+    seen.note(step.value);
+    watch.copying?.(action, step.value);
   }
 }
 

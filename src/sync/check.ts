@@ -6,6 +6,7 @@ import { refuseConflicts, wantedTags } from "../plan/conflicts.ts";
 import { plan } from "../plan/plan.ts";
 import type { Explained } from "../plan/select.ts";
 import { confirmTags } from "./desired.ts";
+import type { DigestTags } from "./proofs/signatures.ts";
 import { beforeDeadline, type CheckRun } from "./run.ts";
 import type { Selection } from "./selection.ts";
 import { openTarget } from "./targets/open.ts";
@@ -17,6 +18,8 @@ export type Planned =
       readonly mirror: Mirror;
       readonly plan: Plan;
       readonly explained: readonly Explained[];
+      /** As in `Selection`. */
+      readonly digestTags?: DigestTags | undefined;
     }
   | { readonly kind: "failed"; readonly mirror: Mirror; readonly failure: Failure };
 
@@ -34,6 +37,7 @@ export function checkMirror(mirror: Mirror, run: CheckRun): Promise<Planned> {
       mirror,
       plan: refuseConflicts(made, mirror, observed, rivals),
       explained: selection.explained,
+      digestTags: selection.digestTags,
     };
   });
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 
 import type { Config, RegistrySettings } from "../config/config.ts";
 import { credentialStore } from "../config/credentials/credentials.ts";
+import { type CopyMemory, openCopyMemory } from "../copy/memory.ts";
 import { type Layout, openLayout } from "../layout/layout.ts";
 import type { LayoutTurns } from "../layout/writer.ts";
 import type { Cancellable } from "../lib/cancel.ts";
@@ -21,13 +22,15 @@ import { openBreakers } from "../registry/http/breakers.ts";
 import type { RequestFacts } from "../registry/http/request.ts";
 import { openRegistry, type Registry } from "../registry/registry.ts";
 import { parseProxy } from "../registry/transport/proxy.ts";
-import type { ProofStore } from "./proofs.ts";
+import type { ProofStore } from "./proofs/proofs.ts";
 
 /** Creates all clients. The mirrors share them, and closing the context closes them. */
 export type Context = AsyncDisposable & {
   readonly config: Config;
   readonly log: Log;
   readonly lease: Lease;
+  /** The memory of all copies. */
+  readonly memory: CopyMemory;
   /** Remembers when tags were proved. undefined: no proofs are made. */
   readonly proofs?: ProofStore | undefined;
   /** A repository, or an existing layout. */
@@ -147,6 +150,7 @@ export function openContext({
     config,
     log,
     lease,
+    memory: openCopyMemory(),
     proofs,
     source: async (place) =>
       place.kind === "layout"

@@ -9,11 +9,8 @@ export type Outcome =
       readonly digest: Digest;
       readonly replaced?: Digest;
       readonly moved: CopySummary;
-      /**
-       * The tag was in place, but content was lost. `content`: manifests and blobs that were sent again. `referrers`:
-       * referrers that were new or lost.
-       */
-      readonly healed?: { readonly content: number; readonly referrers: number };
+      /** The tag was in place, but content was missing or damaged, or referrers were new or missing. */
+      readonly healed?: Healed;
     } & OutcomeBase)
   /** The stream's tag imports the image. Bytes were copied only when the storage is a repository. */
   | ({
@@ -22,6 +19,11 @@ export type Outcome =
       readonly replaced?: Digest;
       readonly moved: CopySummary;
     } & OutcomeBase)
+  /**
+   * The image is at the target by its digest, with what it names and its referrers. Nothing was published: no tag was written.
+   * With `storage: source` there is nothing to push.
+   */
+  | ({ readonly kind: "pushed"; readonly digest: Digest; readonly moved: CopySummary } & OutcomeBase)
   | ({ readonly kind: "unchanged"; readonly digest: Digest } & OutcomeBase)
   | ({ readonly kind: "pruned"; readonly digest?: Digest } & OutcomeBase)
   /**
@@ -31,6 +33,13 @@ export type Outcome =
   | ({ readonly kind: "missing"; readonly since?: string } & OutcomeBase)
   | ({ readonly kind: "refused"; readonly failure: Failure } & OutcomeBase)
   | ({ readonly kind: "failed"; readonly failure: Failure } & OutcomeBase);
+
+/** `content`: how many manifests and blobs were sent again. `digests`: the first of them. `referrers`: how many were sent. */
+export type Healed = {
+  readonly content: number;
+  readonly referrers: number;
+  readonly digests?: readonly Digest[];
+};
 
 type OutcomeBase = { readonly mirror: string; readonly tag: string };
 
@@ -64,6 +73,7 @@ export type Report = {
 export type Totals = {
   readonly copied: number;
   readonly imported: number;
+  readonly pushed: number;
   readonly unchanged: number;
   readonly pruned: number;
   readonly missing: number;
@@ -103,6 +113,7 @@ function totals(mirrors: readonly MirrorReport[]): Totals {
   return {
     copied: count("copied"),
     imported: count("imported"),
+    pushed: count("pushed"),
     unchanged: count("unchanged"),
     pruned: count("pruned"),
     missing: count("missing"),

@@ -11,6 +11,7 @@ import type { Desired, DesiredTag, TagSource } from "../plan/action.ts";
 import { type Explained, include, narrow, needsDates } from "../plan/select.ts";
 import type { Context } from "./context.ts";
 import { createdAt } from "./created.ts";
+import { type DigestTags, digestTagsIn } from "./proofs/signatures.ts";
 
 /** A tag that the rules of a mirror select. Its digest is not confirmed yet. */
 export type SelectedTag = {
@@ -32,6 +33,8 @@ export type Selection = {
   readonly failed: readonly DesiredTag[];
   readonly explained: readonly Explained[];
   readonly listing: Desired["listing"];
+  /** The tags of signatures and other referrers; undefined when no listing was read. */
+  readonly digestTags?: DigestTags;
 };
 
 export type SelectOptions = Cancellable & {
@@ -100,6 +103,7 @@ async function selectByRules(
       ...failed.map(({ tag }) => ({ tag, kept: false, rule: "its date could not be read" })),
     ],
     listing: listingState(listed, failed),
+    digestTags: digestTagsIn(listed),
   };
 }
 

@@ -8,6 +8,7 @@ import type { ApplyOptions, Watch } from "./apply-options.ts";
 import { applyPlan, failedOutcome } from "./apply.ts";
 import { checkMirror, type Planned, recheckTags } from "./check.ts";
 import type { Context } from "./context.ts";
+import { withVerifications } from "./proofs/plan-verifications.ts";
 import {
   failedMirror,
   type MirrorReport,
@@ -17,7 +18,6 @@ import {
   type Report,
 } from "./report.ts";
 import { openRun, type CheckRun } from "./run.ts";
-import { withVerifications } from "./verify.ts";
 
 /**
  * How many mirrors of one pair of source and target run at once. A registry that does not answer must not delay other
@@ -35,6 +35,8 @@ export type SyncOptions = Cancellable & {
   readonly clock?: () => Date;
   /** Callbacks for progress and log lines. */
   readonly watch?: Watch;
+  /** Verifies every tag that is in place, due or not. `bytes`: reads and hashes every blob. */
+  readonly verify?: "content" | "bytes" | undefined;
 };
 
 /**
@@ -57,14 +59,14 @@ export async function planMirrors(
 export async function syncMirrors(
   mirrors: readonly Mirror[],
   context: Context,
-  { watch = {}, ...options }: SyncOptions = {},
+  { watch = {}, verify, ...options }: SyncOptions = {},
 ): Promise<Report> {
   const started = performance.now();
   using run = openRun(context, options);
   const copies = pairLimits(PAIR_COPIES);
   const all = limit(COPIES);
   const reports = await each(mirrors, run.signal, (mirror) =>
-    syncMirror(mirror, run, {
+    syncMirror(mirror, run, verify, {
       signal: run.signal,
       now: run.now,
       clock: run.clock,
@@ -102,11 +104,20 @@ function hostOf(location: Location): string {
   return location.kind === "registry" ? location.registry : location.directory;
 }
 
-async function syncMirror(mirror: Mirror, run: CheckRun, options: ApplyOptions): Promise<MirrorReport> {
+async function syncMirror(
+  mirror: Mirror,
+  run: CheckRun,
+  verify: SyncOptions["verify"],
+  options: ApplyOptions,
+): Promise<MirrorReport> {
   const planned = await checkMirror(mirror, run);
   options.watch.checked?.(mirror.name, planned.kind === "failed" ? [] : tagsToWrite(planned.plan));
   if (planned.kind === "failed") return failedMirror(mirror.name, planned.failure);
-  const plan = await withVerifications(planned.plan, mirror, run.context, { now: run.now });
+  const plan = await withVerifications(planned.plan, mirror, run.context, {
+    now: run.now,
+    digestTags: planned.digestTags,
+    all: verify,
+  });
   const outcomes = await applyRounds(plan, mirror, run, options);
   return mirrorReport(mirror.name, outcomes, planned.plan.warnings);
 }
@@ -129,7 +140,8 @@ async function applyRounds(
   let next = first;
   for (let round = 0; ; round += 1) {
     const watch = round < RECHECKS_MAX ? withoutMoved(options.watch) : options.watch;
-    const done = await applyPlan(next, mirror, run.context, { ...options, watch });
+    const occasion = crypto.randomUUID(); // every round follows a check of its own
+    const done = await applyPlan(next, mirror, run.context, { ...options, watch, occasion });
     for (const outcome of done) outcomes.set(outcome.tag, outcome);
     const moved = next.actions.filter((action): action is Change => hasMoved(outcomes.get(action.tag)));
     if (moved.length === 0 || round === RECHECKS_MAX) return [...outcomes.values()];

@@ -40,6 +40,43 @@ describe("a semaphore", () => {
   });
 });
 
+describe("a semaphore whose requests take several places", () => {
+  test("never gives out more than it has, and lets no small request pass a large one", async () => {
+    const semaphore = openSemaphore(10);
+    const first = await semaphore.acquire({ places: 6 });
+    const order: string[] = [];
+    const use = async (name: string, places: number): Promise<void> => {
+      using room = await semaphore.acquire({ places });
+      order.push(`${name} ${semaphore.inUse()}`);
+    };
+    const waiting = [use("large", 7), use("small", 2)];
+    expect(semaphore.tryAcquire(1)).toBeUndefined();
+    expect(semaphore.inUse()).toBe(6);
+    first[Symbol.dispose]();
+    await Promise.all(waiting);
+    expect(order[0]).toMatch(/^large/);
+    expect(semaphore.inUse()).toBe(0);
+  });
+
+  test("gives a request for more than all places all of them", async () => {
+    const semaphore = openSemaphore(10);
+    using room = await semaphore.acquire({ places: 11 });
+    expect(semaphore.inUse()).toBe(10);
+  });
+
+  test("serves what is behind a large request that is withdrawn", async () => {
+    const semaphore = openSemaphore(10);
+    using first = await semaphore.acquire({ places: 6 });
+    const controller = new AbortController();
+    const large = semaphore.acquire({ places: 7, signal: controller.signal });
+    const small = semaphore.acquire({ places: 4 });
+    controller.abort(new Error("enough"));
+    await expect(large).rejects.toThrow("enough");
+    using room = await small;
+    expect(semaphore.inUse()).toBe(10);
+  });
+});
+
 test("a keyed mutex lets different keys run at once, and one key only one after another", async () => {
   const mutex = openKeyedMutex();
   const a = await mutex.acquire("a");

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { loadConfig } from "../../src/config/file/load.ts";
 import { OWNERSHIP_ANNOTATION } from "../../src/openshift/ownership.ts";
 import { openContext } from "../../src/sync/context.ts";
-import { fileProofs } from "../../src/sync/proof-file.ts";
+import { fileProofs } from "../../src/sync/proofs/proof-file.ts";
 import type { Outcome, Report } from "../../src/sync/report.ts";
 import { planMirrors, syncMirrors } from "../../src/sync/sync.ts";
 import { startCluster, type TestCluster } from "../support/cluster/cluster.ts";

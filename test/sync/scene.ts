@@ -1,4 +1,5 @@
 import type { Config, Mirror } from "../../src/config/config.ts";
+import { openCopyMemory } from "../../src/copy/memory.ts";
 import { inProcessLease } from "../../src/limits/in-process-lease.ts";
 import { formatLocation, type Location } from "../../src/oci/reference.ts";
 import type { Context } from "../../src/sync/context.ts";
@@ -27,6 +28,7 @@ export function openWorld(mirrors: readonly Mirror[]): World {
     config: configOf(mirrors),
     log: SILENT,
     lease: inProcessLease(),
+    memory: openCopyMemory(),
     source: at,
     target: at,
     streams: noCluster,

@@ -50,6 +50,7 @@ export async function copyCommand(texts: Arguments, flags: CopyFlags, process: P
       referrers: flags.referrers,
       maxBytes,
       lease: context.lease,
+      memory: context.memory,
       signal,
     });
     for (let step = await copying.next(); ; step = await copying.next()) {

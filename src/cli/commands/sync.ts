@@ -8,10 +8,12 @@ import { printWarnings } from "../terminal/failure-text.ts";
 import { print } from "../terminal/output.ts";
 import { renderReport } from "../terminal/report-text.ts";
 
+export type SyncFlags = CommonFlags & { readonly verify?: "presence" | "bytes" };
+
 /** Checks the mirrors once and updates their targets. Returns the exit code. */
 export async function syncCommand(
   names: readonly string[],
-  flags: CommonFlags,
+  flags: SyncFlags,
   process: Process,
 ): Promise<number> {
   const config = await readConfig(flags, process);
@@ -20,7 +22,11 @@ export async function syncCommand(
   await using context = contextOf(config, flags, process, { proofs });
   const result = await (async () => {
     using progress = showRunProgress(mirrors, flags, process);
-    return await syncMirrors(mirrors, context, { signal: process.signal, watch: progress.watch });
+    return await syncMirrors(mirrors, context, {
+      signal: process.signal,
+      watch: progress.watch,
+      verify: flags.verify === "presence" ? "content" : flags.verify,
+    });
   })();
   for (const { warnings } of result.mirrors) printWarnings(warnings, process.stderr);
   await print(result, () => renderReport(result, mirrors), flags, process);

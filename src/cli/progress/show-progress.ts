@@ -30,11 +30,11 @@ export function showRunProgress(
         counts.checked(tags.map((tag) => nameOf({ mirror, tag })));
         shown();
       },
-      begin: (change) => progress.begin(nameOf(change)),
-      copying: (change, event) => showEvent(progress, nameOf(change), event),
+      begin: (action) => progress.begin(nameOf(action)),
+      copying: (action, event) => showEvent(progress, nameOf(action), event),
       outcome(outcome) {
         const name = nameOf(outcome);
-        if (outcome.kind === "copied" || outcome.kind === "imported") {
+        if (outcome.kind === "copied" || outcome.kind === "imported" || outcome.kind === "pushed") {
           counts.ended(name);
           progress.end(name, `${outcome.kind} ${name}`);
         } else if (outcome.kind === "failed") {

@@ -1,8 +1,9 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 
 import type { PlanFlags } from "../commands/plan.ts";
 import type { StatusFlags } from "../commands/status.ts";
-import type { CommonFlags, Process } from "../process.ts";
+import type { SyncFlags } from "../commands/sync.ts";
+import type { Process } from "../process.ts";
 import { type Finish, MIRROR_NAMES, withCommon, withConfig } from "./common.ts";
 
 /** Commands about the mirrors of a configuration: sync, plan, status. */
@@ -15,7 +16,13 @@ export function addMirrorCommands(program: Command, process: Process, finish: Fi
 function addSync(program: Command, process: Process, finish: Finish): void {
   withCommon(withConfig(program.command("sync").argument("[mirrors...]", MIRROR_NAMES)))
     .description("check the mirrors once and update their targets")
-    .action(async (names: string[], flags: CommonFlags) => {
+    .addOption(
+      new Option(
+        "--verify <what>",
+        "also verify all tags in place: presence (all content is there) or bytes (all content is read and hashed)",
+      ).choices(["presence", "bytes"]),
+    )
+    .action(async (names: string[], flags: SyncFlags) => {
       const { syncCommand } = await import("../commands/sync.ts");
       finish(await syncCommand(names, flags, process));
     });

@@ -41,6 +41,8 @@ function imageAndReason(action: Exclude<Action, { kind: "keep" }>): [string, str
       const before = action.replaces === undefined ? "" : `\`${shortDigest(action.replaces)}\` → `;
       return [`${before}\`${shortDigest(action.image.digest)}\``, action.reason];
     }
+    case "push":
+      return [`\`${shortDigest(action.image.digest)}\``, action.reason];
     case "prune":
       return [action.digest === undefined ? "" : `\`${shortDigest(action.digest)}\``, action.reason];
     case "remember":

@@ -1,7 +1,7 @@
 import type { Mirror } from "../../config/config.ts";
 import { shortDigest } from "../../oci/digest.ts";
 import { inTagOrder } from "../../plan/tag-order.ts";
-import type { MirrorReport, Outcome, Report } from "../../sync/report.ts";
+import type { Healed, MirrorReport, Outcome, Report } from "../../sync/report.ts";
 import { indent, renderFailure } from "./failure-text.ts";
 import { mirrorLine, plural } from "./mirror-text.ts";
 import { formatBytes, formatDuration } from "./units.ts";
@@ -12,6 +12,7 @@ export function renderReport(result: Report, mirrors: readonly Mirror[]): string
   const counts = [
     [totals.copied, "copied"],
     [totals.imported, "imported"],
+    [totals.pushed, "pushed without a tag"],
     [totals.unchanged, "unchanged"],
     [totals.pruned, "pruned"],
     [totals.missing, "missing at the source"],
@@ -39,11 +40,14 @@ function renderOutcome(outcome: Outcome): string {
   const { tag } = outcome;
   switch (outcome.kind) {
     case "copied":
-    case "imported": {
+    case "imported":
+    case "pushed": {
       const { bytes, blobs, referrers, notCarried } = outcome.moved;
       const healed = outcome.kind === "copied" ? outcome.healed : undefined;
       const facts = [
-        ...(healed && healed.content > 0 ? [`${healed.content} lost at the target and sent again`] : []),
+        ...(healed && healed.content > 0
+          ? [`${healed.content} missing or damaged at the target and sent again: ${namesOf(healed)}`]
+          : []),
         ...(healed && healed.referrers > 0 ? [`${healed.referrers} referrers added later`] : []),
         `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} already there`,
         formatBytes(bytes),
@@ -53,7 +57,8 @@ function renderOutcome(outcome: Outcome): string {
           : []),
       ];
       const moved = blobs.pushed + blobs.mounted + blobs.present > 0 ? `  (${facts.join("; ")})` : "";
-      return `  ${outcome.replaced ? "~" : "+"} ${tag}  ${shortDigest(outcome.digest)}  ${outcome.kind}${moved}`;
+      const sign = outcome.kind === "pushed" ? ">" : outcome.replaced ? "~" : "+";
+      return `  ${sign} ${tag}  ${shortDigest(outcome.digest)}  ${outcome.kind}${moved}`;
     }
     case "unchanged":
       return `  = ${tag}  ${shortDigest(outcome.digest)}  unchanged`;
@@ -67,4 +72,8 @@ function renderOutcome(outcome: Outcome): string {
     case "failed":
       return `  ! ${tag}  ${outcome.kind}\n${indent(indent(renderFailure(outcome.failure)))}`;
   }
+}
+
+function namesOf({ content, digests = [] }: Healed): string {
+  return [...digests.map(shortDigest), ...(digests.length < content ? ["…"] : [])].join(", ");
 }

@@ -56,8 +56,10 @@ const actionSchema: z.ZodType<Action> = z.discriminatedUnion("kind", [
     takeover: z.boolean(),
     replaces: digestSchema.exactOptional(),
     reason: textSchema,
-    verify: z.enum(["content", "referrers"]).exactOptional(),
+    verify: z.enum(["referrers", "content", "bytes"]).exactOptional(),
+    digestTags: z.array(tagSchema).exactOptional(),
   }),
+  z.object({ ...baseShape, kind: z.literal("push"), image: descriptorSchema, reason: textSchema }),
   z.object({ ...baseShape, kind: z.literal("keep"), digest: digestSchema, reason: textSchema }),
   z.object({
     ...baseShape,

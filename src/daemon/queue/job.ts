@@ -47,7 +47,9 @@ export function runId(mirror: string, dueAt: Date): string {
 export function subjectOf(job: Job): string {
   if (job.kind === "check") return `check ${job.mirror}`;
   const [first, ...others] = job.actions;
-  return `apply ${job.mirror}:${others.length === 0 && first ? first.tag : "*"}`;
+  if (others.length > 0 || !first) return `apply ${job.mirror}:*`;
+  // a push publishes nothing, so it never replaces a job that publishes the same tag
+  return `${first.kind === "push" ? "push" : "apply"} ${job.mirror}:${first.tag}`;
 }
 
 /**

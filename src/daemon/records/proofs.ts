@@ -1,4 +1,4 @@
-import { parseProof, type ProofRecord, type ProofStore } from "../../sync/proofs.ts";
+import { parseProof, type ProofRecord, type ProofStore } from "../../sync/proofs/proofs.ts";
 import type { StateStore } from "../state/state-store.ts";
 
 /** The records of a target are removed this long after the last write. Timers of Node allow at most 24.8 days. */

@@ -40,8 +40,15 @@ export const outcomeSchema: z.ZodType<Outcome> = z.discriminatedUnion("kind", [
     digest: digestSchema,
     replaced: digestSchema.exactOptional(),
     moved: movedSchema,
-    healed: z.object({ content: countSchema, referrers: countSchema }).exactOptional(),
+    healed: z
+      .object({
+        content: countSchema,
+        referrers: countSchema,
+        digests: z.array(digestSchema).exactOptional(),
+      })
+      .exactOptional(),
   }),
+  z.object({ ...outcomeShape, kind: z.literal("pushed"), digest: digestSchema, moved: movedSchema }),
   z.object({ ...outcomeShape, kind: z.literal("unchanged"), digest: digestSchema }),
   z.object({ ...outcomeShape, kind: z.literal("pruned"), digest: digestSchema.exactOptional() }),
   z.object({ ...outcomeShape, kind: z.literal("missing"), since: dateSchema.exactOptional() }),

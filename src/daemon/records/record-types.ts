@@ -19,6 +19,9 @@ export type Run = {
   readonly failure?: Failure;
 };
 
+/** An Outcome that says something about the tag itself. A push says nothing about it. */
+export type TagOutcome = Exclude<Outcome, { readonly kind: "pushed" }>;
+
 /** What is known of one tag of a mirror. */
 export type TagRecord = {
   readonly tag: string;
@@ -30,7 +33,7 @@ export type TagRecord = {
   /** A number between the readings before the last publication and those after it. */
   readonly publishedBefore?: number;
   readonly checkedAt: string;
-  readonly last: Outcome["kind"];
+  readonly last: TagOutcome["kind"];
   readonly failure?: Failure;
   /** Newest first. */
   readonly history: readonly { readonly digest: Digest; readonly at: string }[];

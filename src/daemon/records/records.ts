@@ -1,4 +1,4 @@
-import type { ProofStore } from "../../sync/proofs.ts";
+import type { ProofStore } from "../../sync/proofs/proofs.ts";
 import { parseRecord } from "../queue/job-schema.ts";
 import type { StateStore } from "../state/state-store.ts";
 import { type CrashRecords, openCrashRecords } from "./crashes.ts";

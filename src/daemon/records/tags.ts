@@ -2,7 +2,7 @@ import type { Outcome } from "../../sync/report.ts";
 import { parseRecord } from "../queue/job-schema.ts";
 import { LARGEST, type StateStore } from "../state/state-store.ts";
 import { tagRecordSchema } from "./record-schemas.ts";
-import type { RecordsOptions, TagRecord } from "./record-types.ts";
+import type { RecordsOptions, TagOutcome, TagRecord } from "./record-types.ts";
 
 const HISTORY_KEPT = 10;
 
@@ -29,7 +29,7 @@ export function openTagRecords(store: StateStore, { now, nextReading }: TagRecor
   const get = async (mirror: string, tag: string): Promise<TagRecord | undefined> =>
     parseRecord(tagRecordSchema, await store.get(tagsOf(mirror), tag));
 
-  async function confirm({ mirror, tag, kind }: Outcome, reading: number): Promise<"newest" | "older"> {
+  async function confirm({ mirror, tag, kind }: TagOutcome, reading: number): Promise<"newest" | "older"> {
     if (kind === "failed" || kind === "refused") return "newest"; // nothing was confirmed
     const newest = await store.raise(readingsOf(mirror), tag, { atLeast: reading, step: 0 });
     return newest > reading ? "older" : "newest";
@@ -38,6 +38,7 @@ export function openTagRecords(store: StateStore, { now, nextReading }: TagRecor
   return {
     get,
     async note(outcome, reading) {
+      if (outcome.kind === "pushed") return "noted"; // no tag was written
       const { mirror, tag } = outcome;
       const standing = await confirm(outcome, reading);
       if (standing === "older" && outcome.kind === "unchanged") return "noted"; // a later reading is recorded already
@@ -68,14 +69,14 @@ export function openTagRecords(store: StateStore, { now, nextReading }: TagRecor
  * Another image was published at the same time, by a job that ran during the check, or by a worker that had lost its
  * job without noticing. It is not known which image was last.
  */
-function contradicts(outcome: Outcome, known: TagRecord | undefined, reading: number): boolean {
+function contradicts(outcome: TagOutcome, known: TagRecord | undefined, reading: number): boolean {
   if (!("digest" in outcome) || known?.digest === undefined || known.digest === outcome.digest) return false;
   return outcome.kind === "unchanged" || (known.publishedBefore ?? 0) > reading;
 }
 
 type Noted = { readonly at: string; readonly reading: number };
 
-function renewed(outcome: Outcome, known: TagRecord | undefined, { at, reading }: Noted): TagRecord {
+function renewed(outcome: TagOutcome, known: TagRecord | undefined, { at, reading }: Noted): TagRecord {
   const digest = "digest" in outcome ? outcome.digest : known?.digest;
   const flipped = digest !== undefined && digest !== known?.digest;
   const history = [...(flipped ? [{ digest, at }] : []), ...(known?.history ?? [])];

@@ -37,6 +37,7 @@ export async function apply(
     clock: now,
     signal: turn.signal,
     watch: watchFor(job, records, startedAt),
+    occasion: `${job.mirror} ${job.reading}`,
     async assertStillOurs() {
       await turn.assertStillOurs();
       await assertNewest(job, due, records);
@@ -77,7 +78,7 @@ async function report(
  */
 function assertSelectable({ actions, mirror: name }: ApplyJob, { tags }: Mirror): void {
   const published = actions
-    .filter(({ kind }) => kind === "create" || kind === "update")
+    .filter(({ kind }) => kind === "create" || kind === "update" || kind === "push")
     .map(({ from }) => from.tag);
   const selected = new Set(
     tags.kind === "exact"
@@ -103,6 +104,10 @@ async function sortOut({ mirror, actions, reading }: ApplyJob, records: Records)
   const due: Action[] = [];
   const answered: Outcome[] = [];
   for (const action of actions) {
+    if (action.kind === "push") {
+      due.push(action); // publishes nothing, so nothing newer can be overwritten
+      continue;
+    }
     const known = await records.tags.get(mirror, action.tag);
     if ((confirmed.get(action.tag) ?? 0) > reading || isPublishedSince(reading, action, known))
       answered.push(answerOf(mirror, action.tag, known));

@@ -1,11 +1,12 @@
 import type { Mirror } from "../../config/config.ts";
 import type { Failure } from "../../errors/error.ts";
 import { limit } from "../../lib/limit.ts";
-import type { Action, Plan } from "../../plan/action.ts";
+import type { Action } from "../../plan/action.ts";
 import { applyPlan } from "../../sync/apply.ts";
+import type { Planned } from "../../sync/check.ts";
+import { withVerifications } from "../../sync/proofs/plan-verifications.ts";
 import { planMirrors } from "../../sync/sync.ts";
 import { openTarget } from "../../sync/targets/open.ts";
-import { withVerifications } from "../../sync/verify.ts";
 import type { ActiveConfig } from "../active-config.ts";
 import type { CheckJob } from "../queue/job.ts";
 import { RetryLater, type Turn } from "../queue/queue.ts";
@@ -40,7 +41,7 @@ export async function check(
   // after a suspension, another worker may have published something that this plan does not know
   await turn.assertStillOurs();
   if (planned.kind === "failed") return fail(job, planned.failure, turn, parts);
-  await queueWork(job, { mirror, plan: planned.plan, reading }, active, parts);
+  await queueWork(job, { ...planned, reading }, active, parts);
 }
 
 /** A number that somebody else wrote as a confirmed reading must not make all later readings look old. */
@@ -74,17 +75,18 @@ async function fail(
 
 const isSettled = ({ kind }: Action): boolean => kind === "keep" || kind === "refuse";
 
-type Found = { readonly mirror: Mirror; readonly plan: Plan; readonly reading: number };
+type Found = Extract<Planned, { readonly kind: "planned" }> & { readonly reading: number };
 
 async function queueWork(
   job: CheckJob,
-  { mirror, plan, reading }: Found,
+  { mirror, plan, digestTags, reading }: Found,
   { context }: ActiveConfig,
   parts: WorkerParts,
 ): Promise<void> {
   const { records, queue, now, log } = parts;
   const { actions, warnings } = await withVerifications(plan, mirror, context, {
     now: now(),
+    digestTags,
     most: VERIFICATIONS_MAX,
   });
   const settled = await applyPlan({ ...plan, actions: actions.filter(isSettled) }, mirror, context, {

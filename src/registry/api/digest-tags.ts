@@ -1,5 +1,6 @@
 import { isTagferryError } from "../../errors/error.ts";
-import { type Cancellable, unlessAborted } from "../../lib/cancel.ts";
+import { unlessAborted } from "../../lib/cancel.ts";
+import type { ReferrersOptions } from "../../oci/store.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import { listTags } from "./tags.ts";
 
@@ -8,7 +9,8 @@ export type Listed = "yes" | "no" | "unknown";
 
 /** The tags of one repository that contain digests: cosign's tags, and the fallback tags of the referrers API. */
 export type DigestTags = {
-  isListed(tag: string, client: RepositoryClient, options?: Cancellable): Promise<Listed>;
+  /** `occasion`: see `ReferrersOptions`. */
+  isListed(tag: string, client: RepositoryClient, options?: ReferrersOptions): Promise<Listed>;
   /** Call this after a tag was written. If it contains a digest, the listing is read again. */
   written(tag: string): void;
   /** The listing is read again at the next question. */
@@ -19,40 +21,54 @@ const DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64}/;
 /** For longer listings, separate requests for each tag cost less. */
 const LISTING_MAX_TAGS = 5_000;
 const LISTING_GOOD_FOR_MS = 60_000;
+const OCCASIONS_MAX = 4;
 
 type Reading = { readonly tags: Promise<ReadonlySet<string> | undefined>; readAtMs: number };
 
 export function openDigestTags(): DigestTags {
-  let kept: Reading | undefined;
+  const readings = new Map<string | undefined, Reading>();
+
+  function isGood({ readAtMs }: Reading): boolean {
+    return performance.now() - readAtMs <= LISTING_GOOD_FOR_MS;
+  }
+
+  /** Mirrors with one source are checked on different occasions at the same time. Of these, the latest are remembered. */
+  function makeRoom(): void {
+    for (const [occasion, reading] of readings)
+      if (readings.size >= OCCASIONS_MAX || !isGood(reading)) readings.delete(occasion);
+  }
 
   /** All waiting callers share this read, so no caller can abort it for the others. */
-  function read(client: RepositoryClient): Promise<ReadonlySet<string> | undefined> {
+  function read(
+    client: RepositoryClient,
+    occasion: string | undefined,
+  ): Promise<ReadonlySet<string> | undefined> {
     const reading: Reading = {
       readAtMs: Infinity,
       tags: readDigestTags(client).finally(() => {
         reading.readAtMs = performance.now();
       }),
     };
-    kept = reading;
+    makeRoom();
+    readings.set(occasion, reading);
     reading.tags.catch(() => {
-      if (kept === reading) kept = undefined;
+      if (readings.get(occasion) === reading) readings.delete(occasion);
     });
     return reading.tags;
   }
 
   return {
-    async isListed(tag, client, { signal } = {}) {
-      const good = kept && performance.now() - kept.readAtMs <= LISTING_GOOD_FOR_MS ? kept.tags : undefined;
-      const tags = await unlessAborted(good ?? read(client), signal);
+    async isListed(tag, client, { occasion, signal } = {}) {
+      const known = readings.get(occasion);
+      const good = known && isGood(known) ? known.tags : undefined;
+      const tags = await unlessAborted(good ?? read(client, occasion), signal);
       if (!tags) return "unknown";
       return tags.has(tag) ? "yes" : "no";
     },
     written(tag) {
-      if (DIGEST_TAG.test(tag)) kept = undefined;
+      if (DIGEST_TAG.test(tag)) readings.clear();
     },
-    forget() {
-      kept = undefined;
-    },
+    forget: () => readings.clear(),
   };
 }
 

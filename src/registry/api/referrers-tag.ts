@@ -1,7 +1,8 @@
 import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { type Cancellable, sleep } from "../../lib/cancel.ts";
 import { limit, type Limit } from "../../lib/limit.ts";
-import { algorithmOf, type Digest, encodedOf } from "../../oci/digest.ts";
+import { digestTagStem } from "../../oci/digest-tag.ts";
+import type { Digest } from "../../oci/digest.ts";
 import { type Manifest, parseManifest } from "../../oci/manifest.ts";
 import { OCI_INDEX } from "../../oci/media-type.ts";
 import type { RepositoryClient } from "../repository-client.ts";
@@ -10,7 +11,7 @@ import { putManifest } from "./push-manifest.ts";
 
 /** @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema */
 export function fallbackTag(digest: Digest): string {
-  return `${algorithmOf(digest)}-${encodedOf(digest).slice(0, 64)}`;
+  return digestTagStem(digest);
 }
 
 /** One queue for each subject: writers of its fallback index run one after the other. */

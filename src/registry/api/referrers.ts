@@ -6,7 +6,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Manifest, parseManifest } from "../../oci/manifest.ts";
 import { OCI_INDEX } from "../../oci/media-type.ts";
-import type { Referrer } from "../../oci/store.ts";
+import type { Referrer, ReferrersOptions } from "../../oci/store.ts";
 import { openPageTrail } from "../http/page-trail.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import type { DigestTags, Listed } from "./digest-tags.ts";
@@ -38,14 +38,14 @@ export type ReferrersContext = {
 export async function* readReferrers(
   digest: Digest,
   context: ReferrersContext,
-  { signal }: Cancellable = {},
+  asked: ReferrersOptions = {},
 ): AsyncGenerator<Referrer, void, void> {
   const seen = new Set<Digest>();
-  const viaApi = await repeated((options) => fromApi(digest, context, options), context, { signal });
+  const viaApi = await repeated((options) => fromApi(digest, context, options), context, asked);
   const descriptors =
     viaApi && viaApi.length > 0
       ? viaApi
-      : await repeated((options) => fromFallback(digest, context, options), context, { signal });
+      : await repeated((options) => fromFallback(digest, context, options), context, asked);
   for (const descriptor of descriptors) {
     if (seen.has(descriptor.digest)) continue;
     seen.add(descriptor.digest);
@@ -53,19 +53,19 @@ export async function* readReferrers(
   }
   for (const suffix of COSIGN_SUFFIXES) {
     const tag = `${fallbackTag(digest)}${suffix}`;
-    const descriptor = await repeated((options) => fromCosignTag(tag, context, options), context, { signal });
+    const descriptor = await repeated((options) => fromCosignTag(tag, context, options), context, asked);
     if (descriptor) yield { descriptor, tag };
   }
 }
 
 /** Repeats one question within one retry budget, so that a silent registry is not asked again by each layer. */
 async function repeated<T>(
-  question: (options: Cancellable) => Promise<T>,
+  question: (options: ReferrersOptions) => Promise<T>,
   { client }: ReferrersContext,
-  cancellable: Cancellable,
+  { occasion, ...cancellable }: ReferrersOptions,
 ): Promise<T> {
   const { budget, signal } = withRetryBudget(client.retriesMs, cancellable);
-  return retry(() => question({ signal }), {
+  return retry(() => question({ occasion, signal }), {
     ...client.retry,
     attempts: QUESTIONS_MAX,
     signal,
@@ -154,7 +154,7 @@ async function apiPage(
 async function fromFallback(
   digest: Digest,
   context: ReferrersContext,
-  options: Cancellable,
+  options: ReferrersOptions,
 ): Promise<readonly Descriptor[]> {
   const tag = fallbackTag(digest);
   const listed = await listedAs(tag, context, options);
@@ -176,7 +176,7 @@ async function fromFallback(
 async function fromCosignTag(
   tag: string,
   context: ReferrersContext,
-  options: Cancellable,
+  options: ReferrersOptions,
 ): Promise<Descriptor | undefined> {
   const { client } = context;
   const listed = await listedAs(tag, context, options);
@@ -209,7 +209,7 @@ function contradiction(tag: string, { client, digestTags }: ReferrersContext): T
 async function listedAs(
   tag: string,
   { client, digestTags }: ReferrersContext,
-  options: Cancellable,
+  options: ReferrersOptions,
 ): Promise<Listed> {
   if (client.profile().cosignTags === "ask") return "unknown";
   return digestTags.isListed(tag, client, options);

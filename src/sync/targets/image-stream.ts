@@ -32,7 +32,9 @@ function storageName(storage: Storage): string {
 /** One job for each tag with bytes to copy. Tags that share one request to the cluster share one job. */
 function jobsOf(actions: readonly Action[], storage: Storage): readonly (readonly Action[])[] {
   const { alone = [], together = [] } = Object.groupBy(actions, ({ kind }) =>
-    (kind === "create" || kind === "update") && storage.kind !== "source" ? "alone" : "together",
+    (kind === "create" || kind === "update" || kind === "push") && storage.kind !== "source"
+      ? "alone"
+      : "together",
   );
   return [...alone.map((action) => [action]), ...(together.length > 0 ? [together] : [])];
 }

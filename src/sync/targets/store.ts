@@ -19,7 +19,7 @@ export function storeTarget(location: Location, context: Context): MirrorTarget 
 /** One job for each tag to copy. Actions that only change records share one job. */
 function jobsOf(actions: readonly Action[]): readonly (readonly Action[])[] {
   const { alone = [], together = [] } = Object.groupBy(actions, ({ kind }) =>
-    kind === "create" || kind === "update" ? "alone" : "together",
+    kind === "create" || kind === "update" || kind === "push" ? "alone" : "together",
   );
   return [...alone.map((action) => [action]), ...(together.length > 0 ? [together] : [])];
 }

@@ -4,6 +4,7 @@ import type { Cancellable } from "../../lib/cancel.ts";
 import type { ImageTarget } from "../../oci/store.ts";
 import type { StreamName } from "../../openshift/image-stream.ts";
 import type { Action, Change, Observed } from "../../plan/action.ts";
+import type { Seen } from "../proofs/signatures.ts";
 
 /**
  * The target of one mirror. Each kind of target has one file that implements this type. Only `openTarget` asks for the
@@ -27,7 +28,7 @@ export type MirrorTarget = {
 export type TagFailures = ReadonlyMap<string, Failure>;
 
 /** A change whose bytes are at the target. */
-export type Copied = { readonly change: Change; readonly moved: CopySummary };
+export type Copied = { readonly change: Change; readonly moved: CopySummary; readonly seen: Seen };
 
 export type PublishOptions = Cancellable & {
   /** Called for each tag immediately before an import publishes it. If it throws, the tag fails. */
@@ -41,8 +42,8 @@ export type Publisher = {
   /** Claims the tags before any byte is copied. Tags of another owner are not changed. */
   claim(changes: readonly Change[], options?: Cancellable): Promise<TagFailures>;
   /**
-   * Where to copy the bytes; undefined when nothing is copied. Unless `imports` is true, the copy also writes the tag
-   * and so publishes it.
+   * Where to copy the bytes; undefined when nothing is copied. Unless `imports` is true, the copy of a Change also writes
+   * the tag and so publishes it.
    */
   copyTarget(options?: Cancellable): Promise<ImageTarget | undefined>;
   /**

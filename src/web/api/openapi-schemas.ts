@@ -112,7 +112,9 @@ function mirrorSchemas(): Readonly<Record<string, Schema>> {
       warnings: many(ref("Failure")),
       "failure?": ref("Failure"),
     }),
-    OutcomeKind: { enum: ["copied", "imported", "unchanged", "pruned", "missing", "refused", "failed"] },
+    OutcomeKind: {
+      enum: ["copied", "imported", "pushed", "unchanged", "pruned", "missing", "refused", "failed"],
+    },
   };
 }
 

@@ -165,7 +165,16 @@ function historyOf(
   </details>`;
 }
 
-const OUTCOME_ORDER = ["copied", "imported", "pruned", "missing", "refused", "failed", "unchanged"] as const;
+const OUTCOME_ORDER = [
+  "copied",
+  "imported",
+  "pushed",
+  "pruned",
+  "missing",
+  "refused",
+  "failed",
+  "unchanged",
+] as const;
 
 function runLine(run: Run, clock: PageClock): Html {
   const { cause, startedAt, finishedAt, state, outcomes, warnings, failure, expected } = run;

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 
 import { loadConfig } from "../../../src/config/file/load.ts";
 import { openContext } from "../../../src/sync/context.ts";
-import { fileProofs } from "../../../src/sync/proof-file.ts";
+import { fileProofs } from "../../../src/sync/proofs/proof-file.ts";
 import { syncMirrors } from "../../../src/sync/sync.ts";
 import { startCluster } from "../../support/cluster/cluster.ts";
 import { openDaemonScene, until } from "../../support/daemon-scene.ts";

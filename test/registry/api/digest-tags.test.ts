@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import type { Digest } from "../../../src/oci/digest.ts";
-import { buildImage, cosignTag, pushTo } from "../../support/images/images.ts";
+import { buildImage, cosignTag, pushTo, signCosign } from "../../support/images/images.ts";
 import { registryClient } from "../../support/registry/client.ts";
 import { normally, registryError } from "../../support/registry/faults.ts";
 import { startRegistry, type TestRegistry } from "../../support/registry/registry.ts";
@@ -18,6 +18,22 @@ test("asks once for the listing, however many look into it at the same time and 
   await Promise.all(["a", "b", "c", "d"].map(look));
   await look("e");
   expect(registry.ledger.count({ kind: "tags" })).toBe(1);
+});
+
+test("reads the listing again for another occasion, and finds what was signed in between", async () => {
+  await using registry = await startRegistry({ behaviour: { referrersApi: false } });
+  const image = buildImage({ layers: 1 });
+  await pushTo(registry, REPOSITORY, image, "1");
+  await using client = registryClient(registry.host);
+  const repository = client.repository(REPOSITORY);
+  const of = image.manifest.digest;
+  const tagsOn = async (occasion: string): Promise<(string | undefined)[]> =>
+    (await Array.fromAsync(repository.referrers(of, { occasion }))).map(({ tag }) => tag);
+  expect(await tagsOn("the first check")).toEqual([]);
+  await pushTo(registry, REPOSITORY, signCosign(image), "1");
+  expect(await tagsOn("the second check")).toEqual([cosignTag(of)]);
+  await tagsOn("the second check");
+  expect(registry.ledger.count({ kind: "tags" })).toBe(2);
 });
 
 test("forgets the listing when it writes a signature's tag itself", async () => {

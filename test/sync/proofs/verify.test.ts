@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 
-import type { ProofRecord, ProofStore } from "../../src/sync/proofs.ts";
-import { syncMirrors } from "../../src/sync/sync.ts";
-import { buildImage, buildSbom, withReferrers } from "../support/images/images.ts";
-import { between, handClock, openWorld, told, type World } from "./scene.ts";
+import type { ProofRecord, ProofStore } from "../../../src/sync/proofs/proofs.ts";
+import { syncMirrors } from "../../../src/sync/sync.ts";
+import { buildImage, buildSbom, withReferrers } from "../../support/images/images.ts";
+import { between, handClock, openWorld, told, type World } from "../scene.ts";
 
 const image = buildImage({ layers: [500, 500] });
 const { digest } = image.manifest;

@@ -1,4 +1,5 @@
-import type { Digest } from "../oci/digest.ts";
+import { type Digest, isDigest } from "../../oci/digest.ts";
+import type { Verify } from "../../plan/action.ts";
 
 /** What is known about a published tag. All times are ISO dates. */
 export type ProofRecord = {
@@ -9,6 +10,10 @@ export type ProofRecord = {
   readonly provedAt: string;
   /** When the source was last asked for referrers of the image. */
   readonly referrersAt: string;
+  /** The manifests beneath the image, as far as they are known. They can be signed too. */
+  readonly beneath?: readonly Digest[];
+  /** The digest tags of all these in the source's listing, when the source was last asked for referrers. */
+  readonly digestTags?: readonly string[];
 };
 
 /** Remembers proofs by target and tag. A lost record only costs requests. */
@@ -20,17 +25,30 @@ export type ProofStore = {
 /** Reads a stored record; undefined when it is not valid. */
 export function parseProof(value: unknown): ProofRecord | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { digest, since, provedAt, referrersAt } = value as Readonly<Record<string, unknown>>;
-  const dates = [since, provedAt, referrersAt];
-  if (typeof digest !== "string" || !dates.every(isDate)) return undefined;
-  return value as ProofRecord;
+  const record = value as Readonly<Record<string, unknown>>;
+  const { digest, since, provedAt, referrersAt, beneath, digestTags } = record;
+  if (!isDigest(digest) || !isDate(since) || !isDate(provedAt) || !isDate(referrersAt)) return undefined;
+  return {
+    digest,
+    since,
+    provedAt,
+    referrersAt,
+    ...(isDigests(beneath) ? { beneath } : {}),
+    ...(isTexts(digestTags) ? { digestTags } : {}),
+  };
+}
+
+function isDigests(value: unknown): value is readonly Digest[] {
+  return Array.isArray(value) && value.every(isDigest);
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
 function isDate(value: unknown): value is string {
   return typeof value === "string" && !Number.isNaN(Date.parse(value));
 }
-
-export type DueFor = "content" | "referrers";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -57,7 +75,7 @@ export function dueFor(
     readonly verifyEveryMs: number;
     readonly now: Date;
   },
-): DueFor | undefined {
+): Verify | undefined {
   if (record?.digest !== digest) return "content";
   const nowMs = now.getTime();
   const offsetMs = shareOf(key) * verifyEveryMs;

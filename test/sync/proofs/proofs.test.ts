@@ -2,10 +2,10 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 
 import { describe, expect, test } from "vitest";
 
-import { fileProofs } from "../../src/sync/proof-file.ts";
-import { dueFor, type ProofRecord } from "../../src/sync/proofs.ts";
-import { buildImage } from "../support/images/images.ts";
-import { temporaryDirectory } from "../support/temporary.ts";
+import { fileProofs } from "../../../src/sync/proofs/proof-file.ts";
+import { dueFor, type ProofRecord } from "../../../src/sync/proofs/proofs.ts";
+import { buildImage } from "../../support/images/images.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const { digest } = buildImage().manifest;
 const HOUR_MS = 3_600_000;
