@@ -15,6 +15,7 @@ const TEXT_COMMANDS = [
   "status-command",
   "terminal",
 ];
+const MORE_COMMANDS = ["contents", "credentials-stay-cli", "fleet-processes", "keys", "rights", "terminal"];
 const MORE_COMMANDS = [
   ...TEXT_COMMANDS,
   "contents",
@@ -27,6 +28,7 @@ const MORE_COMMANDS = [
   "suspended-process",
   "terminal",
   "worker",
+  "verify-command",
 ];
 const commands = process.env["TAGFERRY_TESTS"] === "all" ? [...COMMANDS, ...MORE_COMMANDS] : COMMANDS;
 

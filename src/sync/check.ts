@@ -6,7 +6,7 @@ import { refuseConflicts, wantedTags } from "../plan/conflicts.ts";
 import { plan } from "../plan/plan.ts";
 import type { Explained } from "../plan/select.ts";
 import { confirmTags } from "./desired.ts";
-import type { DigestTags } from "./proofs/signatures.ts";
+import type { ListedDigestTags } from "./proofs/signatures.ts";
 import { beforeDeadline, type CheckRun } from "./run.ts";
 import type { Selection } from "./selection.ts";
 import { openTarget } from "./targets/open.ts";
@@ -19,7 +19,7 @@ export type Planned =
       readonly plan: Plan;
       readonly explained: readonly Explained[];
       /** As in `Selection`. */
-      readonly digestTags?: DigestTags | undefined;
+      readonly digestTags?: ListedDigestTags | undefined;
     }
   | { readonly kind: "failed"; readonly mirror: Mirror; readonly failure: Failure };
 

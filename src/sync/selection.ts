@@ -11,7 +11,7 @@ import type { Desired, DesiredTag, TagSource } from "../plan/action.ts";
 import { type Explained, include, narrow, needsDates } from "../plan/select.ts";
 import type { Context } from "./context.ts";
 import { createdAt } from "./created.ts";
-import { type DigestTags, digestTagsIn } from "./proofs/signatures.ts";
+import { type ListedDigestTags, digestTagsIn } from "./proofs/signatures.ts";
 
 /** A tag that the rules of a mirror select. Its digest is not confirmed yet. */
 export type SelectedTag = {
@@ -34,7 +34,7 @@ export type Selection = {
   readonly explained: readonly Explained[];
   readonly listing: Desired["listing"];
   /** The tags of signatures and other referrers; undefined when no listing was read. */
-  readonly digestTags?: DigestTags;
+  readonly digestTags?: ListedDigestTags;
 };
 
 export type SelectOptions = Cancellable & {

@@ -164,5 +164,5 @@ function base(tag: string): Pick<Action, "mirror" | "tag" | "from" | "readAt"> {
 }
 
 function blobsOf(): number {
-  return new Set([...allBlobs(image).keys()]).size;
+  return allBlobs(image).size;
 }

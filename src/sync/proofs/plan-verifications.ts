@@ -4,12 +4,12 @@ import type { Action, Change, Plan, Verify } from "../../plan/action.ts";
 import type { Context } from "../context.ts";
 import { openTarget } from "../targets/open.ts";
 import { dueFor, type ProofRecord } from "./proofs.ts";
-import { type DigestTags, digestTagsOf } from "./signatures.ts";
+import { type ListedDigestTags, digestTagsOf } from "./signatures.ts";
 
 export type VerificationOptions = {
   readonly now: Date;
   /** The digest tags of the listing; undefined when no listing was read. */
-  readonly digestTags?: DigestTags | undefined;
+  readonly digestTags?: ListedDigestTags | undefined;
   /** The maximum of verifications in this plan. The rest is due in the next one. */
   readonly most?: number;
   /** Verifies every tag in this way, due or not. */

@@ -4,9 +4,9 @@ import type { Digest } from "../../oci/digest.ts";
 import type { ProofRecord } from "./proofs.ts";
 
 /** The digest tags of a listing, by the part that names the image. */
-export type DigestTags = ReadonlyMap<string, readonly string[]>;
+export type ListedDigestTags = ReadonlyMap<string, readonly string[]>;
 
-export function digestTagsIn(listed: Iterable<{ readonly tag: string }>): DigestTags {
+export function digestTagsIn(listed: Iterable<{ readonly tag: string }>): ListedDigestTags {
   const found = new Map<string, string[]>();
   for (const { tag } of listed) {
     const stem = stemOfDigestTag(tag);
@@ -21,7 +21,7 @@ export function digestTagsIn(listed: Iterable<{ readonly tag: string }>): Digest
 /** The digest tags of the image of a record and of the manifests beneath it, as far as the record knows these. Sorted. */
 export function digestTagsOf(
   { digest, beneath = [] }: Pick<ProofRecord, "digest" | "beneath">,
-  listed: DigestTags,
+  listed: ListedDigestTags,
 ): readonly string[] {
   const stems = new Set([digest, ...beneath].map(digestTagStem));
   return [...stems].flatMap((stem) => listed.get(stem) ?? []).toSorted();
