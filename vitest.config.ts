@@ -23,11 +23,10 @@ const MORE_COMMANDS = [
   "fleet-processes",
   "keys",
   "rights",
-  "terminal",
-  "validate",
   "suspended-process",
   "terminal",
   "worker",
+  "validate",
   "verify-command",
 ];
 const commands = process.env["TAGFERRY_TESTS"] === "all" ? [...COMMANDS, ...MORE_COMMANDS] : COMMANDS;

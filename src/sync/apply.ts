@@ -7,7 +7,7 @@ import type { ApplyOptions } from "./apply-options.ts";
 import type { Context } from "./context.ts";
 import { openConfirm } from "./freshness.ts";
 import { recordProof } from "./proofs/record-proof.ts";
-import { openSeen } from "./proofs/signatures.ts";
+import { openKnownParts } from "./proofs/signatures.ts";
 import { isVerification, type Verification, verifyTag } from "./proofs/verify.ts";
 import { NOTHING_MOVED, type Outcome } from "./report.ts";
 import { locationOf } from "./sources.ts";
@@ -121,7 +121,7 @@ async function applyChanges(
       const failure = all.get(change.tag);
       if (failure) return settle(failedOutcome(change, failure));
       try {
-        const { moved, seen } = await options.copies(
+        const { moved, parts } = await options.copies(
           () =>
             copyOne(change, mirror, publisher, context, options, {
               tag: change.tag,
@@ -133,7 +133,7 @@ async function applyChanges(
             }),
           { signal },
         );
-        copied.push({ change, moved, seen });
+        copied.push({ change, moved, parts });
       } catch (error) {
         signal?.throwIfAborted();
         const broken = publisher.explain(failureOf(error));
@@ -150,9 +150,9 @@ async function applyChanges(
     changes,
     signal,
   );
-  for (const { change, moved, seen } of copied) {
+  for (const { change, moved, parts } of copied) {
     const failure = failures.get(change.tag);
-    if (!failure) await recordProof(change, mirror, context, options, seen);
+    if (!failure) await recordProof(change, mirror, context, options, parts);
     settle(failure ? failedOutcome(change, failure) : published(change, moved, publisher));
   }
   for (const [tag, failure] of failures) noticed.set(tag, failure);
@@ -191,7 +191,7 @@ async function copyOne(
   publication: Publication = { referrerTags: false },
 ): Promise<Omit<Copied, "change">> {
   const target = await publisher.copyTarget({ signal });
-  if (!target) return { moved: NOTHING_MOVED, seen: {} };
+  if (!target) return { moved: NOTHING_MOVED, parts: {} };
   watch.begin?.(action);
   const copying = copyImage(action.image, await context.source(locationOf(mirror, action.from)), target, {
     ...publication,
@@ -203,10 +203,10 @@ async function copyOne(
     occasion,
     signal,
   });
-  const seen = openSeen();
+  const parts = openKnownParts();
   for (let step = await copying.next(); ; step = await copying.next()) {
-    if (step.done) return { moved: step.value, seen: seen.seen(action.image.digest) };
-    seen.note(step.value);
+    if (step.done) return { moved: step.value, parts: parts.of(action.image.digest) };
+    parts.note(step.value);
     watch.copying?.(action, step.value);
   }
 }

@@ -4,10 +4,10 @@ import type { ApplyOptions } from "../apply-options.ts";
 import type { Context } from "../context.ts";
 import { openTarget } from "../targets/open.ts";
 import type { ProofRecord } from "./proofs.ts";
-import type { Seen } from "./signatures.ts";
+import type { KnownParts } from "./signatures.ts";
 
-/** What was done with a tag: published, or verified. And what was seen of its signatures meanwhile. */
-export type Proved = Seen & { readonly verified?: Verify };
+/** What was done with a tag: published, or verified. And the known parts of its image. */
+export type Proved = KnownParts & { readonly verified?: Verify };
 
 /** Records that a tag was published or proved. A failure to write the record only costs another proof later. */
 export async function recordProof(
@@ -15,7 +15,7 @@ export async function recordProof(
   mirror: Mirror,
   context: Context,
   { clock = () => new Date() }: ApplyOptions,
-  { verified, ...seen }: Proved,
+  { verified, ...parts }: Proved,
 ): Promise<void> {
   const { proofs, log } = context;
   if (!proofs) return;
@@ -25,8 +25,8 @@ export async function recordProof(
     const known = verified === undefined ? undefined : (await proofs.read(target)).get(tag);
     const before = known?.digest === digest ? known : undefined;
     // without a listing, what is known of the tags stays
-    const tags = digestTags ?? seen.digestTags ?? before?.digestTags;
-    const beneath = seen.beneath ?? before?.beneath;
+    const tags = digestTags ?? parts.digestTags ?? before?.digestTags;
+    const beneath = parts.beneath ?? before?.beneath;
     const record: ProofRecord = {
       digest,
       // a tag that was found in place is not new

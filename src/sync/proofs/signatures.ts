@@ -34,18 +34,18 @@ export function subjectsOf(digestTags: readonly string[]): readonly Digest[] {
 }
 
 /** What a copy or a proof shows of the manifests and signatures of an image. */
-export type Seen = Pick<ProofRecord, "beneath" | "digestTags">;
+export type KnownParts = Pick<ProofRecord, "beneath" | "digestTags">;
 
 /** Records of images with more manifests would be too large. Then only signatures of the image itself are noticed early. */
 const BENEATH_MAX = 64;
 
-export function beneathOf(manifests: Iterable<Digest>, root: Digest): Pick<Seen, "beneath"> {
+export function beneathOf(manifests: Iterable<Digest>, root: Digest): Pick<KnownParts, "beneath"> {
   const beneath = [...new Set(manifests)].filter((digest) => digest !== root);
   return beneath.length > 0 && beneath.length <= BENEATH_MAX ? { beneath } : {};
 }
 
 /** Collects from the events of a copy which manifests and which digest tags the image has. */
-export function openSeen(): { note(event: CopyEvent): void; seen(root: Digest): Seen } {
+export function openKnownParts(): { note(event: CopyEvent): void; of(root: Digest): KnownParts } {
   const manifests = new Set<Digest>();
   const digestTags = new Set<string>();
   return {
@@ -54,6 +54,6 @@ export function openSeen(): { note(event: CopyEvent): void; seen(root: Digest): 
       manifests.add(event.descriptor.digest);
       if (event.tag !== undefined && stemOfDigestTag(event.tag) !== undefined) digestTags.add(event.tag);
     },
-    seen: (root) => ({ ...beneathOf(manifests, root), digestTags: [...digestTags].toSorted() }),
+    of: (root) => ({ ...beneathOf(manifests, root), digestTags: [...digestTags].toSorted() }),
   };
 }

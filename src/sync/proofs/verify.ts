@@ -44,9 +44,9 @@ export async function verifyTag(
   const source = await context.source(locationOf(mirror, change.from));
   const ends = { source, target, mirror, context };
   const { missing, late, subjects } = await lossesOf(change, ends, options, verify === "bytes");
-  const seen = verify === "referrers" ? {} : beneathOf(subjects, image.digest);
+  const parts = verify === "referrers" ? {} : beneathOf(subjects, image.digest);
   if (missing.length === 0 && late === 0) {
-    await recordProof(change, mirror, context, options, { verified: verify, ...seen });
+    await recordProof(change, mirror, context, options, { verified: verify, ...parts });
     return { kind: "unchanged", ...outcome };
   }
   const digests = missing.slice(0, NAMED_MAX).map(({ digest }) => digest);

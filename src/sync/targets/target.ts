@@ -4,7 +4,7 @@ import type { Cancellable } from "../../lib/cancel.ts";
 import type { ImageTarget } from "../../oci/store.ts";
 import type { StreamName } from "../../openshift/image-stream.ts";
 import type { Action, Change, Observed } from "../../plan/action.ts";
-import type { Seen } from "../proofs/signatures.ts";
+import type { KnownParts } from "../proofs/signatures.ts";
 
 /**
  * The target of one mirror. Each kind of target has one file that implements this type. Only `openTarget` asks for the
@@ -28,7 +28,7 @@ export type MirrorTarget = {
 export type TagFailures = ReadonlyMap<string, Failure>;
 
 /** A change whose bytes are at the target. */
-export type Copied = { readonly change: Change; readonly moved: CopySummary; readonly seen: Seen };
+export type Copied = { readonly change: Change; readonly moved: CopySummary; readonly parts: KnownParts };
 
 export type PublishOptions = Cancellable & {
   /** Called for each tag immediately before an import publishes it. If it throws, the tag fails. */
