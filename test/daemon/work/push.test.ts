@@ -7,7 +7,7 @@ import { openRecords } from "../../../src/daemon/records/records.ts";
 import { inProcessStateStore } from "../../../src/daemon/state/state-store.ts";
 import type { Action } from "../../../src/plan/action.ts";
 import { NOTHING_MOVED, type Outcome } from "../../../src/sync/report.ts";
-import { buildImage } from "../../support/images/images.ts";
+import { buildImage, cosignTag } from "../../support/images/images.ts";
 
 const { digest, mediaType, bytes } = buildImage().manifest;
 const image = { digest, mediaType, size: bytes.length };
@@ -28,6 +28,20 @@ function job(...actions: readonly Action[]): ApplyJob {
 test("a job that pushes comes back from the queue as it was, and so does its outcome", () => {
   expect(parseJob(JSON.parse(JSON.stringify(job(push))))).toEqual(job(push));
   expect(parseRecord(outcomeSchema, JSON.stringify(pushed))).toEqual(pushed);
+});
+
+test("a job that verifies keeps how, and the digest tags that it was planned with", () => {
+  const tag = cosignTag(digest);
+  const verify: Action = {
+    kind: "update",
+    ...base,
+    image,
+    takeover: false,
+    reason: "has new signatures",
+    verify: "bytes",
+    digestTags: [tag],
+  };
+  expect(parseJob(JSON.parse(JSON.stringify(job(verify))))).toEqual(job(verify));
 });
 
 test("a job that pushes never replaces the job that publishes the same tag", () => {

@@ -72,6 +72,8 @@ test.for(["a stream", "a stream that imports from a repository", "a registry"] a
     expect((await run())?.kind).toBe(storage === undefined ? "copied" : "imported");
     cluster.subscribe("web", "app", "1");
     const version = cluster.stream("web", "app")?.metadata.resourceVersion;
+    registry.ledger.clear();
+    cluster.registryLedger.clear();
     lose(layer);
     expect(has(layer)).toBe(false);
 
@@ -84,6 +86,8 @@ test.for(["a stream", "a stream that imports from a repository", "a registry"] a
     expect(outcome).toMatchObject({ kind: "copied", healed: { content: 1, digests: [layer] } });
     expect(minutes).toBeLessThanOrEqual(60);
     expect(has(layer)).toBe(true);
+    for (const ledger of [registry.ledger, cluster.registryLedger])
+      expect(ledger.count({ method: "PUT", kind: "manifest", reference: "1" })).toBe(0);
     expect(cluster.fires).toEqual([]);
     expect(cluster.stream("web", "app")?.metadata.resourceVersion).toBe(version);
     expect((await run())?.kind).toBe("unchanged");
