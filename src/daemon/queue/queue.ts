@@ -6,8 +6,8 @@ import type { Job } from "./job.ts";
 export type Queue = AsyncDisposable & {
   /**
    * `duplicate`: the run is known (it waits, runs or is done), or a job of the same mirror or tag waits. Then the two
-   * are merged, with the shorter delay. If a job of the same mirror or tag runs, this one follows it; of several, only one
-   * follows (see `mergeJobs`).
+   * are merged, with the shorter delay. If a job of the same mirror or tag runs, this one follows it. Of several, only
+   * one follows (see `mergeJobs`).
    *
    * @throws {TagferryError} QUEUE_AWAY
    */
