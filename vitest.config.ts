@@ -7,15 +7,7 @@ import { defineConfig } from "vitest/config";
 const OF_THE_BUILD = ["test/build/built/**/*.test.ts"];
 /** What drives bin/tagferry, and so runs in the built form as well: a part with each run, all with `npm run test:built`. */
 const COMMANDS = ["command-line", "commands", "real-images"];
-const TEXT_COMMANDS = [
-  "image-commands",
-  "init-command",
-  "plan-command",
-  "shell-commands",
-  "status-command",
-  "terminal",
-];
-const MORE_COMMANDS = ["contents", "credentials-stay-cli", "fleet-processes", "keys", "rights", "terminal"];
+const TEXT_COMMANDS = ["image-commands", "init-command", "plan-command", "shell-commands", "status-command"];
 const MORE_COMMANDS = [
   ...TEXT_COMMANDS,
   "contents",
