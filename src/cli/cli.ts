@@ -3,6 +3,9 @@ import { CommanderError } from "commander";
 import type { Process } from "./process.ts";
 import { openProgram } from "./program.ts";
 
+/** Commands that a signal can stop while they write images. */
+const WRITES_IMAGES = ["sync", "copy"];
+
 /** How the command line ended. */
 export type Ended = {
   readonly code: number;
@@ -33,7 +36,7 @@ export async function runCommandLine(args: readonly string[], process: Process):
       return { code: EXIT.usage, endsBySignal: false };
     }
     const { printFailure } = await import("./terminal/print-failure.ts");
-    printFailure(error, process);
+    printFailure(error, process, { writesImages: WRITES_IMAGES.some((name) => args[0] === name) });
     return { ...ended, code: exitCodeOfError(error) };
   }
 }

@@ -17,7 +17,7 @@ test.for([
   const made = await tagferry(["init", ...FLAGS, "--tags", tags], { cwd: directory.path });
   expect(made.code, made.stderr).toBe(0);
   expect(await readFile(directory.join("tagferry.yaml"), "utf8")).toContain(line);
-  expect(await tagferry(["validate"], { cwd: directory.path })).toMatchObject({ code: 0, stderr: "" });
+  expect(await tagferry(["validate"], { cwd: directory.path })).toMatchObject({ code: 0 });
 });
 
 test("init asks for what no flag says, and proposes an answer", async () => {
@@ -32,6 +32,26 @@ test("init asks for what no flag says, and proposes an answer", async () => {
   expect(text).toContain('source: "quay.io/team/app"');
   expect(text).toContain('target: "imagestream:web/app"');
   expect((await tagferry(["validate", "new.yaml"], { cwd: directory.path })).code).toBe(0);
+});
+
+test.for([
+  { what: "Ctrl-C", typed: "\u0003", code: 130, says: "Which repository" },
+  { what: "the end of the input", typed: "\u0004", code: 3, says: "nothing was written" },
+])("init writes nothing after $what at a question", async ({ typed, code, says }) => {
+  await using directory = await temporaryDirectory();
+  let asked = false;
+  const ended = await inTerminal(["init"], {
+    cwd: directory.path,
+    onOutput: (soFar, type) => {
+      if (!asked && soFar.includes("Which repository")) {
+        asked = true;
+        type(typed);
+      }
+    },
+  });
+  expect(ended.code, ended.output).toBe(code);
+  expect(ended.output).toContain(says);
+  expect(await readdir(directory.path)).toEqual([]);
 });
 
 test("init leaves no file when an answer is wrong, and says what is wrong with it", async () => {

@@ -9,11 +9,10 @@ export type TerminalOptions = {
   readonly rows?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Typed into the terminal. */
+  /** Typed into the terminal at the start, and then its end. */
   readonly input?: string;
-  /** Called with the complete output each time when more was written. */
-  readonly onOutput?: (output: string) => void;
-  readonly signal?: AbortSignal;
+  /** Called with the complete output each time when more was written. `type` types into the terminal. */
+  readonly onOutput?: (output: string, type: (text: string) => void) => void;
 };
 
 export type TerminalRun = {
@@ -25,7 +24,7 @@ export type TerminalRun = {
 /** Runs the program in a pseudo-terminal of this size, made by `script` of util-linux. */
 export async function inTerminal(
   args: readonly string[],
-  { columns = 80, rows = 24, env = {}, cwd, input, onOutput, signal }: TerminalOptions = {},
+  { columns = 80, rows = 24, env = {}, cwd, input, onOutput }: TerminalOptions = {},
 ): Promise<TerminalRun> {
   const command = [BIN, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const child = spawn(
@@ -41,15 +40,16 @@ export async function inTerminal(
         ...env,
       },
       ...(cwd === undefined ? {} : { cwd }),
-      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "inherit"],
+      stdio: ["pipe", "pipe", "inherit"],
     },
   );
-  signal?.addEventListener("abort", () => child.kill("SIGKILL"), { once: true });
+  // what is typed after the end of the program is lost
+  child.stdin?.on("error", () => {});
   if (input !== undefined) child.stdin?.end(input);
   let output = "";
   child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
     output += chunk;
-    onOutput?.(output);
+    onOutput?.(output, (text) => void child.stdin?.write(text));
   });
   const [code] = (await once(child, "close")) as [number | null];
   return { code, output: output.replaceAll("\r\n", "\n") };

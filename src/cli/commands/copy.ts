@@ -10,7 +10,9 @@ import { type ImageArgument, parseImageArgument, parseTargetArgument } from "../
 import type { CommonFlags, Process } from "../process.ts";
 import { showCopyProgress } from "../progress/show-progress.ts";
 import { readConfigIfAny } from "../read-config.ts";
+import { plural } from "../terminal/mirror-text.ts";
 import { print } from "../terminal/output.ts";
+import { blobCounts } from "../terminal/report-text.ts";
 import { formatBytes } from "../terminal/units.ts";
 
 export type CopyFlags = CommonFlags & {
@@ -69,7 +71,7 @@ export async function copyCommand(texts: Arguments, flags: CopyFlags, process: P
     record,
     () =>
       `${record.target}  ${shortDigest(image.digest)}\n` +
-      `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} already there; ${referrers} referrers; ${formatBytes(bytes)}`,
+      `${blobCounts(blobs)}; ${plural(referrers, "referrer")}; ${formatBytes(bytes)}`,
     flags,
     process,
   );

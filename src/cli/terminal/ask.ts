@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline";
 
+import { TagferryError } from "../../errors/error.ts";
 import type { Process } from "../process.ts";
 
 type Question = { readonly text: string; readonly example: string };
@@ -8,11 +9,10 @@ type Question = { readonly text: string; readonly example: string };
 export type Asker = Disposable & { ask(question: Question): Promise<string> };
 
 export function openAsker({ stdin, stderr, signal }: Pick<Process, "stdin" | "stderr" | "signal">): Asker {
-  const reading = createInterface({ input: stdin, output: stderr });
+  // not `terminal`: that would take Ctrl-C away from the process
+  const reading = createInterface({ input: stdin, output: stderr, terminal: false });
   const lines = reading[Symbol.asyncIterator]();
   const close = (): void => reading.close();
-  // Ctrl-C at a question ends the command, as everywhere else
-  reading.once("SIGINT", close);
   signal.addEventListener("abort", close, { once: true });
   return {
     async ask({ text, example }) {
@@ -20,7 +20,10 @@ export function openAsker({ stdin, stderr, signal }: Pick<Process, "stdin" | "st
       reading.prompt();
       const line = await lines.next();
       signal.throwIfAborted();
-      if (line.done === true) throw new DOMException("the questions were not answered", "AbortError");
+      if (line.done === true)
+        throw new TagferryError("USAGE", "the questions were not answered, so nothing was written", {
+          next: "Give the answers as flags: `tagferry init --help` has an example.",
+        });
       const answer = line.value.trim();
       return answer === "" ? example : answer;
     },

@@ -6,9 +6,13 @@ import type { Process } from "../process.ts";
 import { renderFailure } from "./failure-text.ts";
 
 /** Prints on stderr what stopped the whole command: code, where, found, allowed, next. Never a stack trace. */
-export function printFailure(error: unknown, { stderr, signal }: Pick<Process, "stderr" | "signal">): void {
+export function printFailure(
+  error: unknown,
+  { stderr, signal }: Pick<Process, "stderr" | "signal">,
+  { writesImages = true }: { readonly writesImages?: boolean } = {},
+): void {
   if (signal.aborted) {
-    stderr.write("stopped; finished tags stay, and no tag points to an incomplete image\n");
+    if (writesImages) stderr.write("stopped; finished tags stay, and no tag points to an incomplete image\n");
     return;
   }
   if (isProblems(error)) {

@@ -1,4 +1,5 @@
 import type { Mirror } from "../../config/config.ts";
+import type { CopySummary } from "../../copy/summary.ts";
 import { shortDigest } from "../../oci/digest.ts";
 import { inTagOrder } from "../../plan/tag-order.ts";
 import type { Healed, MirrorReport, Outcome, Report } from "../../sync/report.ts";
@@ -36,6 +37,17 @@ function renderMirror({ outcomes, failure }: MirrorReport, head: string): string
   return [head, ...inTagOrder(changed).map(renderOutcome), ...rest].join("\n");
 }
 
+/** `3 blobs sent, 1 already there`, without what is zero. */
+export function blobCounts({ pushed, mounted, present }: CopySummary["blobs"]): string {
+  const counts = [
+    [pushed, "sent"],
+    [mounted, "mounted"],
+    [present, "already there"],
+  ] as const;
+  const parts = counts.flatMap(([count, how]) => (count === 0 ? [] : [`${count} ${how}`]));
+  return parts.length === 0 ? "no blobs" : `blobs: ${parts.join(", ")}`;
+}
+
 function renderOutcome(outcome: Outcome): string {
   const { tag } = outcome;
   switch (outcome.kind) {
@@ -49,7 +61,7 @@ function renderOutcome(outcome: Outcome): string {
           ? [`${healed.content} missing or damaged at the target and sent again: ${namesOf(healed)}`]
           : []),
         ...(healed && healed.referrers > 0 ? [`${healed.referrers} referrers added later`] : []),
-        `${blobs.pushed} blobs sent, ${blobs.mounted} mounted, ${blobs.present} already there`,
+        blobCounts(blobs),
         formatBytes(bytes),
         ...(referrers > 0 ? [`${referrers} ${referrers === 1 ? "referrer" : "referrers"}`] : []),
         ...(notCarried > 0
