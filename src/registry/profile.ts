@@ -24,6 +24,11 @@ export type RegistryProfile = {
   readonly truthfulHead: boolean;
   /** Whether a pushed tag is read back by HEAD. Not needed for OpenShift, where the stream shows the tag. */
   readonly readBack: boolean;
+  /**
+   * Whether what was pushed by digest is read back by HEAD: children of an index, and referrers. Not needed for kinds
+   * that refuse an index whose children are missing.
+   */
+  readonly readBackDigests: boolean;
   /** A 401 with Basic after a Bearer token was sent means that the token expired (Harbor). */
   readonly expiredBearerLooksBasic: boolean;
   readonly capabilities: TargetCapabilities;
@@ -47,18 +52,28 @@ const GENERIC: RegistryProfile = {
   cosignTags: "listing",
   truthfulHead: false,
   readBack: true,
+  readBackDigests: true,
   expiredBearerLooksBasic: true,
   capabilities: REGISTRY_CAPABILITIES,
 };
 
+const GENERIC_OPENSHIFT: RegistryProfile = { ...GENERIC, readBackDigests: false };
+
 const PROFILES: Readonly<Record<RegistryKind, RegistryProfile>> = {
   auto: GENERIC,
   // Nexus also sends registry/2.0, so HEAD is not trusted from the start
-  distribution: { ...GENERIC, kind: "distribution", selfMount: true },
-  harbor: { ...GENERIC, kind: "harbor", selfMount: true, truthfulHead: true },
+  distribution: { ...GENERIC, kind: "distribution", selfMount: true, readBackDigests: false },
+  harbor: { ...GENERIC, kind: "harbor", selfMount: true, truthfulHead: true, readBackDigests: false },
   // one body with all tags, often tens of thousands; no referrers API
-  dockerhub: { ...GENERIC, kind: "dockerhub", referrersApi: "never", cosignTags: "ask", truthfulHead: true },
-  quay: { ...GENERIC, kind: "quay", tagsPageSize: 100, truthfulHead: true },
+  dockerhub: {
+    ...GENERIC,
+    kind: "dockerhub",
+    referrersApi: "never",
+    cosignTags: "ask",
+    truthfulHead: true,
+    readBackDigests: false,
+  },
+  quay: { ...GENERIC, kind: "quay", tagsPageSize: 100, truthfulHead: true, readBackDigests: false },
   openshift: {
     ...GENERIC,
     kind: "openshift",
@@ -67,6 +82,7 @@ const PROFILES: Readonly<Record<RegistryKind, RegistryProfile>> = {
     referrersApi: "never",
     truthfulHead: true,
     readBack: false,
+    readBackDigests: false,
     capabilities: {
       sparseIndex: true,
       childrenVisible: false,
@@ -91,7 +107,8 @@ export function profileOf(kind: RegistryKind, hostname: string): RegistryProfile
 /** Determines the kind of a registry from its first answers. */
 export function refineProfile(profile: RegistryProfile, hostname: string, headers: Headers): RegistryProfile {
   if (profile.kind !== "auto" || UNSEEN.test(hostname)) return profile;
-  if (headers["x-registry-supports-signatures"] !== undefined) return profile; // an OpenShift registry used as a source
+  // an OpenShift registry used like any other; it does not show what only a digest names
+  if (headers["x-registry-supports-signatures"] !== undefined) return GENERIC_OPENSHIFT;
   return headers["docker-distribution-api-version"] === "registry/2.0" ? PROFILES.distribution : profile;
 }
 

@@ -1,12 +1,16 @@
 import { describe, expect, test } from "vitest";
 
+import { digestOf } from "../../src/oci/digest.ts";
 import { openCopySetting } from "../support/copy-setting.ts";
 import { copied, failureOfCopy } from "../support/copying.ts";
 import { buildImage, buildIndex, pushTo } from "../support/images/images.ts";
 import { header, html, status } from "../support/registry/faults.ts";
+import type { Fault } from "../support/registry/rules.ts";
 
 /** The answer of a proxy that does not forward the request to the registry. */
 const PAGES = [200, 202, 204];
+
+const OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 describe("a manifest whose PUT is answered by something other than 201", () => {
   test.for(PAGES)("(%i, once) is not there and is sent again", async (code) => {
@@ -62,6 +66,37 @@ describe("a manifest whose PUT is answered by something other than 201", () => {
     }));
     const failure = await failureOfCopy(copied(image.manifest.digest, source, target, {}));
     expect(failure.code).toBe("TARGET_UNPROVEN");
+  });
+});
+
+describe("a registry of unknown kind that answers 201 for a child and does not store it", () => {
+  /** Without the header that distribution sends, nobody knows whether it refuses an index without its children. */
+  const unnamed =
+    (lies: { left: number }, child: string): Fault =>
+    async ({ entry: { method, reference } }, respond) => {
+      const isLie = method === "PUT" && reference === child && lies.left > 0;
+      if (isLie) lies.left -= 1;
+      const answer = isLie ? { status: 201, headers: {} } : await respond();
+      return { ...answer, headers: { ...answer.headers, "docker-distribution-api-version": undefined } };
+    };
+
+  test.for([
+    ["once: the child is sent again", 1, "done"],
+    ["always: the copy fails, and no tag is written", Infinity, "TARGET_UNPROVEN"],
+  ] as const)("%s", async ([, left, ending]) => {
+    await using setting = await openCopySetting({ to: { verifyReferences: false } });
+    const { from, to, source, target } = setting;
+    const image = buildIndex({ layers: 1 });
+    await pushTo(from, "team/app", image, "v1");
+    to.on({ always: true }, unnamed({ left }, image.children[0]?.manifest.digest ?? ""));
+    const copying = copied(image.manifest.digest, source, target, { tag: "v1" });
+    if (ending === "done") {
+      await copying;
+      expect(to.missing("mirror/app", image.manifest.digest)).toEqual([]);
+      return;
+    }
+    expect((await failureOfCopy(copying)).code).toBe(ending);
+    expect(to.digestOf("mirror/app", "v1")).toBeUndefined();
   });
 });
 
@@ -141,6 +176,20 @@ describe("a blob that is at the target", () => {
     expect(summary.blobs).toMatchObject({ pushed: 1, present: 2 });
     expect(to.store.blobs.get(digest)).toEqual(bytes);
   });
+});
+
+test("an empty blob is not present where HEAD is answered with a page", async () => {
+  await using setting = await openCopySetting({ to: { verifyReferences: false } });
+  const { from, to, source } = setting;
+  const empty = Buffer.of();
+  const diffId = digestOf(empty);
+  const image = buildImage({ layers: [{ bytes: empty, mediaType: OCI_LAYER, diffId }] });
+  await pushTo(from, "team/app", image, "v1");
+  to.on({ method: "HEAD", kind: "blob", always: true }, html(200));
+  // a kind that is asked by HEAD
+  const target = setting.client(to, { kind: "quay" }).repository("mirror/app");
+  await copied(image.manifest.digest, source, target, { tag: "v1" });
+  expect(to.missing("mirror/app", image.manifest.digest)).toEqual([]);
 });
 
 test("a registry that refuses to mount is soon not asked to, and what it has is not sent again", async () => {

@@ -37,9 +37,10 @@ export async function findBlob(
     options,
   );
   if (answer.status === 404) return "absent";
-  if (answer.status === 200 && size === 0) return "present";
   const length = answer.status === 200 ? lengthOfBody(answer) : undefined;
+  // a page of a proxy is not an empty blob
   if (length !== undefined) return length === size ? "present" : "other";
+  if (answer.status === 200 && size === 0) return "present";
   return findByRange(descriptor, client, options);
 }
 

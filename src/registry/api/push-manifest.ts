@@ -28,7 +28,7 @@ type PutAnswer = { readonly status: number; readonly isStored: boolean; readonly
  *
  * Only 201 means that a manifest was stored. After another success status (200, 202, 204: a proxy's page, a catch-all
  * page) the manifest is read back by its reference, and sent again if it is not there. A tag is read back after a 201
- * too.
+ * too, and so is a digest where the registry may not check what an index names (`readBackDigests`).
  *
  * @throws {TagferryError} TARGET_UNPROVEN, TARGET_READBACK, TARGET_NOT_A_REGISTRY, TARGET_*, MANIFEST_TOO_LARGE
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
@@ -49,11 +49,12 @@ export async function putManifest(
     });
   for (let sending = 1; ; sending += 1) {
     const { status, isStored, subjectListed } = await putOnce(manifest, client, options);
-    const needsProof = !isStored || (tag !== undefined && !readsBack && client.profile().readBack);
-    if (!needsProof) return { subjectListed };
+    const { readBack: readsTags, readBackDigests } = client.profile();
+    const readsBackItself = tag === undefined ? readBackDigests : readsTags && !readsBack;
+    if (isStored && !readsBackItself) return { subjectListed };
     const found = await readBack(tag ?? descriptor.digest, manifest, client, { isStored, signal });
     if (found === descriptor.digest) return { subjectListed };
-    if (isStored) throw otherThanWritten(where, found, descriptor.digest);
+    if (isStored && tag !== undefined) throw otherThanWritten(where, found, descriptor.digest);
     if (sending >= SENDINGS_MAX) throw unproven(where, status, found);
   }
 }
