@@ -78,16 +78,19 @@ export function publishSource({ sourceEnd, source }: Mirror, options?: { readonl
   if (sourceEnd.kind === "layout") writeLayout(sourceEnd.directory, source, options);
 }
 
-export function sourceShown({ sourceEnd, source }: Mirror): Shown {
+/** What has to arrive. Image streams show no referrers, so only cosign's tags are copied there. */
+export function sourceShown({ sourceEnd, targetEnd, source }: Mirror): Shown {
   const api = sourceEnd.kind !== "registry" || sourceEnd.registry.rules.referrersApi;
   return {
     manifest: source.manifest,
     blob: source.blob,
     tags: source.tags,
     referrers: (digest) =>
-      api
-        ? source.referrers(digest).map((entry) => entry.digest)
-        : fallbackReferrers(source, source.tags, digest),
+      targetEnd.kind === "stream"
+        ? []
+        : api
+          ? source.referrers(digest).map((entry) => entry.digest)
+          : fallbackReferrers(source, source.tags, digest),
   };
 }
 
