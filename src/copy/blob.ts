@@ -28,11 +28,11 @@ export type BlobOptions = {
 };
 
 /**
- * Copies one blob to the target, under a lease. When several workers need the blob, one uploads it, and the others find or
- * mount it.
+ * Copies one blob to the target, under a lease. When several workers need the blob, one uploads it, and the others
+ * find or mount it.
  *
- * The target verifies the bytes before it closes the upload, so they are not hashed here too. Wrong bytes are read once more,
- * by a new request. If they are wrong again, the source is at fault.
+ * The target verifies the bytes before it closes the upload, so they are not hashed here too. Wrong bytes are read
+ * once more, by a new request. If they are wrong again, the source is at fault.
  *
  * @throws {TagferryError} SOURCE_BROKEN, DIGEST_MISMATCH, BLOB_SHORT, BLOB_LONG, TARGET_*
  */

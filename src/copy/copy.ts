@@ -31,8 +31,8 @@ export type CopyOptions = {
   /** Copies signatures, SBOMs and attestations too. */
   readonly referrers: boolean;
   /**
-   * Writes the tags of signatures that are found by a tag (`sha256-….sig`). With `false`, they are pushed by digest; a later
-   * copy writes the tags. Default: true.
+   * Writes the tags of signatures that are found by a tag (`sha256-….sig`). With `false`, they are pushed by digest;
+   * a later copy writes the tags. Default: true.
    */
   readonly referrerTags?: boolean;
   /** The check that found the image. What the source remembers of its listing must be newer: `ReferrersOptions`. */
@@ -50,16 +50,17 @@ export type CopyOptions = {
 /**
  * Copies one image, known by its digest, with everything it names and (if `referrers`) everything that refers to it.
  *
- * The order is the same for every target. First the manifests are read and checked. Then the blobs are pushed, then the
- * children by digest. When the image has referrers, the image follows by digest, then its referrers. The tag is written last.
- * So a tag always points to a complete image with its signatures, and a registry that requires the subject of a referrer has
- * it. (OpenShift's registry accepts a manifest by digest, but does not show it.) An image without referrers is written once,
- * under its tag. What is in place is not written again.
+ * The order is the same for every target. First the manifests are read and checked. Then the blobs are pushed, then
+ * the children by digest. When the image has referrers, the image follows by digest, then its referrers. The tag is
+ * written last. So a tag always points to a complete image with its signatures, and a registry that requires the
+ * subject of a referrer has it. (OpenShift's registry accepts a manifest by digest, but does not show it.) An image
+ * without referrers is written once, under its tag. What is in place is not written again.
  *
- * A failure or an abort stops all tasks, waits for them, and leaves the tag unchanged. A caller that stops reading the events
- * aborts the copy.
+ * A failure or an abort stops all tasks, waits for them, and leaves the tag unchanged. A caller that stops reading
+ * the events aborts the copy.
  *
- * @throws {TagferryError} IMAGE_TOO_LARGE, SOURCE_BROKEN, REFERRERS_INVALID, TARGET_*, and the errors of reading manifests
+ * @throws {TagferryError} IMAGE_TOO_LARGE, SOURCE_BROKEN, REFERRERS_INVALID, TARGET_*, and the errors of reading
+ *   manifests
  */
 export async function* copyImage(
   image: Pick<Descriptor, "digest">,

@@ -64,16 +64,17 @@ type Position = {
 /**
  * Reads every manifest of an image before any blob is copied. An image that cannot be copied is refused here.
  *
- * Content that the target has is left out where its manifest proves it. This needs a target that does not answer for other
- * registries (`manifestImpliesContent`). For an index, it also needs a target that refuses an index whose children are missing
- * (not `sparseIndex`).
+ * Content that the target has is left out where its manifest proves it. This needs a target that does not answer for
+ * other registries (`manifestImpliesContent`). For an index, it also needs a target that refuses an index whose
+ * children are missing (not `sparseIndex`).
  *
- * The target is asked for every index by one HEAD. The index is read from the source in any case, because its children can
- * have referrers. The target is asked for an image here only when the target has the index above it and that index may be
- * sparse. For all other images it is asked when their config is in place (`push.ts`), so new images need no such request.
+ * The target is asked for every index by one HEAD. The index is read from the source in any case, because its
+ * children can have referrers. The target is asked for an image here only when the target has the index above it and
+ * that index may be sparse. For all other images it is asked when their config is in place (`push.ts`), so new images
+ * need no such request.
  *
- * @throws {TagferryError} MANIFEST_UNKNOWN, SOURCE_BROKEN, INDEX_LOOP, INDEX_PLATFORM, MANIFEST_FANOUT, PLATFORM_ABSENT,
- *   CONFIG_PLATFORM and the errors of `parseManifest`
+ * @throws {TagferryError} MANIFEST_UNKNOWN, SOURCE_BROKEN, INDEX_LOOP, INDEX_PLATFORM, MANIFEST_FANOUT,
+ *   PLATFORM_ABSENT, CONFIG_PLATFORM and the errors of `parseManifest`
  */
 export async function walk(digest: Digest, options: WalkOptions): Promise<Graph> {
   const { source, target, group, reads, cache, trust } = options;

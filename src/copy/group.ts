@@ -3,8 +3,8 @@ export type Group = {
   /** Aborts at the first failure, or together with the signal that the group was opened with. */
   readonly signal: AbortSignal;
   /**
-   * Waits for all `tasks`. When one fails, it aborts the others, waits for them, and throws the first failure. After it has
-   * thrown, none of these tasks runs.
+   * Waits for all `tasks`. When one fails, it aborts the others, waits for them, and throws the first failure. After
+   * it has thrown, none of these tasks runs.
    */
   all<T>(tasks: readonly Promise<T>[]): Promise<readonly T[]>;
   stop(reason: unknown): void;

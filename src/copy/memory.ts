@@ -13,8 +13,8 @@ const BLOBS_BYTES = 48 * 1024 * 1024;
 /** Manifests without room are read from the source again. */
 const MANIFESTS_BYTES = 16 * 1024 * 1024;
 /**
- * What one blob of any size needs at most: six buffers of 512 KiB, between its source and its target. A registry as source
- * needs up to five (`registry/transport/ring.ts`), a layout two (`layout/blobs.ts`).
+ * What one blob of any size needs at most: six buffers of 512 KiB, between its source and its target. A registry as
+ * source needs up to five (`registry/transport/ring.ts`), a layout two (`layout/blobs.ts`).
  */
 const BLOB_MAX_BYTES = 3 * 1024 * 1024;
 

@@ -24,8 +24,8 @@ export type ProveOptions = Cancellable & {
 
 export type Proof = {
   /**
-   * Manifests and blobs that are not at the target, or do not match their digests. What is beneath such a manifest is not
-   * checked.
+   * Manifests and blobs that are not at the target, or do not match their digests. What is beneath such a manifest is
+   * not checked.
    */
   readonly missing: readonly Descriptor[];
   /** The image and the manifests beneath it that are at the target and can have referrers. */
@@ -37,8 +37,8 @@ const MANIFESTS_MAX = 10_000;
 /**
  * Checks that everything that an image names is at the target.
  *
- * This costs one GET for each manifest and one request for each blob (`ImageTarget.hasBlob`), all at the target. The source
- * is not asked.
+ * This costs one GET for each manifest and one request for each blob (`ImageTarget.hasBlob`), all at the target. The
+ * source is not asked.
  *
  * @throws {TagferryError} AUTH_*, DENIED, REGISTRY_*: the check could not be completed
  */
@@ -102,8 +102,8 @@ function childrenOf(
 }
 
 /**
- * The referrers that the source lists for these manifests and the target does not list. They were added after the copy, or the
- * target lost them.
+ * The referrers that the source lists for these manifests and the target does not list. They were added after the
+ * copy, or the target lost them.
  *
  * This costs one question to the source for each subject, and one to the target where the source lists anything.
  *

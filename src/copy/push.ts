@@ -24,13 +24,13 @@ export type Work = Omit<BlobOptions, "signal" | "trust"> & {
 
 export type Pusher = {
   /**
-   * Pushes everything that a manifest names: blobs, and children by digest, each after its own content. `present`: the target
-   * has the manifest itself, and this proves that it has the rest.
+   * Pushes everything that a manifest names: blobs, and children by digest, each after its own content. `present`:
+   * the target has the manifest itself, and this proves that it has the rest.
    */
   pushContent(node: Node): Promise<"pushed" | "present">;
   /**
-   * Writes a manifest, under its tag or its digest. When the target answers that content is missing which it seemed to have,
-   * everything beneath the manifest is checked and sent again, and the manifest is written once more.
+   * Writes a manifest, under its tag or its digest. When the target answers that content is missing which it seemed
+   * to have, everything beneath the manifest is checked and sent again, and the manifest is written once more.
    *
    * Nothing is written when nothing beneath was sent and the reference already points to this manifest.
    */
@@ -47,9 +47,9 @@ type PusherOptions = {
   /** Whether a manifest may prove its content, and missing content is healed. `false` while an image is healed. */
   readonly trust: boolean;
   /**
-   * Whether the target is asked for a manifest before the manifest is written. Where a manifest does not prove its content,
-   * this is worth a request only when the tag already points to the image. Also, OpenShift's registry answers 500 for a digest
-   * while the stream does not exist.
+   * Whether the target is asked for a manifest before the manifest is written. Where a manifest does not prove its
+   * content, this is worth a request only when the tag already points to the image. Also, OpenShift's registry
+   * answers 500 for a digest while the stream does not exist.
    */
   readonly asks: boolean;
 };
@@ -129,8 +129,8 @@ export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
   }
 
   /**
-   * Whether the reference points to this manifest. The manifest is read when the target may answer for another registry, or
-   * when its files may be altered.
+   * Whether the reference points to this manifest. The manifest is read when the target may answer for another
+   * registry, or when its files may be altered.
    */
   async function isWritten({ digest }: Descriptor, tag: string | undefined): Promise<boolean> {
     const found = await target.resolve(tag ?? digest, { signal });
@@ -168,8 +168,9 @@ export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
 }
 
 /**
- * Sends again what is missing at the target beneath `node`, and returns the digests of it. Nothing is concluded from what
- * seems to be there: the manifests are read and written again, and the target forgets what it knows about every blob.
+ * Sends again what is missing at the target beneath `node`, and returns the digests of it. Nothing is concluded from
+ * what seems to be there: the manifests are read and written again, and the target forgets what it knows about every
+ * blob.
  */
 async function heal(node: Node, work: Work): Promise<Digest[]> {
   const { source, target, group, cache, limits } = work;

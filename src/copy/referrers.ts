@@ -26,11 +26,12 @@ const DEPTH_MAX = 8;
 const REFERRERS_MAX = 10_000;
 
 /**
- * Finds the signatures, SBOMs and attestations of an image and of every manifest beneath it, and the referrers of those.
+ * Finds the signatures, SBOMs and attestations of an image and of every manifest beneath it, and the referrers of
+ * those.
  *
- * BuildKit's attestations are children of their index; their referrers are not requested. A referrer that the source lists but
- * no longer has is reported as not carried, because a fallback tag keeps the entries of deleted signatures. A referrer without
- * one of its parts is an error.
+ * BuildKit's attestations are children of their index; their referrers are not requested. A referrer that the source
+ * lists but no longer has is reported as not carried, because a fallback tag keeps the entries of deleted signatures.
+ * A referrer without one of its parts is an error.
  *
  * @throws {TagferryError} SOURCE_BROKEN and the errors of reading referrers and manifests
  */
@@ -98,8 +99,8 @@ export async function findReferrers(image: Graph, work: Work): Promise<FoundRefe
 /**
  * Writes referrers after their subjects, each after its own content. Returns the number of copied referrers.
  *
- * The referrers of one subject are written one after another: some registries keep them in one index without a lock (olareg)
- * and lose entries that arrive at the same time. What the target lists already is not written again.
+ * The referrers of one subject are written one after another: some registries keep them in one index without a lock
+ * (olareg) and lose entries that arrive at the same time. What the target lists already is not written again.
  */
 export async function pushReferrers(
   referrers: readonly FoundReferrer[],

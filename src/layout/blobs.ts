@@ -16,17 +16,17 @@ const CHUNK_BYTES = 512 * 1024;
 
 type Sized = Pick<Descriptor, "digest" | "size">;
 
-/** The files below `blobs/`, each named by its digest. */
+/** The files below `blobs/`. The name of each file is its digest. */
 export type Blobs = {
-  /** Whether a file of this size is there. It was verified before it got its name. */
+  /** Whether a file of this size is there. Its bytes were verified before the file got its name. */
   has(blob: Sized): Promise<boolean>;
-  /** Whether its bytes are right, too: reads all of them. */
+  /** Whether the file is there and its bytes are right. Reads the whole file. */
   isWhole(blob: Sized, options?: Cancellable): Promise<boolean>;
   /** @throws {TagferryError} BLOB_UNKNOWN, LAYOUT_INVALID, DISK */
   read(digest: Digest, options?: ReadBlobOptions): Content;
-  /** A small one at once; undefined when it is not there, `"large"` when it is larger than a manifest can be. */
+  /** Reads a whole file; undefined when it is not there, `"large"` when it is larger than a manifest can be. */
   readManifest(digest: Digest): Promise<Uint8Array | "large" | undefined>;
-  /** @throws {TagferryError} what `verified` and `content` throw, DISK_FULL, DISK; then nothing stays */
+  /** @throws {TagferryError} the errors of `verified` and `content`, DISK_FULL, DISK; then no file remains */
   write(blob: Sized, content: Content, options: WriteOptions): Promise<void>;
   /** Writes the directory entries of new blobs to the disk. */
   settle(): Promise<void>;
@@ -41,7 +41,7 @@ export function openBlobs(root: string): Blobs {
   const made = new Map<string, Promise<string>>();
   const unsettled = new Set<string>();
 
-  /** The directory of an algorithm, made when it is not there. */
+  /** The directory of an algorithm. It is created if it does not exist. */
   function directoryOf(digest: Digest): Promise<string> {
     const path = join(root, "blobs", algorithmOf(digest));
     const known = made.get(path);
@@ -102,7 +102,7 @@ function pathOf(root: string, digest: Digest): string {
   return join(root, "blobs", algorithmOf(digest), encodedOf(digest));
 }
 
-/** Writes a temporary file, then renames it: under its digest there is a whole blob or none. */
+/** Writes a temporary file, then renames it. So the file with the digest as name is always complete. */
 async function writeBlob(
   path: string,
   blob: Sized,
@@ -113,7 +113,7 @@ async function writeBlob(
     const file = await onDisk(temporary, () => open(temporary, "wx"));
     try {
       for await (const chunk of verified(untilAborted(content, signal), blob)) {
-        // the chunk's memory is used again as soon as the next one is asked for
+        // the memory of the chunk is reused when the next chunk is requested
         await onDisk(temporary, () => writeAll(file, chunk));
         onBytes?.(chunk.length);
       }
@@ -129,7 +129,7 @@ async function writeBlob(
   }
 }
 
-/** Uses two buffers in turn: while the caller works on one, the other is filled. */
+/** Uses two buffers in turn: while the caller uses one, the other is filled. */
 async function* readBlob(
   root: string,
   digest: Digest,
@@ -153,7 +153,7 @@ async function* readBlob(
       at += bytesRead;
       [ahead, shown] = [shown, ahead];
       reading = readAhead();
-      reading.catch(() => {}); // seen by the next turn, if there is one
+      reading.catch(() => {}); // handled by the next iteration, if there is one
       yield shown.subarray(0, bytesRead);
       signal?.throwIfAborted();
     }

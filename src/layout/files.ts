@@ -5,7 +5,7 @@ import { dirname, join, relative } from "node:path";
 import { errnoOf, onDisk } from "../errors/disk.ts";
 import { TagferryError } from "../errors/error.ts";
 
-/** What `task` returns; undefined when the file is not there. */
+/** The result of `task`; undefined when the file does not exist. */
 export async function ifThere<T>(task: () => Promise<T>): Promise<T | undefined> {
   try {
     return await task();
@@ -16,10 +16,10 @@ export async function ifThere<T>(task: () => Promise<T>): Promise<T | undefined>
 }
 
 /**
- * Opens a file below `root` for reading; undefined when it is not there.
+ * Opens a file below `root` for reading; undefined when it does not exist.
  *
- * A layout may come from anywhere: no symbolic link below `root` is followed, and what is no regular file (a pipe, a device)
- * is not read. `root` itself may be a link.
+ * A layout may come from an untrusted source. So symbolic links below `root` are not followed, and only regular files
+ * are read (no pipe, no device). `root` itself may be a link.
  *
  * @throws {TagferryError} LAYOUT_INVALID, DISK
  */
@@ -36,7 +36,7 @@ export async function openInside(root: string, path: string): Promise<FileHandle
 }
 
 /**
- * The real path of something that exists below `root`, with no symbolic link on the way to it.
+ * The real path of something that exists below `root`. No part of the path below `root` may be a symbolic link.
  *
  * @throws {TagferryError} LAYOUT_INVALID
  */
@@ -52,9 +52,10 @@ export async function insideOf(root: string, path: string): Promise<string> {
 }
 
 /**
- * Makes a directory below `root`, with those above it.
+ * Creates a directory below `root`, with its parents.
  *
- * @throws {TagferryError} LAYOUT_INVALID when a part of the path is a symbolic link or a file: nothing was made behind it
+ * @throws {TagferryError} LAYOUT_INVALID when a part of the path is a symbolic link or a file. Nothing is created
+ *   behind it
  */
 export async function makeDirectoryInside(root: string, ...names: readonly string[]): Promise<string> {
   let path = root;
@@ -69,7 +70,7 @@ export async function makeDirectoryInside(root: string, ...names: readonly strin
 }
 
 /**
- * Reads a whole file below `root`, at most `maxBytes`; undefined when it is not there, `"large"` when it is larger.
+ * Reads a whole file below `root`, at most `maxBytes`; undefined when it does not exist, `"large"` when it is larger.
  *
  * @throws {TagferryError} LAYOUT_INVALID, DISK
  */
@@ -88,12 +89,12 @@ export async function readInside(
   }
 }
 
-/** Writes all of `bytes` where the file stands: one call may write less. */
+/** Writes all `bytes` at the current position of the file. A single write of Node may write less. */
 export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;
 }
 
-/** A new file with `bytes`, on the disk when this resolves. */
+/** Creates a file with `bytes`. It is on the disk when this resolves. */
 export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
   const file = await open(path, "wx");
   try {
@@ -105,9 +106,9 @@ export async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
 }
 
 /**
- * Replaces a file in one step: after a crash it is the old one or the new one, whole.
+ * Replaces a file in one step. After a crash, the file is either the old one or the new one, and complete.
  *
- * `temporary` is a path on the same file system where nothing stands.
+ * `temporary` is an unused path on the same file system.
  *
  * @throws {TagferryError} DISK_FULL, DISK
  */

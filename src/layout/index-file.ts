@@ -5,26 +5,29 @@ import { type JsonCodes, parseStrictJson } from "../oci/json.ts";
 import { OCI_INDEX } from "../oci/media-type.ts";
 import { isTag } from "../oci/reference.ts";
 
-/** The annotation that names an entry of index.json. @see https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md */
+/**
+ * The annotation that names an entry of index.json. @see
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md
+ */
 export const REF_NAME = "org.opencontainers.image.ref.name";
 
 /**
- * What index.json says. Entries and fields that are not ours stay as they are, whoever wrote them.
+ * The content of index.json. Entries and fields that other tools wrote are kept as they are.
  *
- * Never altered: a change makes another one.
+ * Immutable: a change creates a new one.
  */
 export type LayoutIndex = {
-  /** All fields but `manifests`, which keeps its place among them. */
+  /** All fields. `manifests` is empty here and only keeps its position. */
   readonly fields: Readonly<Record<string, unknown>>;
   readonly entries: readonly Entry[];
 };
 
 type Entry = {
-  /** mediaType, digest, size and artifactType alone. */
+  /** Only mediaType, digest, size and artifactType. */
   readonly descriptor: Descriptor;
-  /** What ref.name says: a bare tag, a whole reference (`refName`), or anything else that another tool wrote. */
+  /** The value of ref.name: a bare tag, a whole reference (`refName`), or whatever another tool wrote. */
   readonly name?: string;
-  /** No annotations, no platform: nothing is lost with it when something else leads to its manifest. */
+  /** It has no annotations and no platform. So it can be removed when another manifest lists its manifest. */
   readonly bare: boolean;
   /** The entry as JSON. */
   readonly text: string;
@@ -45,7 +48,7 @@ const INVALID: JsonCodes = {
 /** @throws {TagferryError} LAYOUT_INVALID */
 export function parseIndex(bytes: Uint8Array, where: string): LayoutIndex {
   parseStrictJson(bytes, { codes: INVALID, subject: where });
-  // judged above; read once more as it is, because the strict reader changes numbers it does not trust
+  // checked above; parsed again here, because the strict reader replaces unsafe numbers by NaN
   const document: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
   if (!isRecord(document) || !Array.isArray(document["manifests"]))
     throw new TagferryError("LAYOUT_INVALID", `${where} has no list of manifests`, { where });
@@ -91,12 +94,12 @@ export function formatIndex({ fields, entries }: LayoutIndex): string {
   return `{${texts.join(",")}}`;
 }
 
-/** The name of a tag in index.json: the bare tag, or the whole reference for a tag of a repository (`registry/repository`). */
+/** The name of a tag in index.json: the bare tag, or the whole reference for a tag of a `registry/repository`. */
 export function refName(tag: string, repository: string | undefined): string {
   return repository === undefined ? tag : `${repository}:${tag}`;
 }
 
-/** The tag that a name is for, among the bare ones or in a repository; undefined: it is none of these. Undoes `refName`. */
+/** The inverse of `refName`: the tag in a name; undefined when the name is not a bare tag or not of this repository. */
 export function tagInName(name: string, repository: string | undefined): string | undefined {
   const prefix = repository === undefined ? "" : `${repository}:`;
   const tag = name.slice(prefix.length);
@@ -104,9 +107,9 @@ export function tagInName(name: string, repository: string | undefined): string 
 }
 
 /**
- * What a name points at; undefined when nothing has it.
+ * The image with this name; undefined when there is none.
  *
- * @throws {TagferryError} LAYOUT_INVALID when two images have the name: readers would see different ones
+ * @throws {TagferryError} LAYOUT_INVALID when two images have the name, because readers would see different images
  */
 export function findName({ entries }: LayoutIndex, name: string): Descriptor | undefined {
   const found = entries.filter((entry) => entry.name === name).map(({ descriptor }) => descriptor);
@@ -123,7 +126,7 @@ export function findDigest({ entries }: LayoutIndex, digest: Digest): Descriptor
   return entries.find(({ descriptor }) => descriptor.digest === digest)?.descriptor;
 }
 
-/** `name` (from `refName`) names this image and no other. The entry keeps its place when the tag moves. */
+/** Gives `name` (from `refName`) to this image and to no other. When the tag moves, its entry keeps its position. */
 export function withName(index: LayoutIndex, name: string, descriptor: Descriptor): LayoutIndex {
   const same = index.entries.filter((entry) => entry.name === name);
   if (same.length === 1 && same[0]?.descriptor.digest === descriptor.digest) return index;
@@ -137,13 +140,13 @@ export function withName(index: LayoutIndex, name: string, descriptor: Descripto
   return { ...index, entries: first ? entries : [...entries, entry] };
 }
 
-/** Entries without a name, for what nothing else in the layout leads to. */
+/** Adds entries without a name, for manifests that no other manifest lists. */
 export function withUnnamed(index: LayoutIndex, descriptors: readonly Descriptor[]): LayoutIndex {
   const added = descriptors.filter(({ digest }) => findDigest(index, digest) === undefined);
   return added.length === 0 ? index : { ...index, entries: [...index.entries, ...added.map(unnamed)] };
 }
 
-/** Drops unnamed entries for what something else leads to by now. */
+/** Removes unnamed entries of manifests that another manifest lists now. */
 export function withoutUnnamed(index: LayoutIndex, digests: ReadonlySet<Digest>): LayoutIndex {
   const entries = index.entries.filter(({ bare, descriptor }) => !bare || !digests.has(descriptor.digest));
   return entries.length === index.entries.length ? index : { ...index, entries };

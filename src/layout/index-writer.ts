@@ -9,29 +9,31 @@ import { EMPTY_INDEX, formatIndex, type LayoutIndex, parseIndex } from "./index-
 /** Room for about two hundred thousand tags. */
 const INDEX_MAX_BYTES = 64 * 1024 * 1024;
 
-/** index.json on the disk. */
+/** The file index.json. */
 export type IndexFile = {
-  /** As it is now, whoever wrote it. @throws {TagferryError} LAYOUT_INVALID, DISK */
+  /** Its current content, even when another process wrote it. @throws {TagferryError} LAYOUT_INVALID, DISK */
   read(): Promise<LayoutIndex>;
-  /** Changes it, on the disk when this resolves. @throws {TagferryError} LAYOUT_INVALID, DISK_FULL, DISK */
+  /**
+   * Changes it. The change is on the disk when this resolves. @throws {TagferryError} LAYOUT_INVALID, DISK_FULL, DISK
+   */
   change(edit: Edit, writing: Writing): Promise<void>;
 };
 
-/** Returns the index it got when there is nothing to change. */
+/** Returns the same index when there is nothing to change. */
 export type Edit = (index: LayoutIndex) => LayoutIndex;
 
 export type Writing = {
-  /** A path for the new file until it is whole. */
+  /** A path for the new file until it is complete. */
   readonly temporary: () => string;
-  /** Brings to the disk what the index is about to name. */
+  /** Flushes to the disk what the new index names. */
   readonly settle: () => Promise<void>;
 };
 
 type Waiting = { readonly edit: Edit; readonly done: () => void; readonly failed: (error: unknown) => void };
 
 /**
- * Changes that come while one is being written wait, and are written together: many tags at once cost few writes, and
- * each is on the disk before its caller goes on.
+ * Changes that are requested during a write wait, and are written together by the next one. So many tags at once need
+ * few writes, and each change is on the disk before its caller continues.
  */
 export function openIndexFile(root: string, { optional }: { readonly optional: boolean }): IndexFile {
   const path = join(root, "index.json");
@@ -95,7 +97,7 @@ export function openIndexFile(root: string, { optional }: { readonly optional: b
 
 const NOWHERE = "nowhere";
 
-/** Tells one state of a file from the next: a renamed file is another inode. */
+/** Differs for each state of a file: a file that replaces another has a new inode. */
 async function stampOf(path: string): Promise<string> {
   const facts = await onDisk(path, () => ifThere(() => stat(path, { bigint: true })));
   return facts ? `${facts.ino} ${facts.size} ${facts.mtimeNs}` : NOWHERE;

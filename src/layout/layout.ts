@@ -14,15 +14,16 @@ import { type LayoutView, openRepositoryView } from "./view.ts";
 import { LAYOUT_FILE, LAYOUT_VERSION, type LayoutTurns, NO_TURNS, openWriter } from "./writer.ts";
 
 /**
- * An OCI image layout in a directory. One process writes it at a time; any number read it.
+ * An OCI image layout in a directory. One process at a time may write it. Any number of processes may read it.
  *
- * The layout itself has the entries that are named by a bare tag (`1.27`).
+ * The layout itself contains the entries whose name is a bare tag (`1.27`).
  */
 export type Layout = LayoutView &
   AsyncDisposable & {
     /**
-     * The entries that are named by a whole reference into one repository (`docker.io/library/nginx:1.27`). Blobs and manifests
-     * are shared: by its digest, everything in the layout is found. Valid until the layout is disposed.
+     * The entries whose name is a whole reference to one repository (`docker.io/library/nginx:1.27`). All
+     * repositories share blobs and manifests: by its digest, everything in the layout is found. Valid until the
+     * layout is disposed.
      *
      * @throws {TagferryError} as `parseRepository`
      */
@@ -30,10 +31,10 @@ export type Layout = LayoutView &
   };
 
 /**
- * Opens a layout. With `create`, a directory that is empty or not there becomes one with the first write.
+ * Opens a layout. With `create`, the first write makes a layout of a directory that is empty or does not exist.
  *
- * Reading needs no right to write. The first write takes the layout's lock; disposing gives it back, and so does rest where
- * processes take `turns`.
+ * Reading needs no write permission. The first write takes the lock of the layout. Disposing gives it back. Where
+ * processes take `turns`, it is also given back after a time without writes.
  *
  * @throws {TagferryError} LAYOUT_INVALID, OUTPUT_PATH when there is something else already, DISK
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
@@ -58,7 +59,7 @@ export async function openLayout(
   };
 }
 
-/** A layout, nothing (with `create`), or an error. */
+/** Accepts a layout, or (with `create`) an empty place for one. Throws for everything else. */
 async function judge(directory: string, { create }: { readonly create: boolean }): Promise<void> {
   const code = create ? "OUTPUT_PATH" : "LAYOUT_INVALID";
   const where = directory;
@@ -78,7 +79,7 @@ async function judge(directory: string, { create }: { readonly create: boolean }
   });
 }
 
-/** Empty, or what a run leaves that was killed before it could say that this is a layout: no blob was written yet. */
+/** An empty directory, or one that a killed run began: it has no `oci-layout` file and no blob yet. */
 async function isBegun(directory: string, names: readonly string[]): Promise<boolean> {
   if (!names.every((name) => name === WORKSPACE || name === "blobs")) return false;
   if (!names.includes("blobs")) return true;
@@ -100,6 +101,6 @@ function versionIn(text: string): unknown {
   try {
     return (JSON.parse(text) as { readonly imageLayoutVersion?: unknown } | null)?.imageLayoutVersion;
   } catch {
-    return undefined; // as wrong as another version
+    return undefined; // refused like an unknown version
   }
 }

@@ -4,7 +4,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import type { LayoutIndex } from "./index-file.ts";
 
-/** What the manifests of a layout say about one another. */
+/** How the manifests of a layout refer to each other. */
 export type ManifestLinks = {
   /** By the digest of the subject, in the order of the index. */
   readonly referrers: ReadonlyMap<Digest, readonly Descriptor[]>;
@@ -17,7 +17,7 @@ type Facts = Pick<Manifest, "children" | "subject"> & { readonly descriptor: Des
 /** Reads the manifest of a descriptor; undefined when it is not there. */
 export type ReadManifest = (descriptor: Descriptor) => Promise<Manifest | undefined>;
 
-/** Reads the links, and every manifest once: what a digest names never changes. */
+/** Reads the links. Every manifest is read only once, because the content of a digest never changes. */
 export function linksReader(read: ReadManifest): (index: LayoutIndex) => Promise<ManifestLinks> {
   const known = new Map<Digest, Facts>();
   let latest: { readonly index: LayoutIndex; readonly links: Promise<ManifestLinks> } | undefined;
@@ -41,8 +41,8 @@ export function linksReader(read: ReadManifest): (index: LayoutIndex) => Promise
       if (seen.has(descriptor.digest)) return;
       seen.add(descriptor.digest);
       const facts = await factsOf(descriptor).catch((error: unknown) => {
-        // a broken image is told of when somebody asks for its tag, and keeps nobody from the others; what has no tag
-        // would never be told of
+        // a damaged image with a tag is reported when its tag is read, and must not block the other images; without
+        // a tag it would never be reported, so it is an error here
         if (named && isTagferryError(error)) return undefined;
         throw error;
       });
@@ -70,7 +70,10 @@ export function linksReader(read: ReadManifest): (index: LayoutIndex) => Promise
   };
 }
 
-/** As an index of referrers lists it. @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers */
+/**
+ * As an index of referrers lists it. @see
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+ */
 function referrerDescriptor({ descriptor, artifactType, config, annotations }: Manifest): Descriptor {
   const type = artifactType ?? config?.mediaType;
   return {

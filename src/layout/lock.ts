@@ -8,30 +8,30 @@ import { errnoOf, onDisk } from "../errors/disk.ts";
 import { TagferryError } from "../errors/error.ts";
 import { ifThere, readInside, writeNew } from "./files.ts";
 
-/** Holds the lock and unfinished files. Other tools ignore it. */
+/** The directory with the lock and unfinished files. Other tools ignore it. */
 export const WORKSPACE = ".tagferry";
 const LOCK = "lock";
 const OWNER_MAX_BYTES = 4096;
-/** What a writer that crashed may leave behind besides the lock. */
+/** Files that a crashed writer may leave, besides the lock. */
 const LEFTOVER = /^(?:tmp|asking)-/;
 const LEFTOVER_MS = 60_000;
-/** How often the lock is tried when other processes take and release it meanwhile. */
+/** How often the lock is requested while other processes take and release it. */
 const ATTEMPTS = 10;
 
 /** The right to write a layout. Disposing gives it back. */
 export type WriteLock = AsyncDisposable & {
-  /** A path for a file that will be renamed into the layout, or swept by the next writer. */
+  /** A path for a file that will be renamed into the layout. If that fails, the next writer removes the file. */
   temporary(): string;
 };
 
 type Owner = { readonly pid: number; readonly host: string; readonly start?: string; readonly id: string };
 
 /**
- * Takes the lock of a layout; the lock of a process that is gone is taken over.
+ * Takes the lock of a layout. If the process that holds it no longer exists, the lock is taken over.
  *
- * The lock is a directory with its owner's file in it. Renaming one onto another works only where that is empty, on every
- * file system, also on those of USB disks, which have no hard links: so it appears in one step. A dead owner is removed by
- * the name of its file, so nobody can remove another who was quicker.
+ * The lock is a directory that contains a file of its owner. A directory can be renamed onto another only if that is
+ * empty. So the lock appears in one step on every file system, also on USB disks without hard links. The file of a
+ * dead owner is removed by its name. So a process cannot remove the lock of another process that was faster.
  *
  * @throws {TagferryError} LAYOUT_LOCKED, DISK, DISK_FULL
  */
@@ -50,7 +50,7 @@ export async function takeLock(root: string): Promise<WriteLock> {
 }
 
 /**
- * The workspace and the lock are directories of their own, or not there: what we write or sweep never lies behind a link.
+ * The workspace and the lock must be real directories, or not exist. So nothing is written or removed through a link.
  *
  * @throws {TagferryError} LAYOUT_INVALID
  */
@@ -73,7 +73,7 @@ async function take(workspace: string): Promise<Owner> {
     try {
       if (await claim(workspace, owner)) return owner;
     } catch (error) {
-      // its last holder removed the workspace meanwhile
+      // the last holder has removed the workspace
       if (errnoOf(error) !== "ENOENT" || attempt >= ATTEMPTS) throw error;
       continue;
     }
@@ -111,7 +111,7 @@ function ownerFile(workspace: string, id: string): string {
   return join(workspace, LOCK, `${id}.json`);
 }
 
-/** Who holds the lock; undefined when it was given back meanwhile. */
+/** The owner of the lock; undefined when the lock was given back meanwhile. */
 async function holderOf(workspace: string): Promise<Owner | undefined> {
   const [file] = (await ifThere(() => readdir(join(workspace, LOCK)))) ?? [];
   if (file === undefined) return undefined;
@@ -129,7 +129,7 @@ async function holderOf(workspace: string): Promise<Owner | undefined> {
   return { pid: 0, host: "an unknown host", id };
 }
 
-/** Whether the owner still runs. The processes of another host cannot be seen, and count as running. */
+/** Whether the owner still runs. Processes of another host are not visible and count as running. */
 async function isAlive({ pid: holder, host, start }: Owner): Promise<boolean> {
   if (host !== hostname()) return true;
   try {
@@ -137,16 +137,16 @@ async function isAlive({ pid: holder, host, start }: Owner): Promise<boolean> {
   } catch (error) {
     return errnoOf(error) !== "ESRCH";
   }
-  // in a restarted container the same number may be another process
+  // after a restart of a container, the same number may be another process
   const running = await startOf(holder);
   return start === undefined || running === undefined || running === start;
 }
 
-/** When a process started, in the kernel's ticks; undefined where there is no /proc. */
+/** The start time of a process in ticks of the kernel; undefined without /proc. */
 async function startOf(process: number): Promise<string | undefined> {
   try {
     const facts = await readFile(`/proc/${process}/stat`, "utf8");
-    // the second field is the program's name, and may hold anything
+    // the second field is the name of the program, with any characters
     return facts
       .slice(facts.lastIndexOf(")") + 2)
       .split(" ")
@@ -162,19 +162,19 @@ async function release(workspace: string, id: string): Promise<void> {
     try {
       await rmdir(directory);
     } catch (error) {
-      // the next one is already there, or somebody removed it
+      // another process holds the lock already, or has removed the directory
       if (!["ENOTEMPTY", "EEXIST", "ENOENT"].includes(errnoOf(error) ?? "")) throw error;
     }
   }
 }
 
-/** Removes what crashed writers left. The lock is held, so nobody uses those files any more. */
+/** Removes the files of crashed writers. We hold the lock, so no process uses these files. */
 async function sweep(workspace: string): Promise<void> {
   await onDisk(workspace, async () => {
     for (const name of await readdir(workspace)) {
       if (!LEFTOVER.test(name)) continue;
       const path = join(workspace, name);
-      // another process may be asking for the lock right now
+      // another process may be requesting the lock now
       const facts = name.startsWith("asking-") ? await ifThere(() => stat(path)) : undefined;
       if (facts && Date.now() - facts.mtimeMs < LEFTOVER_MS) continue;
       await rm(path, { recursive: true, force: true });

@@ -17,7 +17,7 @@ export type Files = {
   readonly blobs: Blobs;
 };
 
-/** A tag whose manifest is not there (or is cut off) counts as absent, so that a target gets it again. */
+/** A tag whose manifest is missing or too short counts as absent. So a target gets the image again. */
 export async function resolve(
   files: Files,
   reference: string,
@@ -32,12 +32,12 @@ export async function resolve(
   try {
     return (await readManifest(files, reference))?.descriptor;
   } catch (error) {
-    if (isTagferryError(error)) return undefined; // a layer, or a manifest that was altered: it may be written again
+    if (isTagferryError(error)) return undefined; // a layer, or a damaged manifest, which may be written again
     throw error;
   }
 }
 
-/** A manifest by its file, verified, whether the index names it or another manifest does. */
+/** Reads and verifies a manifest. It need not be in index.json. */
 export async function readManifest(
   { blobs, name }: Files,
   digest: Digest,
@@ -67,7 +67,7 @@ type Searched = {
   readonly repository: string | undefined;
 };
 
-/** By subject, and by cosign's tags. One that has both is reached by its tag. */
+/** Finds referrers by their subject and by cosign's tags. A referrer with both is yielded with its tag. */
 export function* referrersOf(digest: Digest, { index, links, repository }: Searched): Generator<Referrer> {
   const found = new Set<Digest>();
   for (const suffix of [".sig", ".att", ".sbom"]) {

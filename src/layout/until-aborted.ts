@@ -1,6 +1,6 @@
 import type { Content } from "../oci/store.ts";
 
-/** `content`, left at once when `signal` aborts, even while it waits for bytes that never come. */
+/** Yields `content`. When `signal` aborts, it stops at once, even while it waits for bytes. */
 export async function* untilAborted(
   content: Content,
   signal: AbortSignal | undefined,
@@ -14,7 +14,7 @@ export async function* untilAborted(
   let ended = false;
   try {
     for (;;) {
-      // a promise of its own each time: racing one that lives long would remember every chunk
+      // a new promise for each chunk: with one long-lived promise, Promise.race would keep every chunk in memory
       const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<Uint8Array>>();
       giveUp = reject;
       signal.throwIfAborted();
@@ -26,7 +26,7 @@ export async function* untilAborted(
     }
   } finally {
     signal.removeEventListener("abort", onAbort);
-    // a source that waits ends when its wait does; nobody waits for that here
+    // a source that waits ends later by itself; this does not wait for it
     if (!ended) void source.return?.().catch(() => {});
   }
 }

@@ -7,7 +7,7 @@ import type { ManifestLinks } from "./links.ts";
 import { type Files, listedTags, readManifest, referrersOf, resolve } from "./reader.ts";
 import type { Writer } from "./writer.ts";
 
-/** Tags of a layout: the bare ones, or those of one repository. */
+/** A layout with its bare tags, or one repository in it. */
 export type LayoutView = ImageSource & ImageTarget;
 
 type Store = {

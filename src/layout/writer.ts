@@ -34,15 +34,15 @@ type WriteManifestOptions = PushManifestOptions & { readonly repository?: string
 
 /** How several processes write one layout in turns. */
 export type LayoutTurns = {
-  /** The lock is given back when nothing was written for so long. */
+  /** The lock is given back after this time without writes. */
   readonly idleMs: number;
-  /** How long another process' lock is waited for. */
+  /** How long to wait for the lock of another process. */
   readonly patienceMs: number;
 };
 
-/** One process, from its first write until it closes the layout. */
+/** One process writes: it holds the lock from its first write until it closes the layout. */
 export const NO_TURNS: LayoutTurns = { idleMs: Infinity, patienceMs: 0 };
-/** While another process' lock is waited for. */
+/** The pause between two requests for a lock that another process holds. */
 const LOOK_AGAIN_MS = 50;
 
 export function openWriter(
@@ -53,14 +53,14 @@ export function openWriter(
   const { name, index, blobs } = files;
   const mutex = openKeyedMutex();
   const doubted = new Set<Digest>();
-  /** Written by digest alone, and so far nothing leads to them. */
+  /** Manifests that were written by digest, and that no tag or index names so far. */
   const loose = new Map<Digest, Descriptor>();
   let lock: Promise<WriteLock> | undefined;
   let writers = 0;
   let idle: NodeJS.Timeout | undefined;
   let releasing: Promise<void> | undefined;
 
-  /** The lock, taken once; who failed to get it may try again. */
+  /** Takes the lock once. After a failure, the next call tries again. */
   async function locked(): Promise<WriteLock> {
     await releasing;
     lock ??= patiently(() => prepare(files), patienceMs).catch((error: unknown) => {
@@ -70,7 +70,7 @@ export function openWriter(
     return lock;
   }
 
-  /** While anybody writes, the lock stays. */
+  /** Keeps the lock while a task writes. */
   async function writing<T>(task: () => Promise<T>): Promise<T> {
     writers += 1;
     clearTimeout(idle);
@@ -82,7 +82,7 @@ export function openWriter(
     }
   }
 
-  /** What is still to be listed stays so when that fails: whoever closes the layout is told. */
+  /** When listing fails, the manifests stay in `loose`. Closing the layout tries again and throws the error. */
   function giveBack(): void {
     releasing ??= release()
       .catch(() => {})
@@ -105,7 +105,7 @@ export function openWriter(
     await index.change(edit, { temporary: () => held.temporary(), settle: () => blobs.settle() });
   }
 
-  /** A manifest's file. Manifests are small: what is there is compared, not believed. */
+  /** Writes the file of a manifest. Manifests are small, so an existing file is compared byte by byte. */
   async function writeManifest({ descriptor, bytes }: Manifest): Promise<void> {
     const held = await locked();
     using lease = await mutex.acquire(descriptor.digest);
@@ -114,7 +114,7 @@ export function openWriter(
     await blobs.write(descriptor, once(bytes), { temporary: held.temporary() });
   }
 
-  /** Entries for what nothing leads to, so that other tools find it. */
+  /** Adds entries for manifests that nothing names, so that other tools find them. */
   async function listLoose(held: WriteLock): Promise<void> {
     if (loose.size === 0) return;
     const { listed } = await readLinks();
@@ -192,7 +192,7 @@ async function patiently<T>(task: () => Promise<T>, patienceMs: number): Promise
     }
 }
 
-/** Takes the lock, and makes the directory a layout where it is none yet. */
+/** Takes the lock, and creates the layout if the directory is not one yet. */
 async function prepare({ directory, index }: Files): Promise<WriteLock> {
   await onDisk(directory, () => mkdir(directory, { recursive: true }));
   await onDisk(directory, () => makeDirectoryInside(directory, "blobs"));
@@ -227,7 +227,7 @@ function refuseWrong({ bytes, descriptor: { digest } }: Manifest, name: string):
     });
 }
 
-/** A registry asks for a manifest's blobs before it takes it; so do we. Children may be missing: a sparse index. */
+/** Refuses a manifest whose blobs are missing, as registries do. Children may be missing (a sparse index). */
 async function refuseIncomplete(
   { blobs: named, descriptor }: Manifest,
   { blobs, name }: Files,

@@ -3,8 +3,8 @@ import type { Cancellable } from "./cancel.ts";
 /** A fixed number of places, given out in the order of the requests. */
 export type Semaphore = {
   /**
-   * Waits for free places. Disposing gives them back, once. When `signal` aborts, the request is withdrawn and rejects with
-   * the signal's reason. A request for more places than exist gets all of them.
+   * Waits for free places. Disposing gives them back, once. When `signal` aborts, the request is withdrawn and
+   * rejects with the signal's reason. A request for more places than exist gets all of them.
    */
   acquire(options?: AcquireOptions): Promise<Disposable>;
   /** Free places at once, without passing a request that waits; undefined when there are not enough. */

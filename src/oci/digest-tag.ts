@@ -1,8 +1,8 @@
 import { algorithmOf, type Digest, encodedOf } from "./digest.ts";
 
 /**
- * A tag that belongs to an image and names it by its digest: the fallback tag of the referrers API (`sha256-HEX`), or a tag of
- * cosign (`sha256-HEX.sig`, `.att`, `.sbom`).
+ * A tag that belongs to an image and names it by its digest: the fallback tag of the referrers API (`sha256-HEX`), or
+ * a tag of cosign (`sha256-HEX.sig`, `.att`, `.sbom`).
  */
 const DIGEST_TAG = /^(sha(?:256|512)-[0-9a-f]{64})(?:\.(?:sig|att|sbom))?$/;
 

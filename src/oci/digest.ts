@@ -2,7 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 
 import { TagferryError } from "../errors/error.ts";
 
-/** A validated digest: safe in a path and in a URL. */
+/** A validated digest. It is safe in a path and in a URL. */
 export type Digest = `sha256:${string}` | `sha512:${string}`;
 
 const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
@@ -24,7 +24,7 @@ export function algorithmOf(digest: Digest): "sha256" | "sha512" {
   return digest.startsWith("sha256:") ? "sha256" : "sha512";
 }
 
-/** The part after the colon: what a file in a layout is called. */
+/** The part after the colon. In a layout it is the name of the file. */
 export function encodedOf(digest: Digest): string {
   return digest.slice(digest.indexOf(":") + 1);
 }
@@ -37,7 +37,7 @@ export function digestOf(bytes: Uint8Array, algorithm: "sha256" | "sha512" = "sh
   return `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
 }
 
-/** Enough of a digest for a person to tell two apart. */
+/** The beginning of a digest, for people. */
 export function shortDigest(digest: Digest): string {
   return `${algorithmOf(digest)}:${encodedOf(digest).slice(0, 12)}`;
 }

@@ -3,14 +3,15 @@ import type { Manifest } from "./manifest.ts";
 import type { ImageSource } from "./store.ts";
 import { verified } from "./verified.ts";
 
-/** Image configs are small. What is larger is no image config, and is not read. */
+/** Image configs are small. A larger blob is not an image config and is not read. */
 const CONFIG_MAX_BYTES = 4 * 1024 * 1024;
 
 /**
- * The fields of an image's config, verified but not checked for their types. `{}` where the manifest has no config, where it is
- * larger than 4 MiB, or where it is no JSON object: an artifact's config need not be one.
+ * The fields of an image's config. Its bytes are verified; the types of the fields are not checked. `{}` when the
+ * manifest has no config, when the config is larger than 4 MiB, or when it is not a JSON object. (The config of an
+ * artifact may be anything.)
  *
- * @throws {TagferryError} what reading the blob throws, BLOB_SHORT, BLOB_LONG, DIGEST_MISMATCH
+ * @throws {TagferryError} the errors of reading the blob, BLOB_SHORT, BLOB_LONG, DIGEST_MISMATCH
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
  */
 export async function readImageConfig(

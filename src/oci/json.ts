@@ -3,7 +3,7 @@ import { TagferryError } from "../errors/error.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** Thrown codes of a strict read, so that a manifest, a listing and a token each have their own. */
+/** The error codes of a strict read. Manifests, listings and tokens have different codes. */
 export type JsonCodes = {
   readonly syntax: ErrorCode;
   readonly depth: ErrorCode;
@@ -19,10 +19,11 @@ const MANIFEST_CODES: JsonCodes = {
 };
 
 /**
- * Reads JSON as two careful readers would agree on: UTF-8 without byte order mark, no key twice, at most `maxDepth` deep.
+ * Parses JSON that every parser reads in the same way: UTF-8 without byte order mark, no duplicate key, at most
+ * `maxDepth` levels.
  *
- * Numbers that are not safe integers stay as NaN, so that a size can never be rounded silently
- * (`JSON.parse("9007199254740993")` is another number). Objects have no prototype.
+ * Numbers that are not safe integers become NaN, so a size is never rounded (`JSON.parse("9007199254740993")` returns
+ * another number). Objects have no prototype.
  */
 export function parseStrictJson(
   bytes: Uint8Array,
@@ -34,7 +35,7 @@ export function parseStrictJson(
 ): Json {
   const text = decodeUtf8(bytes, codes.encoding, subject);
   try {
-    // The native reader is fast and says whether it is JSON at all; ours then only has to walk.
+    // the native parser is fast and checks the syntax; our walker can then rely on it
     JSON.parse(text);
   } catch (cause) {
     if (cause instanceof RangeError)
@@ -55,10 +56,10 @@ function decodeUtf8(bytes: Uint8Array, code: ErrorCode, subject: string): string
 }
 
 const SNIPPET_CHARACTERS = 120;
-/** Only so much is cleaned: the rest of a large body is never looked at. */
+/** Only this part is cleaned for a message. The rest of a large body is ignored. */
 const SNIPPET_READ_CHARACTERS = 1024;
 
-/** The beginning of what came instead, for a person to recognise a login page by. */
+/** The beginning of the body, so that a person recognises a login page. */
 export function snippet(text: string): string {
   const flat = text.slice(0, SNIPPET_READ_CHARACTERS).replaceAll(/\s+/g, " ").trim();
   return flat.length > SNIPPET_CHARACTERS || text.length > SNIPPET_READ_CHARACTERS
@@ -73,14 +74,16 @@ const BACKSLASH = 0x5c;
 const CLOSING_BRACKET = 0x5d;
 const OPENING_BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
-/** No manifest, listing or token has so many keys in one object; beyond it the engine's own tables grow slowly. */
+/**
+ * No manifest, listing or token has so many keys in one object. With more keys, the tables of the engine become slow.
+ */
 const KEYS_MAX = 100_000;
 /** A key in an error message is cut to this length. */
 const KEY_SHOWN_CHARACTERS = 80;
 
 /**
- * Walks text that is known to be JSON; only keys, depth and numbers need judging. Each character is looked at once, by its
- * index, so that the time grows with the size of the text and not faster.
+ * Walks text that is known to be JSON, and checks keys, depth and numbers. Each character is read once, by its index.
+ * So the time is linear in the size of the text.
  */
 class Walker {
   #at = 0;
@@ -118,7 +121,7 @@ class Walker {
     }
   }
 
-  /** Fields are collected in a Map: an object that grows to a million keys is moved in memory many times. */
+  /** Collects fields in a Map, because an object that grows to a million keys is copied in memory many times. */
   #object(depth: number): Json {
     const fields = new Map<string, Json>();
     this.#at += 1;
@@ -170,7 +173,7 @@ class Walker {
     for (let code = text.charCodeAt(at); code !== QUOTE; code = text.charCodeAt(at))
       at += code === BACKSLASH ? 2 : 1;
     this.#at = at + 1;
-    // parsed and not only sliced: a slice would keep the whole document in memory
+    // parsed, not sliced: a slice would keep the whole document in memory
     return JSON.parse(text.slice(start, at + 1)) as string;
   }
 

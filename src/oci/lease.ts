@@ -1,17 +1,17 @@
 import type { Cancellable } from "../lib/cancel.ts";
 
 /**
- * The right to upload one blob to one registry, held by one worker at a time. The next holder finds the blob there, or mounts
- * it.
+ * The right to upload one blob to one registry. One worker at a time holds it. The next holder finds the blob there
+ * or mounts it.
  */
 export interface Lease {
-  /** Waits until `key` (blob store and digest) is free. Disposing the handle gives it back. */
+  /** Waits until `key` (blob store and digest) is free. Disposing the result gives it back. */
   acquire(key: string, options?: Cancellable): Promise<LeaseHandle>;
 }
 
 export type LeaseHandle = Disposable & {
-  /** The target that an earlier holder, maybe in another process, put the blob into. */
+  /** The target to which an earlier holder pushed the blob. That holder may be in another process. */
   readonly pushedTo: string | undefined;
-  /** For the next holder. */
+  /** Tells the next holder where the blob is. */
   setPushedTo(target: string): void;
 };

@@ -16,26 +16,26 @@ import {
 } from "./media-type.ts";
 import type { Platform } from "./platform.ts";
 
-/** Registries must take 4 MiB; some hold more. */
+/** Registries must accept 4 MiB. Some store larger manifests. */
 export const MANIFEST_READ_MAX_BYTES = 8 * 1024 * 1024;
 export const MANIFEST_WRITE_MAX_BYTES = 4 * 1024 * 1024;
 const FANOUT_MAX = 10_000;
 
 /**
- * A manifest as it came: `bytes` are what is hashed, stored and sent on, and nothing is ever made from the parsed form.
+ * A manifest as it was received. Only `bytes` are hashed, stored and sent. They are never made from the parsed form.
  */
 export type Manifest = {
-  /** mediaType, digest and size of `bytes`. */
+  /** The mediaType, digest and size of `bytes`. */
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
   readonly kind: "index" | "image";
-  /** Manifests an index lists, in its order. Empty for an image. */
+  /** The manifests that an index lists, in its order. Empty for an image. */
   readonly children: readonly Descriptor[];
-  /** Config and layers (or blobs) an image names, in its order, without foreign layers. Empty for an index. */
+  /** The config and layers (or blobs) of an image, in its order, without foreign layers. Empty for an index. */
   readonly blobs: readonly Descriptor[];
-  /** Layers that live elsewhere by licence. */
+  /** Layers that their licence keeps at another server. */
   readonly foreign: readonly Descriptor[];
-  /** The config of an image, which also stands first in `blobs`. */
+  /** The config of an image. It is also the first of `blobs`. */
   readonly config?: Descriptor;
   readonly subject?: Descriptor;
   readonly artifactType?: string;
@@ -43,10 +43,10 @@ export type Manifest = {
 };
 
 /**
- * Judges the bytes of a manifest and reads what it names.
+ * Checks the bytes of a manifest and parses what it names.
  *
- * `contentType` is what the registry said (parameters are ignored); `expected` the digest that was asked for, when it
- * was. Unknown media types of config and layers are no error: they are copied as they are.
+ * `contentType` is the header of the registry; its parameters are ignored. `expected` is the requested digest, if
+ * there was one. Unknown media types of config and layers are allowed; such blobs are copied unchanged.
  *
  * @throws {TagferryError} DIGEST_MISMATCH and the codes MANIFEST_*, MEDIA_TYPE, DESCRIPTOR_*
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
@@ -117,7 +117,7 @@ export function parseManifest(
 
 const KNOWN = new Set([OCI_INDEX, OCI_MANIFEST, OCI_ARTIFACT, DOCKER_LIST, DOCKER_MANIFEST]);
 
-/** Header and body must agree; a registry that says only "json" is answered by the shape. */
+/** Header and body must agree. When the header says only "json", the fields of the body decide. */
 function mediaTypeOf(json: JsonObject, contentType: string | undefined, { fail, has }: Reader): string {
   const header = contentType?.split(";")[0]?.trim().toLowerCase();
   if (header?.includes(",")) throw fail("MEDIA_TYPE", "has a list as Content-Type", { found: contentType });
@@ -261,7 +261,10 @@ function textMap(json: Json | undefined): Record<string, string> {
   );
 }
 
-/** Whether an index entry is a BuildKit attestation: an ordinary manifest that belongs to another child. */
+/**
+ * The child that an index entry belongs to, when the entry is an attestation of BuildKit; undefined for other
+ * entries.
+ */
 export function attestedDigest({ annotations }: Descriptor): Digest | undefined {
   if (annotations?.["vnd.docker.reference.type"] !== "attestation-manifest") return undefined;
   const digest = annotations["vnd.docker.reference.digest"];

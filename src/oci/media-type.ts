@@ -9,8 +9,8 @@ export const DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manife
 export const DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json";
 
 /**
- * What we accept as a manifest, one header line, without q-factors (Nexus breaks on those: NEXUS-24124).
- * Without the whole list registries convert, and the digest changes.
+ * The media types that we accept as a manifest, in one header, without q-factors (Nexus fails with these:
+ * NEXUS-24124). Without the complete list, registries convert the manifest, and its digest changes.
  */
 export const MANIFEST_ACCEPT = [
   OCI_INDEX,
@@ -30,7 +30,7 @@ export function isSchema1Type(mediaType: string): boolean {
   return mediaType === DOCKER_SCHEMA1 || mediaType === DOCKER_SCHEMA1_SIGNED;
 }
 
-/** Layers that live elsewhere by licence: never fetched, never pushed. */
+/** Layers that their licence keeps at another server. They are neither read nor pushed. */
 export function isForeignLayerType(mediaType: string): boolean {
   return (
     /^application\/vnd\.oci\.image\.layer\.nondistributable\.v1\.tar(?:\+(?:gzip|zstd))?$/.test(mediaType) ||

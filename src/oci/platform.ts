@@ -3,7 +3,7 @@ import { TagferryError } from "../errors/error.ts";
 /** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md (platform) */
 export type Platform = { readonly os: string; readonly architecture: string; readonly variant?: string };
 
-/** The values Go knows, which is where the OCI names come from. */
+/** The values of Go. The OCI specification uses the same names. */
 const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
   linux: [
     "386",
@@ -48,7 +48,7 @@ export function formatPlatform({ os, architecture, variant }: Platform): string 
   return [os, architecture, variant].filter((part) => part !== undefined).join("/");
 }
 
-/** Whether `platform` is one that was asked for: without a variant, any is meant; arm64 is arm64/v8. */
+/** Whether `platform` is a wanted one. Without a variant, every variant matches. arm64 means arm64/v8. */
 export function matchesPlatform(wanted: Platform, platform: Platform): boolean {
   if (wanted.os !== platform.os || wanted.architecture !== platform.architecture) return false;
   const variant = ({ architecture, variant: given }: Platform): string | undefined =>

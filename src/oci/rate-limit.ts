@@ -1,29 +1,29 @@
 import type { Cancellable } from "../lib/cancel.ts";
 
 /**
- * What a registry lets us do: so many connections at once, so many requests a second. Uploads stand in a line of their own
- * (`lineOfUploads`) with the same limits: a copy within one registry would else wait for itself.
+ * Limits the connections and the requests per second of a registry. Uploads have a queue of their own
+ * (`lineOfUploads`) with the same limits. Otherwise a copy within one registry could wait for itself.
  */
 export interface RateLimit {
   /**
    * Waits until one more request may start. Disposing ends it.
    *
-   * @throws {TagferryError} RATE_LIMITED when the registry is paused for longer than anybody waits, BUSY
+   * @throws {TagferryError} RATE_LIMITED when the registry is paused for longer than requests may wait, BUSY
    */
   request(line: string, options?: Cancellable): Promise<Disposable>;
-  /** The registry asked for quiet: until then no request to it starts, in none of its lines. */
+  /** Pauses a registry because it asked for this. Until then, no request to it starts, in any of its queues. */
   pauseUntil(registry: string, until: Date): void;
-  /** Until when it asked for quiet; undefined: it may be asked. */
+  /** The end of the pause; undefined when the registry is not paused. */
   pausedUntil(registry: string): Promise<Date | undefined>;
-  /** When that pause began. */
+  /** The start of that pause. */
   pausedSince(registry: string): Promise<Date | undefined>;
-  /** How many are under way. */
+  /** The number of requests in progress. */
   inUse(registry: string): Promise<number>;
 }
 
 export type RateLimits = {
   readonly connections: number;
-  /** undefined: as fast as it answers. */
+  /** undefined: no limit. */
   readonly requestsPerSecond?: number | undefined;
 };
 

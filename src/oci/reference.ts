@@ -3,10 +3,10 @@ import { isIPv6 } from "node:net";
 import { TagferryError } from "../errors/error.ts";
 import { type Digest, isDigest } from "./digest.ts";
 
-/** One name within a registry. `registry` is the normalised host[:port]: `docker.io` for Docker Hub. */
+/** One repository of a registry. `registry` is the normalised host[:port]: `docker.io` for Docker Hub. */
 export type Repository = { readonly registry: string; readonly repository: string };
 
-/** An image in a repository: by tag, by digest, or both (then the digest wins and is verified). */
+/** An image in a repository, by tag or digest. With both, the digest is used and verified. */
 export type Reference = Repository & { readonly tag?: string; readonly digest?: Digest };
 
 /** Where images can be read or written: a repository, or an OCI image layout in a directory. */
@@ -48,7 +48,7 @@ export function parseTag(text: string): string {
 }
 
 /**
- * `Host[:port]` in the form everything else compares: lower case, Docker Hub under one name, `:443` left out.
+ * Normalises `host[:port]`, so that hosts can be compared: lower case, one name for Docker Hub, without `:443`.
  *
  * @throws {TagferryError} CONFIG_REGISTRY, CONFIG_PORT
  */
@@ -104,7 +104,7 @@ export function parseRegistry(text: string): string {
 
 const ALGORITHM = /^(?:sha\d+|md5|blake\d+):/i;
 
-/** Text for a message, without the user and password that somebody put before the host. */
+/** Text for a message, without a user and password in front of the host. */
 function masked(text: string): string {
   const at = text.lastIndexOf("@");
   if (at === -1 || ALGORITHM.test(text.slice(at + 1))) return text;
@@ -112,7 +112,7 @@ function masked(text: string): string {
   return `${scheme}***${text.slice(at)}`;
 }
 
-/** Whether the first component of a name is a host, by Docker's rule. */
+/** Whether the first component of a name is a host. This is Docker's rule. */
 function isHost(component: string): boolean {
   return /[.:]/.test(component) || component === "localhost" || component !== component.toLowerCase();
 }
@@ -124,9 +124,11 @@ export function hasRegistry(text: string): boolean {
 }
 
 /**
- * Reads `[registry/]repository[:tag][@digest]`. Docker Hub is the default registry and `library/` its default namespace.
+ * Reads `[registry/]repository[:tag][@digest]`. Docker Hub is the default registry and `library/` its default
+ * namespace.
  *
- * @throws {TagferryError} REFERENCE_INVALID, CONFIG_REGISTRY, CONFIG_PORT, CONFIG_REPOSITORY, CONFIG_TAG, CONFIG_DIGEST
+ * @throws {TagferryError} REFERENCE_INVALID, CONFIG_REGISTRY, CONFIG_PORT, CONFIG_REPOSITORY, CONFIG_TAG,
+ *   CONFIG_DIGEST
  */
 export function parseReference(text: string): Reference {
   if (text.trim() !== text || text === "")
@@ -134,7 +136,7 @@ export function parseReference(text: string): Reference {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) parseRegistry(text);
   const at = text.indexOf("@");
   const slash = text.indexOf("/");
-  // a user before the host (user:password@host/…) is no digest
+  // a user in front of the host (user:password@host/…) is not a digest
   if (at !== -1 && at < slash && !ALGORITHM.test(text.slice(at + 1))) parseRegistry(text.slice(0, slash));
   const named = at === -1 ? text : text.slice(0, at);
   const digest = at === -1 ? undefined : text.slice(at + 1);

@@ -4,14 +4,15 @@ import type { Digest } from "./digest.ts";
 import type { Manifest } from "./manifest.ts";
 
 /**
- * Bytes of a blob. A chunk is valid until the next one is asked for (its memory is used again); who keeps one copies it.
+ * Bytes of a blob. A chunk is valid until the next one is requested, because its memory is reused. A caller that
+ * keeps a chunk must copy it.
  */
 export type Content = AsyncIterable<Uint8Array>;
 
-/** Opens a blob's content: all of it (0), or what follows its first `fromBytes`. */
+/** Opens the content of a blob after its first `fromBytes` bytes; 0: all of it. */
 export type OpenContent = (fromBytes: number) => Content;
 
-/** `fromBytes`: without so many bytes of the beginning, which somebody has already. */
+/** `fromBytes`: how many bytes at the beginning are skipped. */
 export type ReadBlobOptions = Cancellable & { readonly fromBytes?: number };
 
 /** Where images are read: one repository of a registry, or one OCI image layout. */
@@ -20,8 +21,8 @@ export interface ImageSource {
   readonly name: string;
 
   /**
-   * What a tag (or digest) points at, by the cheapest call there is (HEAD); undefined when there is no such tag.
-   * `size` is -1 where the answer did not tell.
+   * What a tag or digest points to, by the cheapest call (HEAD); undefined when it does not exist. `size` is -1 when
+   * the answer has no length.
    *
    * @throws {TagferryError} AUTH_*, DENIED, NAME_UNKNOWN, REGISTRY_*, RATE_LIMITED
    */
@@ -35,7 +36,7 @@ export interface ImageSource {
   manifest(reference: string, options?: Cancellable): Promise<Manifest>;
 
   /**
-   * A blob's bytes, resumed where the connection broke. Not yet verified: `verified()` is for that.
+   * The bytes of a blob. After a broken connection, reading resumes. The bytes are not verified: see `verified()`.
    *
    * @throws {TagferryError} BLOB_UNKNOWN, CONTENT_ENCODING, RANGE, STALLED, …
    */
@@ -43,22 +44,23 @@ export interface ImageSource {
 
   /**
    * Manifests whose subject is `digest`: from the referrers API, else from the fallback tag; cosign's tags too
-   * (`sha256-HEX.sig`, `.att`, `.sbom`) where `tags` names them or they are found by asking.
+   * (`sha256-HEX.sig`, `.att`, `.sbom`).
    */
   referrers(digest: Digest, options?: ReferrersOptions): AsyncIterable<Referrer>;
 
   /**
-   * Every tag, each once, in the source's order, with what the cheapest call of this registry tells beside its name.
+   * Every tag once, in the order of the source, with what the cheapest call of this registry returns beside its name.
    * An empty repository yields nothing.
    *
-   * @throws {TagferryError} NAME_UNKNOWN, TAGS_INVALID, TAGS_LIMIT, LINK_FOREIGN, … and then nothing may be concluded from absence
+   * @throws {TagferryError} NAME_UNKNOWN, TAGS_INVALID, TAGS_LIMIT, LINK_FOREIGN, …; then a missing tag proves
+   *   nothing
    */
   listing(options?: Cancellable): AsyncIterable<ListedTag>;
 }
 
 /**
- * `occasion` names the check that found the image. A listing that the source remembers is used only if it was read for the same
- * occasion, so it is newer than that check. Without an occasion, a listing of the last minute is used.
+ * `occasion` names the check that found the image. A listing that the source remembers is used only if it was read
+ * for the same occasion, so it is newer than that check. Without an occasion, a listing of the last minute is used.
  */
 export type ReferrersOptions = Cancellable & { readonly occasion?: string | undefined };
 
@@ -66,81 +68,81 @@ export type ReferrersOptions = Cancellable & { readonly occasion?: string | unde
 export type ListedTag = { readonly tag: string; readonly image?: Descriptor; readonly pushedAt?: string };
 
 /**
- * What refers to an image. `tag` is set when the referrer is reached by a tag of its own (cosign's scheme), and then has
- * to be written under that tag as well.
+ * A manifest that refers to an image. `tag` is set when clients find it by a tag of its own (cosign). Then it must be
+ * written under that tag too.
  */
 export type Referrer = { readonly descriptor: Descriptor; readonly tag?: string };
 
-/** How a blob came to be in the target. `bytes` went over the wire to it. */
+/** How a blob came to the target. `bytes`: how many were sent. */
 export type BlobPushed = { readonly how: "pushed" | "mounted" | "present"; readonly bytes: number };
 
-/** Where images are written. Idempotent: pushing what is there is harmless and cheap. */
+/** Where images are written. Idempotent: pushing existing content again does no harm and costs little. */
 export interface ImageTarget {
   readonly name: string;
-  /** Blobs are shared within this: the registry's host, or the layout. Leases and mounts are per `blobStore`. */
+  /** The host of the registry, or the layout. Blobs are shared within it; leases and mounts are per `blobStore`. */
   readonly blobStore: string;
   readonly capabilities: TargetCapabilities;
 
-  /** What a tag or digest points at here; undefined when nothing. */
+  /** What a tag or digest points to here; undefined when it does not exist. */
   resolve(reference: string, options?: Cancellable): Promise<Descriptor | undefined>;
 
-  /** What each of these tags points at here; those that are not here are missing. */
+  /** What each of these tags points to here. Tags that do not exist are left out. */
   resolveTags(tags: readonly string[], options?: Cancellable): Promise<ReadonlyMap<string, Descriptor>>;
 
   /** A manifest that is here, verified. @throws {TagferryError} MANIFEST_UNKNOWN */
   manifest(reference: string, options?: Cancellable): Promise<Manifest>;
 
   /**
-   * Puts a blob in place: finds it here, mounts it from a repository of the same registry that is known to have it, or
-   * uploads what `open` gives. `open` may be called again when an upload breaks, from 0 or from where it goes on; its bytes are
-   * `verified()` by the target before the closing request, whatever the caller did.
+   * Pushes a blob: finds it here, mounts it from a repository of the same registry that has it, or uploads the
+   * content of `open`. When an upload breaks, `open` is called again, from 0 or from where the upload resumes. The
+   * target verifies the bytes before the last request of the upload.
    */
   pushBlob(descriptor: Descriptor, open: OpenContent, options?: PushBlobOptions): Promise<BlobPushed>;
 
   /**
-   * Writes a manifest verbatim, under `tag` or (without) under its digest. Everything it names is in place before.
-   * A subject is registered with the fallback tag where the registry does not do it itself.
+   * Writes the bytes of a manifest, under `tag`, or without one under its digest. Everything it names must be in
+   * place. When the registry does not list a referrer with its subject, the fallback tag is written too.
    *
-   * @throws {TagferryError} TARGET_* ; TARGET_BLOB_UNKNOWN when the registry misses something the manifest names
+   * @throws {TagferryError} TARGET_*; TARGET_BLOB_UNKNOWN when the registry lacks something that the manifest names
    */
   pushManifest(manifest: Manifest, options?: PushManifestOptions): Promise<void>;
 
-  /** What refers to a manifest here. As `ImageSource.referrers`. */
+  /** The referrers of a manifest here. As `ImageSource.referrers`. */
   referrers(digest: Digest, options?: Cancellable): AsyncIterable<Referrer>;
 
   /**
-   * Whether a blob is here, by the cheapest question that this target answers truthfully, with the length of its descriptor.
-   * For proving an image that was found in place: nothing that was learned before counts.
+   * Whether a blob with the length of its descriptor is here, by the cheapest request that this target answers
+   * truthfully. This proves content that was found in place, so nothing that was learned before is used.
    */
   hasBlob(descriptor: Descriptor, options?: HasBlobOptions): Promise<boolean>;
 
-  /** Forgets what it believes to be in place, so that the next `pushBlob` looks again. For self-healing. */
+  /** Forgets what is known about these blobs, so that the next `pushBlob` asks again. Used for healing. */
   forget(digests: Iterable<Digest>): void;
 }
 
 export type PushBlobOptions = Cancellable & {
-  /** Sends it even though it seems to be there: it was found to be missing, cut off or altered. */
+  /** Sends the blob although it seems to be there, because it was found to be missing, too short or altered. */
   readonly again?: boolean | undefined;
-  /** Told while bytes go out; an upload that has to send some again tells a negative number first. */
+  /** Called while bytes are sent. When an upload sends bytes again, it is first called with a negative number. */
   readonly onBytes?: (bytes: number) => void;
-  /** The name of a repository that has the blob. It is mounted from there when that is in the same registry. */
+  /** The name of a repository that has the blob. If it is in the same registry, the blob is mounted from it. */
   readonly mountFrom?: string | undefined;
 };
 
-/** `bytes`: reads the blob and hashes it. */
+/** `bytes`: the blob is read and hashed. */
 export type HasBlobOptions = Cancellable & { readonly bytes?: boolean };
 
 export type PushManifestOptions = Cancellable & { readonly tag?: string };
 
 export type TargetCapabilities = {
-  /** `probe`: whether an index may name children that are not there is found out by trying. */
+  /** Whether the target accepts an index whose children are missing. */
   readonly sparseIndex: boolean;
-  /** A child pushed by digest can be seen before its index is tagged (not so in OpenShift's registry). */
+  /** Whether a child that was pushed by digest is visible before its index has a tag (not in OpenShift's registry). */
   readonly childrenVisible: boolean;
-  /** `tags`: signatures travel only as cosign tags; other referrers cannot be kept (OpenShift's registry). */
+  /** `tags`: only signatures with cosign tags can be stored, no other referrers (OpenShift's registry). */
   readonly referrers: "all" | "tags";
   /** Every entry of an index must name a platform (image streams). */
   readonly indexNeedsPlatforms: boolean;
-  /** A manifest that is present proves that all it names is present too (not so behind pull-through). */
+  /** Whether a manifest that is present proves that everything it names is present (not behind pull-through). */
   readonly manifestImpliesContent: boolean;
 };

@@ -4,25 +4,25 @@ import { TagferryError } from "../errors/error.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { algorithmOf, hashFor } from "./digest.ts";
 
-/** How much of a blob's end is held back until everything is known to be right. */
+/** The end of a blob that is held back until size and digest are checked. */
 export const HELD_BACK_BYTES = 64 * 1024;
 
-/** How far a blob is proven: its first `bytes`, all before those that are held back. */
+/** The state of the hash after the first `bytes` of a blob. */
 export type Checkpoint = { readonly bytes: number; readonly hash: Hash };
 
 export type VerifiedOptions = {
-  /** Goes on from here: `content` is what follows. */
+  /** Continues from here: `content` begins after these bytes. */
   readonly from?: Checkpoint | undefined;
-  /** Told about every `checkpointBytes` or more. */
+  /** Called after every `checkpointBytes` or more. */
   readonly onCheckpoint?: (checkpoint: Checkpoint) => void;
   readonly checkpointBytes?: number;
 };
 
 /**
- * The bytes of `content`, proven: whoever has read this to its end has read exactly the blob of `descriptor`.
+ * Verifies the bytes of `content`. Whoever reads this to its end has read exactly the blob of `descriptor`.
  *
- * The last 64 KiB are given out only after size and digest were found right, so a reader that passes bytes on can never
- * complete a wrong upload. A chunk is valid until the next one is asked for: `content` may use its memory again.
+ * The last 64 KiB are yielded only after size and digest were checked. So a reader that sends the bytes on can never
+ * complete a wrong upload. A chunk is valid until the next one is requested, because `content` may reuse its memory.
  *
  * @throws {TagferryError} BLOB_SHORT, BLOB_LONG, DIGEST_MISMATCH
  */
@@ -31,7 +31,7 @@ export async function* verified(
   { digest, size }: Pick<Descriptor, "digest" | "size">,
   { from, onCheckpoint, checkpointBytes = Infinity }: VerifiedOptions = {},
 ): AsyncGenerator<Uint8Array, void, void> {
-  // a checkpoint may be gone on from more than once
+  // a checkpoint may be used more than once
   const hash = from?.hash.copy() ?? hashFor(digest);
   const passBytes = Math.max(0, size - HELD_BACK_BYTES);
   const held = Buffer.allocUnsafe(size - passBytes);

@@ -76,8 +76,8 @@ export type Action =
       readonly digestTags?: readonly string[];
     } & ActionBase)
   /**
-   * Pushes the image, what it names and its referrers by digest. No tag is written, claimed or recorded: a later `create` or
-   * `update` publishes `tag` and finds everything in place.
+   * Pushes the image, what it names and its referrers by digest. No tag is written, claimed or recorded: a later
+   * `create` or `update` publishes `tag` and finds everything in place.
    */
   | ({ readonly kind: "push"; readonly image: Descriptor; readonly reason: string } & ActionBase)
   | ({ readonly kind: "keep"; readonly digest: Digest; readonly reason: string } & ActionBase)
@@ -92,8 +92,8 @@ export type Action =
   | ({ readonly kind: "refuse"; readonly failure: Failure } & ActionBase);
 
 /**
- * What is verified. `referrers`: that the target has all referrers of the source. `content`: also that all content is there.
- * `bytes`: also that the bytes of all content are right.
+ * What is verified. `referrers`: that the target has all referrers of the source. `content`: also that all content is
+ * there. `bytes`: also that the bytes of all content are right.
  */
 export type Verify = "referrers" | "content" | "bytes";
 

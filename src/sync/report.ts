@@ -20,8 +20,8 @@ export type Outcome =
       readonly moved: CopySummary;
     } & OutcomeBase)
   /**
-   * The image is at the target by its digest, with what it names and its referrers. Nothing was published: no tag was written.
-   * With `storage: source` there is nothing to push.
+   * The image is at the target by its digest, with what it names and its referrers. Nothing was published: no tag was
+   * written. With `storage: source` there is nothing to push.
    */
   | ({ readonly kind: "pushed"; readonly digest: Digest; readonly moved: CopySummary } & OutcomeBase)
   | ({ readonly kind: "unchanged"; readonly digest: Digest } & OutcomeBase)
@@ -34,7 +34,10 @@ export type Outcome =
   | ({ readonly kind: "refused"; readonly failure: Failure } & OutcomeBase)
   | ({ readonly kind: "failed"; readonly failure: Failure } & OutcomeBase);
 
-/** `content`: how many manifests and blobs were sent again. `digests`: the first of them. `referrers`: how many were sent. */
+/**
+ * `content`: how many manifests and blobs were sent again. `digests`: the first of them. `referrers`: how many were
+ * sent.
+ */
 export type Healed = {
   readonly content: number;
   readonly referrers: number;

@@ -32,7 +32,9 @@ export function openDigestTags(): DigestTags {
     return performance.now() - readAtMs <= LISTING_GOOD_FOR_MS;
   }
 
-  /** Mirrors with one source are checked on different occasions at the same time. Of these, the latest are remembered. */
+  /**
+   * Mirrors with one source are checked on different occasions at the same time. Of these, the latest are remembered.
+   */
   function makeRoom(): void {
     for (const [occasion, reading] of readings)
       if (readings.size >= OCCASIONS_MAX || !isGood(reading)) readings.delete(occasion);

@@ -18,7 +18,9 @@ export function digestTagsIn(listed: Iterable<{ readonly tag: string }>): Listed
   return found;
 }
 
-/** The digest tags of the image of a record and of the manifests beneath it, as far as the record knows these. Sorted. */
+/**
+ * The digest tags of the image of a record and of the manifests beneath it, as far as the record knows these. Sorted.
+ */
 export function digestTagsOf(
   { digest, beneath = [] }: Pick<ProofRecord, "digest" | "beneath">,
   listed: ListedDigestTags,
@@ -36,7 +38,10 @@ export function subjectsOf(digestTags: readonly string[]): readonly Digest[] {
 /** What a copy or a proof shows of the manifests and signatures of an image. */
 export type KnownParts = Pick<ProofRecord, "beneath" | "digestTags">;
 
-/** Records of images with more manifests would be too large. Then only signatures of the image itself are noticed early. */
+/**
+ * Records of images with more manifests would be too large. Then only signatures of the image itself are noticed
+ * early.
+ */
 const BENEATH_MAX = 64;
 
 export function beneathOf(manifests: Iterable<Digest>, root: Digest): Pick<KnownParts, "beneath"> {

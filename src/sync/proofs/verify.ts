@@ -72,6 +72,9 @@ export async function verifyTag(
   return { kind: "copied", ...outcome, moved, healed };
 }
 
+/** Docker distribution, and so Harbor: an upload of a blob whose file exists is dropped. Seen with Debian's 2.8. */
+const KEEPS_DAMAGED = "Some registries keep damaged content and ignore what is uploaded again.";
+
 function unproven(
   { tag, verify }: Verification,
   missing: readonly Descriptor[],
@@ -85,7 +88,7 @@ function unproven(
     allowed: 0,
     ...(verify === "bytes"
       ? {
-          next: "Some registries keep damaged content and ignore the new one. Delete the file of this digest in the registry's storage, then sync again.",
+          next: `${KEEPS_DAMAGED} Delete the file of this digest in the registry's storage, then sync again.`,
         }
       : {}),
   });
