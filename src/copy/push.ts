@@ -83,7 +83,8 @@ export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
   async function image({ descriptor: { digest } }: Node): Promise<"pushed" | "present"> {
     const manifest = await cache.get(digest);
     const { config } = manifest;
-    if (trusted && config && config.mediaType !== OCI_EMPTY) {
+    const isUnique = config !== undefined && config.mediaType !== OCI_EMPTY;
+    if (trusted && isUnique) {
       const [pushed] = await group.all([blob(config, digest)]);
       if (pushed?.how === "present" && (await isAtTarget(digest, target, { signal }))) {
         await implied(manifest);
@@ -92,6 +93,8 @@ export function openPusher(work: Work, { trust, asks }: PusherOptions): Pusher {
     }
     const pushed = await group.all(distinct(manifest.blobs).map((one) => blob(one, digest)));
     if (pushed.some(({ how }) => how !== "present")) changed.add(digest);
+    // an artifact: its parts may belong to others too, so that only now it is worth asking
+    else if (trusted && !isUnique && (await isAtTarget(digest, target, { signal }))) return "present";
     return "pushed";
   }
 

@@ -36,6 +36,20 @@ describe("a second copy of an unchanged image", () => {
     expect(to.ledger.find({ method: "POST" }).every((entry) => entry.status === 201)).toBe(true);
   });
 
+  test("writes nothing of an artifact either, although others may share its parts", async () => {
+    await using setting = await openCopySetting();
+    const { from, to, source, target } = setting;
+    const artifact = buildArtifact({ files: filesOf(1) });
+    const signed = signCosign(artifact);
+    await pushTo(from, "team/app", signed, "v1");
+    const options = { tag: "v1", referrers: true };
+    await copied(artifact.manifest.digest, source, target, options);
+    to.ledger.clear();
+    const again = setting.client(to).repository("mirror/app");
+    await copied(artifact.manifest.digest, source, again, options);
+    expect(to.ledger.find({ method: "PUT" })).toEqual([]);
+  });
+
   test("writes the tag when it shows something else, and nothing besides", async () => {
     await using setting = await openCopySetting();
     const { from, to, source, target } = setting;
