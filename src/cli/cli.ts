@@ -31,7 +31,8 @@ export async function runCommandLine(args: readonly string[], process: Process):
     if (error instanceof CommanderError && error.exitCode === 0) return ended;
     const { EXIT, exitCodeOfError } = await import("./exit-code.ts");
     if (error instanceof CommanderError) {
-      const command = program.commands.map((one) => one.name()).find((name) => args.includes(name));
+      const names = program.commands.map((one) => one.name()).filter((name) => name !== "help");
+      const command = names.find((name) => args.includes(name));
       process.stderr.write(usageText(error, program.helpInformation(), command));
       return { code: EXIT.usage, endsBySignal: false };
     }
