@@ -142,6 +142,42 @@ test("before anything is mirrored, every wanted tag that is not there is behind 
   expect(world.violations.filter(({ kind }) => kind === "behind the source")).toHaveLength(behind.length);
 });
 
+test("an image stream is walked like a registry", async () => {
+  await using directory = await temporaryDirectory();
+  await using world = await openWorld("streams", 3, { directory: directory.path, form: CALM, stream: true });
+  expect(world.way).toBe("registry to stream");
+  checkEnd(world, { when: "at the end", referrers: true });
+  const wanted = world.mirrors.flatMap(wantedTags);
+  expect(world.violations.filter(({ kind }) => kind === "behind the source")).toHaveLength(wanted.length);
+});
+
+test.each([
+  ["with its memory lost", false, ["false success"]],
+  ["that remembers what it verified", true, []],
+])("an unchanged tag that lacks a blob is a violation in a run %s", async (_what, remembers, kinds) => {
+  await using directory = await temporaryDirectory();
+  await using world = await worldOf("remembers", 2, directory.path);
+  const [mirror] = world.mirrors;
+  const [tag = ""] = mirror === undefined ? [] : wantedTags(mirror);
+  if (mirror?.targetEnd.kind !== "registry") throw new Error("the target of this seed is no registry");
+  const held = mirror.targetEnd.registry.repository(mirror.targetEnd.name);
+  const digest = mirror.source.tags.get(tag) ?? "";
+  held.setTag(tag, digest);
+  held.manifests.set(digest, mirror.source.manifest(digest) ?? { mediaType: "", bytes: Buffer.of() });
+  const outcomes = [{ tag, kind: "unchanged", digest }];
+  const mirrors = world.mirrors.map(({ name }) => ({
+    mirror: name,
+    state: "failed",
+    outcomes: [] as unknown[],
+  }));
+  mirrors[0] = { mirror: mirror.name, state: "done", outcomes };
+  const ended = { code: 1, stdout: JSON.stringify({ mirrors }), stderr: "", end: "exit" } as const;
+  const now = world.ledger.now();
+  checkExit(world, { when: "in a run", from: now, to: now, ended, remembers });
+  const found = world.violations.filter(({ what }) => what.startsWith(`${mirror.name}:${tag} (unchanged)`));
+  expect(found.map(({ kind }) => kind)).toEqual(kinds);
+});
+
 test.each([
   ["exit 0 while wanted tags are absent", 0, "done", "false success"],
   ["exit 1 while the report tells of no failure", 1, "done", "false failure"],

@@ -1,10 +1,12 @@
+import { get } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { expect, test } from "vitest";
 
+import { makeCertificates } from "../support/certificates.ts";
 import { digestOf } from "./content/content.ts";
 import { artifact, image, layerPool } from "./content/images.ts";
-import { EVENTS, FAULTS, numberOf } from "./inject/catalogue.ts";
+import { FAULTS, NAMES, numberOf } from "./inject/catalogue.ts";
 import type { Fault } from "./inject/fault.ts";
 import { injector, type Rule } from "./inject/injector.ts";
 import { ledger, type Ledger } from "./ledger.ts";
@@ -157,10 +159,33 @@ test("a registry with tokens refuses who has none, and gives them at its realm",
   ).toBe(404);
 });
 
+test("with TLS it shows a certificate of the tests' authority, and the connection below can be reset", async () => {
+  await using stack = new AsyncDisposableStack();
+  const fault = faultNamed("resets without an answer");
+  const rule: Rule = { fault, routes: ["tags"], pattern: { kind: "always" } };
+  const { registry } = await started(stack, { tls: true }, [rule]);
+  const { ca } = await makeCertificates();
+  const ask = (path: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      get(`https://${registry.host}${path}`, { ca: ca.cert }, ({ statusCode }) => resolve(statusCode)).on(
+        "error",
+        reject,
+      );
+    });
+  expect(await ask("/v2/")).toBe(200);
+  await expect(ask("/v2/app/tags/list")).rejects.toMatchObject({ code: "ECONNRESET" });
+});
+
 test("every fault and event has a name and a number of its own", () => {
-  const numbers = [...FAULTS.map(({ name }) => name), ...EVENTS].map(numberOf);
+  const numbers = NAMES.map(numberOf);
   expect(numbers).toEqual(numbers.map((_, at) => at + 1));
 });
+
+function faultNamed(name: string): Fault {
+  const fault = FAULTS.find((each) => each.name === name);
+  if (fault === undefined) throw new Error(`there is no fault "${name}"`);
+  return fault;
+}
 
 const WAY: Partial<Record<string, readonly [method: string, path: string]>> = {
   "manifest-get": ["GET", "/v2/app/manifests/v1"],

@@ -27,6 +27,11 @@ export type RunFacts = {
   readonly from: number;
   readonly to: number;
   readonly ended: Ended;
+  /**
+   * The run knows what earlier runs verified. It does not verify an unchanged tag again within `verifyEvery`, and asks
+   * for late signatures at growing intervals.
+   */
+  readonly remembers?: boolean;
 };
 
 export function reportOf({ stdout }: Ended): Report | undefined {
@@ -38,7 +43,7 @@ export function reportOf({ stdout }: Ended): Report | undefined {
 }
 
 /** Checks that exit code and report of a run are true for one scenario. */
-export function checkExit(world: World, { when, from, to, ended }: RunFacts): void {
+export function checkExit(world: World, { when, from, to, ended, remembers = false }: RunFacts): void {
   const report = reportOf(ended);
   checkCrash(world, when, ended);
   if (report === undefined) return;
@@ -48,7 +53,7 @@ export function checkExit(world: World, { when, from, to, ended }: RunFacts): vo
       world.violate("untruthful report", when, `${mirror.name} is not in the report`);
       continue;
     }
-    const truths = { when, from, to, success: ended.code === 0, done: told.state === "done" };
+    const truths = { when, from, to, success: ended.code === 0, done: told.state === "done", remembers };
     const shown = readable(mirror);
     if (shown) checkOutcomes(world, mirror, shown, told.outcomes, truths);
     else if (told.state === "done")
@@ -71,6 +76,7 @@ type Truths = {
   readonly to: number;
   readonly success: boolean;
   readonly done: boolean;
+  readonly remembers: boolean;
 };
 
 function checkOutcomes(
@@ -80,7 +86,7 @@ function checkOutcomes(
   outcomes: readonly Outcome[],
   truths: Truths,
 ): void {
-  const { when, from, to, success, done } = truths;
+  const { when, from, to, success, done, remembers } = truths;
   for (const { tag, kind, digest } of outcomes) {
     if (kind !== "copied" && kind !== "unchanged") continue;
     if (shown.tags.get(tag) !== digest)
@@ -98,7 +104,8 @@ function checkOutcomes(
     const outcome = outcomes.find((entry) => entry.tag === tag);
     const believed = hidden.has("tag") && (outcome === undefined || outcome.kind === "missing");
     if (believed) continue;
-    const problem = problemOf(shown, tag, digests);
+    const isVerified = !remembers || outcome?.kind !== "unchanged";
+    const problem = problemOf(shown, tag, digests, isVerified);
     if (problem !== undefined) {
       world.violate(
         "false success",
@@ -108,7 +115,8 @@ function checkOutcomes(
       continue;
     }
     // tags with wrong answers, or that changed meanwhile, are judged after the run without faults
-    if (hidden.size > 0 || mirror.referrersChangedAt >= from || mirror.deletedAt >= from) continue;
+    if (!isVerified || hidden.size > 0 || mirror.referrersChangedAt >= from || mirror.deletedAt >= from)
+      continue;
     const [lost] = lostReferrers(sourceShown(mirror), shown, shown.tags.get(tag) ?? "");
     if (lost === undefined) continue;
     const told = `${mirror.name}:${tag} (${outcome?.kind ?? "not told"}): ${lost}`;
@@ -116,11 +124,16 @@ function checkOutcomes(
   }
 }
 
-function problemOf(shown: Shown, tag: string, digests: readonly string[]): string | undefined {
+function problemOf(
+  shown: Shown,
+  tag: string,
+  digests: readonly string[],
+  isVerified: boolean,
+): string | undefined {
   const found = shown.tags.get(tag);
   if (found === undefined) return "it is absent";
   if (!digests.includes(found)) return `it is ${found}, which the source did not have during the run`;
-  return walk(shown, found).problems[0];
+  return isVerified ? walk(shown, found).problems[0] : undefined;
 }
 
 function checkFailure(world: World, when: string, ended: Ended, { mirrors }: Report): void {

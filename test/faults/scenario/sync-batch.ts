@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { checkEnd } from "../oracle/end.ts";
-import { checkCrash, checkExit, reportOf } from "../oracle/exit.ts";
+import { checkCrash, checkExit, reportOf, type RunFacts } from "../oracle/exit.ts";
 import type { Random } from "../random.ts";
 import { type Batch, writeBatch } from "./batch.ts";
 import { watchBesideDead } from "./beside-dead.ts";
@@ -23,7 +25,7 @@ export async function syncBatch(
   const runs = random.pick([1, 1, 2]);
   for (let run = 1; run <= runs; run += 1) {
     if (run > 1 && !form.calm) for (const world of worlds) betweenRuns(world, form);
-    await faultyRun(batch, `in faulty run ${run}`, { random, undo, form });
+    await faultyRun(batch, `in faulty run ${run}`, { random, undo, form, remembers: run > 1 });
   }
   if (random.chance(form.others) && !form.calm) await planRun(batch);
   for (const world of worlds) if (random.chance(form.others)) await copyRun(batch, world);
@@ -32,9 +34,18 @@ export async function syncBatch(
   await cleanRun(batch, random);
 }
 
-type Faulty = { readonly random: Random; readonly undo: Deletion[]; readonly form: Form };
+type Faulty = {
+  readonly random: Random;
+  readonly undo: Deletion[];
+  readonly form: Form;
+  readonly remembers: boolean;
+};
 
-async function faultyRun(batch: Batch, when: string, { random, undo, form }: Faulty): Promise<void> {
+async function faultyRun(
+  batch: Batch,
+  when: string,
+  { random, undo, form, remembers }: Faulty,
+): Promise<void> {
   const { worlds, file } = batch;
   const from = new Map(worlds.map((world) => [world, world.ledger.now()]));
   for (const world of worlds) {
@@ -61,14 +72,16 @@ async function faultyRun(batch: Batch, when: string, { random, undo, form }: Fau
     world.onRequest = () => undefined;
     for (const watch of world.layoutWatches) watch.look();
     world.ledger.note("harness", `${when}: ${ended.end} with ${ended.code}`);
-    judge(world, ended, { when, from: from.get(world) ?? 0 });
+    judge(world, ended, { when, from: from.get(world) ?? 0, remembers });
   }
+  // the last requests of a killed process may still be on their way
+  if (ended.end === "killed") await sleep(1_000);
 }
 
 function judge(
   world: World,
   ended: Ended,
-  { when, from }: { readonly when: string; readonly from: number },
+  { when, from, remembers = false }: Pick<RunFacts, "when" | "from" | "remembers">,
 ): void {
   if (ended.end === "killed") return;
   world.longestRunMs = Math.max(world.longestRunMs, world.ledger.now() - from);
@@ -76,7 +89,7 @@ function judge(
     world.violate("hang", when, `still running after the deadline: ${ended.stderr.slice(-600)}`);
     return;
   }
-  checkExit(world, { when, from, to: world.ledger.now(), ended });
+  checkExit(world, { when, from, to: world.ledger.now(), ended, remembers });
 }
 
 function killAfter(worlds: readonly World[], requests: number, kill: () => void): void {
