@@ -148,6 +148,8 @@ export type Mirror = {
   readonly maxImageBytes: number;
   /** undefined: checked only on request. */
   readonly schedule?: Schedule;
+  /** For people: the page filters by them. */
+  readonly labels?: Readonly<Record<string, string>>;
 };
 
 /** When a mirror is checked: a cron expression in the syntax of node-cron. */

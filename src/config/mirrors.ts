@@ -52,6 +52,7 @@ function readMirror(shape: MirrorShape, own: MirrorShape, reader: MirrorReader):
     ...(platforms ? { platforms } : {}),
     ...(prune ? { prune } : {}),
     ...(schedule ? { schedule } : {}),
+    ...(shape.labels ? { labels: shape.labels } : {}),
   };
 }
 

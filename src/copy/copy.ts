@@ -12,7 +12,7 @@ import { openManifestCache } from "./manifest-cache.ts";
 import { type CopyMemory, openCopyMemory } from "./memory.ts";
 import { openPusher, type Pusher, type Work } from "./push.ts";
 import { findReferrers, type FoundReferrer, pushReferrers } from "./referrers.ts";
-import { type CopySummary, openSummary } from "./summary.ts";
+import { type CopySummary, type ImageFacts, openSummary } from "./summary.ts";
 
 export type CopyOptions = {
   /** Written last, when everything else is in place. Without a tag, the image is pushed by digest and not published. */
@@ -92,7 +92,7 @@ export async function* copyImage(
     },
   };
   const copying = copyWhole(image.digest, work, options)
-    .then((referrers) => tally.summary({ referrers }))
+    .then((counted) => tally.summary(counted))
     .finally(() => events.close());
   copying.catch(() => {}); // thrown below, after the earlier events
   try {
@@ -106,8 +106,12 @@ export async function* copyImage(
   }
 }
 
-/** Returns the number of copied referrers. */
-async function copyWhole(digest: Digest, work: Work, options: CopyOptions): Promise<number> {
+/** Returns how many referrers were carried, and what is known of the image. */
+async function copyWhole(
+  digest: Digest,
+  work: Work,
+  options: CopyOptions,
+): Promise<Pick<CopySummary, "referrers" | "image">> {
   const { target, group, limits, lease } = work;
   const { signal } = group;
   signal.throwIfAborted();
@@ -127,7 +131,9 @@ async function copyWhole(digest: Digest, work: Work, options: CopyOptions): Prom
   const pushing = pusher.pushContent(graph.root);
   await group.all<unknown>([finding, pushing]);
   const [referrers, state] = [await finding, await pushing];
-  return publish(graph, state, referrers, { pusher, work, ...options });
+  const carried = await publish(graph, state, referrers, { pusher, work, ...options });
+  const image = factsOf(graph);
+  return { referrers: carried, ...(image ? { image } : {}) };
 }
 
 async function publish(
@@ -163,10 +169,22 @@ async function isTagInPlace(
   return (await target.resolve(tag, { signal }))?.digest === digest;
 }
 
-/** @throws {TagferryError} IMAGE_TOO_LARGE */
-function refuseTooLarge({ root, nodes, blobs }: Graph, maxBytes: number, { source }: Work): void {
+/** All manifests and blobs that were read, each once. */
+function bytesOf({ nodes, blobs }: Graph): number {
   const manifests = nodes.values().map(({ descriptor }) => Math.max(0, descriptor.size));
-  const bytes = [...manifests, ...blobs.values()].reduce((sum, size) => sum + size, 0);
+  return [...manifests, ...blobs.values()].reduce((sum, size) => sum + size, 0);
+}
+
+/** undefined when parts were not read, because the target has them. */
+function factsOf(graph: Graph): ImageFacts | undefined {
+  if ([...graph.nodes.values()].some(({ whole }) => whole)) return undefined;
+  return { bytes: bytesOf(graph), platforms: graph.platforms };
+}
+
+/** @throws {TagferryError} IMAGE_TOO_LARGE */
+function refuseTooLarge(graph: Graph, maxBytes: number, { source }: Work): void {
+  const { root } = graph;
+  const bytes = bytesOf(graph);
   if (bytes <= maxBytes) return;
   const where = `${source.name}@${root.descriptor.digest}`;
   throw new TagferryError(

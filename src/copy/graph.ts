@@ -35,6 +35,8 @@ export type Graph = {
   readonly foreign: ReadonlyMap<Digest, Descriptor>;
   /** Images that were not read, because the target has the index that lists them. They can have referrers too. */
   readonly unread: ReadonlySet<Digest>;
+  /** Of the images that its indexes list, each once; none for a single image. */
+  readonly platforms: readonly string[];
 };
 
 export type WalkOptions = {
@@ -86,6 +88,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
   const foreign = new Map<Digest, Descriptor>();
   const unread = new Set<Digest>();
   const platformsFound: string[] = [];
+  const platformsCopied = new Set<string>();
 
   const has = (manifest: Digest): Promise<boolean> =>
     trust && manifestImpliesContent
@@ -153,6 +156,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
     const { chosen, open } = platforms
       ? choosePlatforms(manifest, platforms)
       : { chosen: manifest.children, open: [] };
+    for (const platform of platformsOf({ children: chosen })) platformsCopied.add(platform);
     if (platforms && chosen.length + open.length === 0) return undefined;
     if (chosen.length + open.length < manifest.children.length && !sparseIndex)
       throw cannotChoose(manifest, options);
@@ -201,7 +205,7 @@ export async function walk(digest: Digest, options: WalkOptions): Promise<Graph>
   const root = await visit({ digest }, { path: [], platforms, ask: false });
   if (platforms && root?.kind === "image") await requirePlatform(root, platforms, options);
   if (!root) throw platformAbsent(`${source.name}@${digest}`, platforms ?? [], platformsFound);
-  return { root, nodes, blobs, foreign, unread };
+  return { root, nodes, blobs, foreign, unread, platforms: [...platformsCopied] };
 }
 
 /** @throws {TagferryError} INDEX_PLATFORM */

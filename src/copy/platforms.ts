@@ -33,7 +33,7 @@ export function choosePlatforms({ children }: Manifest, wanted: readonly Platfor
 }
 
 /** The platforms of an index, for messages. */
-export function platformsOf({ children }: Manifest): string[] {
+export function platformsOf({ children }: Pick<Manifest, "children">): string[] {
   return children.flatMap((child) =>
     child.platform && attestedDigest(child) === undefined ? [formatPlatform(child.platform)] : [],
   );

@@ -9,7 +9,8 @@ import type { ImageSource, ImageTarget, Referrer, ReferrersOptions } from "../oc
 import { readAtTarget } from "./at-target.ts";
 import { openGroup } from "./group.ts";
 import { type CopyMemory, memoryOfBlob } from "./memory.ts";
-import { choosePlatforms } from "./platforms.ts";
+import { choosePlatforms, platformsOf } from "./platforms.ts";
+import type { ImageFacts } from "./summary.ts";
 
 export type ProveOptions = Cancellable & {
   /** Reads and hashes all blobs, or these. */
@@ -30,6 +31,8 @@ export type Proof = {
   readonly missing: readonly Descriptor[];
   /** The image and the manifests beneath it that are at the target and can have referrers. */
   readonly subjects: readonly Digest[];
+  /** Undefined when something is missing. */
+  readonly facts: ImageFacts | undefined;
 };
 
 const MANIFESTS_MAX = 10_000;
@@ -53,6 +56,8 @@ export async function proveImage(
   const seen = new Set<Digest>();
   const missing: Descriptor[] = [];
   const subjects: Digest[] = [];
+  const platformsFound = new Set<string>();
+  let bytesFound = 0;
 
   const isNew = (one: Digest): boolean => seen.size < seen.add(one).size;
 
@@ -69,6 +74,8 @@ export async function proveImage(
     }
     if (attestedDigest(descriptor) === undefined) subjects.push(descriptor.digest);
     const { chosen, open } = childrenOf(found, choice);
+    for (const platform of platformsOf({ children: chosen })) platformsFound.add(platform);
+    bytesFound += found.descriptor.size;
     await group.all([
       ...chosen.map((child) => manifest(child, undefined)),
       ...open.map((child) => manifest(child, choice)),
@@ -87,11 +94,13 @@ export async function proveImage(
       },
       { signal },
     );
-    if (!isThere) missing.push(descriptor);
+    if (isThere) bytesFound += size;
+    else missing.push(descriptor);
   }
 
   await manifest({ mediaType: "", digest, size: -1 }, platforms);
-  return { missing, subjects };
+  const facts = { bytes: bytesFound, platforms: [...platformsFound] };
+  return { missing, subjects, facts: missing.length === 0 ? facts : undefined };
 }
 
 function childrenOf(

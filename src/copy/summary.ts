@@ -1,6 +1,14 @@
 import type { Digest } from "../oci/digest.ts";
 import type { CopyEvent } from "./events.ts";
 
+/** What is known of an image after its manifests were read. */
+export type ImageFacts = {
+  /** All its manifests and blobs, each once, without foreign layers and referrers. */
+  readonly bytes: number;
+  /** As `linux/arm64/v8`, of an index; none for a single image. */
+  readonly platforms: readonly string[];
+};
+
 /** What a copy moved. `bytes`: the bytes of all blobs that were sent to the target. */
 export type CopySummary = {
   readonly bytes: number;
@@ -8,12 +16,14 @@ export type CopySummary = {
   readonly manifests: number;
   readonly referrers: number;
   readonly notCarried: number;
+  /** Undefined when the target had parts of it, which were not read then. */
+  readonly image?: ImageFacts;
 };
 
 /** Counts the events of one copy. */
 export function openSummary(): {
   count(event: CopyEvent): void;
-  summary(counted: Pick<CopySummary, "referrers">): CopySummary;
+  summary(counted: Pick<CopySummary, "referrers" | "image">): CopySummary;
 } {
   const blobs = { pushed: 0, mounted: 0, present: 0 };
   const manifests = new Set<Digest>();
@@ -39,12 +49,13 @@ export function openSummary(): {
           break;
       }
     },
-    summary: ({ referrers }) => ({
+    summary: ({ referrers, image }) => ({
       bytes,
       blobs: { ...blobs },
       manifests: manifests.size,
       referrers,
       notCarried,
+      ...(image ? { image } : {}),
     }),
   };
 }

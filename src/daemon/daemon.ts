@@ -14,6 +14,7 @@ import { openStreamWatch } from "./triggers/stream-watch.ts";
 import { observedRequest, openObservers } from "./view/observers.ts";
 import { openView } from "./view/open-view.ts";
 import type { DaemonView } from "./view/view.ts";
+import { openCancellations } from "./work/cancellations.ts";
 import type { WorkerParts } from "./work/parts.ts";
 import { doJob } from "./work/work.ts";
 
@@ -98,6 +99,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     scheduler.follow(activeConfigs.current().config.mirrors);
     streamWatch.follow(activeConfigs.current());
   }
+  const cancellations = openCancellations((onEvent) => records.subscribe(onEvent));
   const copies = options.workers ?? first.config.daemon.workers;
   const workers = startWork(copies, {
     queue,
@@ -107,6 +109,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
     log,
     now,
     reported: observers,
+    cancellations,
   });
   follow();
   const configWatcher = watchConfig({ file: first.config.file, onChange: activeConfigs.reload });
@@ -134,6 +137,7 @@ export async function openDaemon(options: DaemonOptions): Promise<Daemon> {
       streamWatch[Symbol.dispose]();
       configWatcher[Symbol.dispose]();
       await endWork(workers, signal);
+      cancellations[Symbol.dispose]();
       await atMost(CLOSING_MS, Promise.all([activeConfigs.close(), queue[Symbol.asyncDispose]()]));
       await shared.store?.[Symbol.asyncDispose]();
     },

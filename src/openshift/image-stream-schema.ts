@@ -9,7 +9,11 @@ import { wholeTagReference } from "./tag-reference.ts";
  * The fields of `image.openshift.io/v1` that Tagferry reads. Lists may be null. Other fields are left out (except of spec
  * tags), which also saves the memory for them.
  */
-const tagEvent = z.object({ dockerImageReference: z.string(), image: z.string() });
+const tagEvent = z.object({
+  dockerImageReference: z.string(),
+  image: z.string(),
+  created: z.string().nullish().catch(undefined),
+});
 
 const namedTagEvents = z.object({ tag: z.string(), items: z.array(tagEvent).nullish() });
 

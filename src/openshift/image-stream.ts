@@ -34,7 +34,12 @@ export type NamedTagEventList = {
   readonly items?: readonly TagEvent[] | null | undefined;
 };
 
-export type TagEvent = { readonly dockerImageReference: string; readonly image: string };
+export type TagEvent = {
+  readonly dockerImageReference: string;
+  readonly image: string;
+  /** ISO date. */
+  readonly created?: string | null | undefined;
+};
 
 type ManagedFields = {
   readonly manager?: string | undefined;

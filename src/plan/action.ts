@@ -60,6 +60,8 @@ export type ObservedTag = {
   readonly missingSince?: string;
   /** The field manager that restored the spec tag after we took the tag over. */
   readonly contestedBy?: string;
+  /** ISO: since when the tag points at this digest, where the target tells. */
+  readonly since?: string;
 };
 
 /** One tag of one target: the unit of job, retry, lock, log line and test case. JSON-safe. */
@@ -74,13 +76,21 @@ export type Action =
       readonly verify?: Verify;
       /** With `verify`: the digest tags of the image in the listing. */
       readonly digestTags?: readonly string[];
+      /** As in `keep`, when nothing is published. */
+      readonly since?: string;
     } & ActionBase)
   /**
    * Pushes the image, what it names and its referrers by digest. No tag is written, claimed or recorded: a later
    * `create` or `update` publishes `tag` and finds everything in place.
    */
   | ({ readonly kind: "push"; readonly image: Descriptor; readonly reason: string } & ActionBase)
-  | ({ readonly kind: "keep"; readonly digest: Digest; readonly reason: string } & ActionBase)
+  | ({
+      readonly kind: "keep";
+      readonly digest: Digest;
+      readonly reason: string;
+      /** ISO: since when it is in place, where the target tells. */
+      readonly since?: string;
+    } & ActionBase)
   | ({
       readonly kind: "prune";
       readonly digest?: Digest;

@@ -64,7 +64,7 @@ function publishing(
   const takeover = importsFrom !== undefined;
   if (isSettled(observed, image.digest))
     return observed.missingSince === undefined
-      ? { kind: "keep", ...base, digest: image.digest, reason: "in place" }
+      ? { kind: "keep", ...base, digest: image.digest, reason: "in place", ...sinceOf(observed) }
       : { kind: "remember", ...base, reason: "back at the source: the grace period ends" };
   if (digest === undefined)
     return {
@@ -82,6 +82,10 @@ function publishing(
     ...(same ? {} : { replaces: digest }),
     reason: updateReason({ same, inPlace, takeover, importsFrom, owned: owner.kind === "us" }),
   };
+}
+
+function sinceOf({ since }: ObservedTag): { readonly since?: string } {
+  return since === undefined ? {} : { since };
 }
 
 /** Whether a tag has the right digest and location, and is ours. Then nothing is published. */

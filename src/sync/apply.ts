@@ -49,7 +49,13 @@ export async function applyPlan(
 function outcomeOf(action: Extract<Action, { readonly kind: "keep" | "refuse" }>): Outcome {
   const { mirror, tag } = action;
   return action.kind === "keep"
-    ? { kind: "unchanged", mirror, tag, digest: action.digest }
+    ? {
+        kind: "unchanged",
+        mirror,
+        tag,
+        digest: action.digest,
+        ...(action.since === undefined ? {} : { since: action.since }),
+      }
     : failedOutcome({ mirror, tag }, action.failure);
 }
 

@@ -1,4 +1,4 @@
-import type { CopySummary } from "../copy/summary.ts";
+import type { CopySummary, ImageFacts } from "../copy/summary.ts";
 import type { Failure } from "../errors/error.ts";
 import type { Digest } from "../oci/digest.ts";
 
@@ -24,7 +24,14 @@ export type Outcome =
    * written. With `storage: source` there is nothing to push.
    */
   | ({ readonly kind: "pushed"; readonly digest: Digest; readonly moved: CopySummary } & OutcomeBase)
-  | ({ readonly kind: "unchanged"; readonly digest: Digest } & OutcomeBase)
+  | ({
+      readonly kind: "unchanged";
+      readonly digest: Digest;
+      /** ISO: since when it is in place, where the target tells. */
+      readonly since?: string;
+      /** Known when the content was verified. */
+      readonly image?: ImageFacts;
+    } & OutcomeBase)
   | ({ readonly kind: "pruned"; readonly digest?: Digest } & OutcomeBase)
   /**
    * Nothing was published: the source does not have the tag, and its grace period runs. Without a date, the tag is

@@ -19,7 +19,8 @@ import type { WebEnv } from "./env.ts";
 import { securityHeaders } from "./headers.ts";
 import { healthRoutes } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
-import { failureAnswer, pageRoutes } from "./pages/pages.ts";
+import { failureAnswer } from "./pages/answers.ts";
+import { pageRoutes } from "./pages/pages.ts";
 import { type HookSecrets, hookRoutes } from "./webhooks/webhooks.ts";
 
 export type WebParts = {

@@ -21,3 +21,14 @@ export async function formOf(context: Context): Promise<Readonly<Record<string, 
     throw new TagferryError("WEB_REQUEST", "the body is not a form", { cause });
   }
 }
+
+/** All values of one field of a form, each once. @throws {TagferryError} WEB_REQUEST */
+export async function namesIn(context: Context, field: string): Promise<readonly string[]> {
+  try {
+    const { [field]: found = [] } = await context.req.parseBody({ all: true });
+    const values = Array.isArray(found) ? found : [found];
+    return [...new Set(values.filter((value) => typeof value === "string"))];
+  } catch (cause) {
+    throw new TagferryError("WEB_REQUEST", "the body is not a form", { cause });
+  }
+}

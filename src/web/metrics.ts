@@ -1,16 +1,12 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 
-import type { DaemonView, Health, MirrorState, MirrorStatus, Observation } from "../daemon/view/view.ts";
-
-export const MIRROR_STATES = [
-  "failing",
-  "quarantined",
-  "late",
-  "running",
-  "waiting",
-  "paused",
-  "fresh",
-] as const satisfies readonly MirrorState[];
+import {
+  type DaemonView,
+  type Health,
+  MIRROR_STATES,
+  type MirrorStatus,
+  type Observation,
+} from "../daemon/view/view.ts";
 
 export type Metrics = Disposable & {
   readonly contentType: string;

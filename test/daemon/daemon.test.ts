@@ -67,7 +67,7 @@ describe.for(MODES)("a daemon $name", ({ redis: onRedis }) => {
     await until(async () => (await view.runs()).length === 2);
     expect((await view.runs()).map(({ cause, state }) => [cause, state])).toEqual([
       ["schedule", "done"],
-      ["missed", "done"],
+      ["first", "done"],
     ]);
     const detail = await view.mirror("app");
     expect(detail?.tags).toMatchObject([
@@ -211,7 +211,7 @@ test("on Redis it catches up once what it missed while it did not run", async ()
   const { view } = await scene.start();
   await until(async () => (await view.runs()).length === 2);
   await delay(100);
-  expect((await view.runs()).map(({ cause }) => cause)).toEqual(["missed", "missed"]);
+  expect((await view.runs()).map(({ cause }) => cause)).toEqual(["missed", "first"]);
 });
 
 test("started while Redis is away it says so at once, takes no work, and begins when Redis comes", async () => {

@@ -73,6 +73,7 @@ const VALUES: Readonly<Record<string, object>> = {
   deadline: { deadline: "3m" },
   verifyEvery: { verifyEvery: "2h" },
   maxImageSize: { maxImageSize: "1GiB" },
+  labels: { labels: { team: "payments" } },
   referencePolicy: { storage: "source", referencePolicy: "local" },
   prune: { tags: { all: true }, prune: { grace: "2d" } },
   "prune.grace": { tags: { all: true }, prune: { grace: "3d" } },

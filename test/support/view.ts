@@ -1,11 +1,12 @@
 import { EventEmitter, on } from "node:events";
 
-import type { DaemonEvent, Run, TagRecord } from "../../src/daemon/records/record-types.ts";
+import type { DaemonEvent, Run, RunMark, TagRecord } from "../../src/daemon/records/record-types.ts";
 import { openSessionRecords, type SessionRecords } from "../../src/daemon/records/sessions.ts";
 import { inProcessStateStore } from "../../src/daemon/state/state-store.ts";
 import type { DaemonView, Health, MirrorStatus, Observation } from "../../src/daemon/view/view.ts";
 import type { Failure } from "../../src/errors/error.ts";
 import type { Digest } from "../../src/oci/digest.ts";
+import type { ActionName } from "../../src/web/api/act.ts";
 
 /** A daemon that does only what a test says: the test sets its state, and calls are recorded. */
 export type MemoryView = DaemonView & {
@@ -33,7 +34,7 @@ export type MemoryView = DaemonView & {
 };
 
 export type Asked =
-  | { readonly kind: "sync" | "pause" | "resume" | "retry"; readonly mirror: string; readonly by: string }
+  | { readonly kind: ActionName; readonly mirror: string; readonly by: string }
   | ({ readonly kind: "hint" } & Parameters<DaemonView["pushNotice"]>[0]);
 
 export function memoryView(): MemoryView {
@@ -45,11 +46,7 @@ export function memoryView(): MemoryView {
   let failing: Error | undefined;
   let watchers = 0;
 
-  async function note(
-    kind: "sync" | "pause" | "resume" | "retry",
-    mirror: string,
-    by: string,
-  ): Promise<boolean> {
+  async function note(kind: ActionName, mirror: string, by: string): Promise<boolean> {
     if (failing) throw failing;
     asked.push({ kind, mirror, by });
     return known.has(mirror);
@@ -105,6 +102,7 @@ export function memoryView(): MemoryView {
     pause: (name, by) => note("pause", name, by),
     resume: (name, by) => note("resume", name, by),
     retry: (name, by) => note("retry", name, by),
+    cancel: (name, by) => note("cancel", name, by),
     async pushNotice(pushed) {
       if (failing) throw failing;
       asked.push({ kind: "hint", ...pushed });
@@ -143,13 +141,18 @@ export function ago(seconds: number): string {
 }
 
 export function freshMirror(name: string, more: Partial<MirrorStatus> = {}): MirrorStatus {
+  const { state = "fresh" } = more;
   return {
     name,
     source: `quay.io/acme/${name}`,
     target: `imagestream:web/${name}`,
+    registry: "quay.io",
+    namespace: "web",
+    pullFrom: `image-registry.openshift-image-registry.svc:5000/web/${name}`,
     storage: "integrated",
     schedule: { cron: "*/30 * * * *", timeZone: "Europe/Berlin", jitterMs: 60_000 },
-    state: "fresh",
+    state,
+    states: [state],
     tags: 3,
     failedTags: 0,
     nextRunAt: ago(-720),
@@ -158,6 +161,7 @@ export function freshMirror(name: string, more: Partial<MirrorStatus> = {}): Mir
     latenessS: 0,
     underWay: [],
     quarantined: [],
+    recent: [runMark()],
     ...more,
   };
 }
@@ -173,6 +177,21 @@ export function tagRecord(tag: string, more: Partial<TagRecord> = {}): TagRecord
       { digest: digest("a"), at: ago(86_400 * 3) },
       { digest: digest("b"), at: ago(86_400 * 40) },
     ],
+    ...more,
+  };
+}
+
+export function runMark(more: Partial<RunMark> = {}): RunMark {
+  return {
+    id: `a@${ago(1_090)}`,
+    cause: "schedule",
+    startedAt: ago(1_089),
+    finishedAt: ago(1_080),
+    state: "done",
+    bytes: 0,
+    published: 0,
+    failed: 0,
+    warnings: [],
     ...more,
   };
 }

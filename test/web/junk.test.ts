@@ -79,7 +79,7 @@ describe("a record that makes no sense", () => {
 
   test("shows as such", async () => {
     await using web = await openTestWeb();
-    web.view.set({ ...freshMirror("bad"), underWay: 7 } as unknown as MirrorStatus);
+    web.view.set({ ...freshMirror("bad"), quarantined: 7, recent: null } as unknown as MirrorStatus);
     expect(await read(web, "/")).toContain("bad cannot be shown");
   });
 });
@@ -93,13 +93,6 @@ describe("records that cannot be read", () => {
     const metrics = await read(web, "/metrics");
     expect(metrics).toMatch(/tagferry_mirrors_read_ok 0\n/);
     expect(metrics).not.toContain("tagferry_mirror_lateness_seconds{");
-  });
-
-  test("of one mirror's tags are named on the first page", async () => {
-    await using web = await openTestWeb();
-    web.view.set(freshMirror("a", { failedTags: 2, state: "failing" }));
-    web.view.mirror = () => Promise.reject(new Error("broken"));
-    expect(await read(web, "/")).toContain("Its failed tags cannot be read now.");
   });
 });
 
@@ -122,8 +115,10 @@ describe("the page says why", () => {
   test("a mirror fails or waits", async () => {
     await using web = await openTestWeb();
     web.view.set(freshMirror("a", { state: "failing", reason: "quay.io does not answer: `ECONNREFUSED`" }));
-    for (const path of ["/", "/mirrors/a"])
-      expect(await read(web, path)).toMatch(/Why<\/span>\s*quay\.io does not answer: <code>ECONNREFUSED/);
+    expect(await read(web, "/")).toContain("quay.io does not answer: `ECONNREFUSED`</span>");
+    expect(await read(web, "/mirrors/a")).toMatch(
+      /Why<\/span>\s*quay\.io does not answer: <code>ECONNREFUSED/,
+    );
   });
 
   test("nothing is asked of a registry", async () => {

@@ -77,7 +77,7 @@ test("shows mirrors as they are at each scrape, and forgets those that are gone"
   expect(first.values.get('tagferry_mirror_lateness_seconds{mirror="a"}')).toBe(90);
   expect(first.values.get('tagferry_mirror_state{mirror="a",state="late"}')).toBe(1);
   expect(first.values.get('tagferry_mirror_state{mirror="a",state="fresh"}')).toBe(0);
-  expect([...first.values.keys()].filter((key) => key.startsWith("tagferry_mirror_state"))).toHaveLength(7);
+  expect([...first.values.keys()].filter((key) => key.startsWith("tagferry_mirror_state"))).toHaveLength(8);
   expect(first.values.get('tagferry_mirror_missed_total{mirror="a"}')).toBe(0);
 
   const quarantined = [{ mirror: "a", key: "k", since: lastSuccessAt, crashes: 3 }];

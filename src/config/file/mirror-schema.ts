@@ -84,6 +84,9 @@ const prune = z
   });
 
 /** Also valid under `defaults`. */
+const LABEL_KEY = /^[A-Za-z0-9][\w./-]{0,62}$/;
+const LABEL_VALUE = /^(?:[A-Za-z0-9][\w./-]{0,62})?$/;
+
 export const mirrorKeys = {
   storage: text(
     "Where the image is stored when the target is an image stream: `integrated` (the integrated registry), `source` (not copied), or a repository such as harbor.corp.example/mirror/app.",
@@ -130,6 +133,14 @@ export const mirrorKeys = {
     "When the daemon checks the mirror: five cron fields (minute, hour, day of month, month, day of week), or six with seconds first. Without this key: only on request.",
     "*/30 * * * *",
   ).optional(),
+  labels: z
+    .record(z.string().regex(LABEL_KEY), z.string().regex(LABEL_VALUE, "not the value of a label"))
+    .meta({
+      description:
+        "Names and values for people: the page filters mirrors by them. A name has up to 63 letters, digits, `.`, `_`, `-` and `/`, a value the same or nothing.",
+      examples: [{ team: "payments" }],
+    })
+    .optional(),
   timeZone: text("Time zone of the schedule, as an IANA name. Default: UTC.", "Europe/Berlin").optional(),
   jitter: text(
     "Maximum delay of each check, so that not all mirrors start at the same time. One mirror has the same delay at every due time and in all replicas.",

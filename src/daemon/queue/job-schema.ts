@@ -58,9 +58,16 @@ const actionSchema: z.ZodType<Action> = z.discriminatedUnion("kind", [
     reason: textSchema,
     verify: z.enum(["referrers", "content", "bytes"]).exactOptional(),
     digestTags: z.array(tagSchema).exactOptional(),
+    since: dateSchema.exactOptional(),
   }),
   z.object({ ...baseShape, kind: z.literal("push"), image: descriptorSchema, reason: textSchema }),
-  z.object({ ...baseShape, kind: z.literal("keep"), digest: digestSchema, reason: textSchema }),
+  z.object({
+    ...baseShape,
+    kind: z.literal("keep"),
+    digest: digestSchema,
+    reason: textSchema,
+    since: dateSchema.exactOptional(),
+  }),
   z.object({
     ...baseShape,
     kind: z.literal("prune"),
@@ -77,7 +84,7 @@ const actionSchema: z.ZodType<Action> = z.discriminatedUnion("kind", [
   z.object({ ...baseShape, kind: z.literal("refuse"), failure: failureSchema }),
 ]);
 
-export const causeSchema = z.enum(["schedule", "missed", "asked", "webhook", "retry", "stream"]);
+export const causeSchema = z.enum(["schedule", "first", "missed", "asked", "webhook", "retry", "stream"]);
 
 const jobSchema: z.ZodType<Job> = z.discriminatedUnion("kind", [
   z.object({

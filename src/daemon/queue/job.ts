@@ -1,7 +1,10 @@
 import type { Action } from "../../plan/action.ts";
 
-/** Why a mirror is checked. `stream`: somebody else changed its tags. `retry`: an earlier result is out of date. */
-export type Cause = "schedule" | "missed" | "asked" | "webhook" | "retry" | "stream";
+/**
+ * Why a mirror is checked. `first`: it was never checked. `stream`: somebody else changed its tags. `retry`: an earlier
+ * result is out of date.
+ */
+export type Cause = "schedule" | "first" | "missed" | "asked" | "webhook" | "retry" | "stream";
 
 /** An entry of the queue. JSON-safe: names and digests, never a secret. */
 export type Job = CheckJob | ApplyJob;

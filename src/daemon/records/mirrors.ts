@@ -16,7 +16,9 @@ export type MirrorRecords = {
   nextReading(mirror: string, above?: number): Promise<number>;
   /** An attempt failed, and another one follows. */
   retries(mirror: string, retrying: RetryState): Promise<void>;
-  /** A run ended. */
+  /** These tags have an outcome: what was said about trying one of them again is no longer true. */
+  retried(mirror: string, tags: readonly string[]): Promise<void>;
+  /** A run ended. A cancelled one says nothing about whether the mirror works. */
   finished(run: Pick<Run, "mirror" | "state">): Promise<void>;
   pause(mirror: string, by: string): Promise<void>;
   resume(mirror: string): Promise<void>;
@@ -52,11 +54,17 @@ export function openMirrorRecords(store: StateStore, { now, notify }: RecordsOpt
       await store.set(namespaceOf(mirror), { retrying: JSON.stringify(retrying) });
       await notify({ kind: "mirror", mirror });
     },
+    async retried(mirror, tags) {
+      const retrying = parseRecord(retrySchema, await store.get(namespaceOf(mirror), "retrying"));
+      if (retrying?.tag !== undefined && tags.includes(retrying.tag))
+        await store.remove(namespaceOf(mirror), ["retrying"]);
+    },
     async finished({ mirror, state }) {
       const failingSince = await store.get(namespaceOf(mirror), "failingSince");
       await store.set(namespaceOf(mirror), {
         lastRunAt: stamp(),
-        ...(state === "done" ? { lastSuccessAt: stamp() } : { failingSince: failingSince ?? stamp() }),
+        ...(state === "done" ? { lastSuccessAt: stamp() } : {}),
+        ...(state === "partial" || state === "failed" ? { failingSince: failingSince ?? stamp() } : {}),
       });
       await store.remove(namespaceOf(mirror), ["retrying", ...(state === "done" ? ["failingSince"] : [])]);
     },

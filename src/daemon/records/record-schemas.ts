@@ -18,10 +18,13 @@ import type {
   Quarantine,
   RetryState,
   Run,
+  RunMark,
   TagRecord,
 } from "./record-types.ts";
 
 /** The schemas of records in the store. A record that does not match its schema is ignored. */
+
+const imageSchema = z.object({ bytes: countSchema, platforms: z.array(textSchema).max(1_000) });
 
 const movedSchema = z.object({
   bytes: countSchema,
@@ -29,6 +32,7 @@ const movedSchema = z.object({
   manifests: countSchema,
   referrers: countSchema,
   notCarried: countSchema,
+  image: imageSchema.exactOptional(),
 });
 
 const outcomeShape = { mirror: nameSchema, tag: tagSchema };
@@ -49,13 +53,19 @@ export const outcomeSchema: z.ZodType<Outcome> = z.discriminatedUnion("kind", [
       .exactOptional(),
   }),
   z.object({ ...outcomeShape, kind: z.literal("pushed"), digest: digestSchema, moved: movedSchema }),
-  z.object({ ...outcomeShape, kind: z.literal("unchanged"), digest: digestSchema }),
+  z.object({
+    ...outcomeShape,
+    kind: z.literal("unchanged"),
+    digest: digestSchema,
+    since: dateSchema.exactOptional(),
+    image: imageSchema.exactOptional(),
+  }),
   z.object({ ...outcomeShape, kind: z.literal("pruned"), digest: digestSchema.exactOptional() }),
   z.object({ ...outcomeShape, kind: z.literal("missing"), since: dateSchema.exactOptional() }),
   z.object({ ...outcomeShape, kind: z.enum(["refused", "failed"]), failure: failureSchema }),
 ]);
 
-const runStateSchema = z.enum(["running", "done", "partial", "failed"]);
+const runStateSchema = z.enum(["running", "done", "partial", "failed", "cancelled"]);
 
 export const runSchema: z.ZodType<Run> = z.object({
   id: nameSchema,
@@ -67,6 +77,19 @@ export const runSchema: z.ZodType<Run> = z.object({
   state: runStateSchema,
   expected: countSchema.exactOptional(),
   outcomes: z.array(outcomeSchema),
+  warnings: z.array(failureSchema),
+  failure: failureSchema.exactOptional(),
+});
+
+export const markSchema: z.ZodType<RunMark> = z.object({
+  id: nameSchema,
+  cause: causeSchema,
+  startedAt: dateSchema,
+  finishedAt: dateSchema,
+  state: z.enum(["done", "partial", "failed", "cancelled"]),
+  bytes: countSchema,
+  published: countSchema,
+  failed: countSchema,
   warnings: z.array(failureSchema),
   failure: failureSchema.exactOptional(),
 });
@@ -83,6 +106,7 @@ export const tagRecordSchema: z.ZodType<TagRecord> = z.object({
   last: z.enum(["copied", "imported", "unchanged", "pruned", "missing", "refused", "failed"]),
   failure: failureSchema.exactOptional(),
   history: z.array(z.object({ digest: digestSchema, at: dateSchema })).max(100),
+  image: imageSchema.extend({ referrers: countSchema.exactOptional() }).exactOptional(),
 });
 
 export const retrySchema: z.ZodType<RetryState> = z.object({
@@ -90,6 +114,7 @@ export const retrySchema: z.ZodType<RetryState> = z.object({
   attempt: countSchema,
   at: dateSchema,
   nextAt: dateSchema,
+  tag: tagSchema.exactOptional(),
 });
 
 /** Each field is checked alone, so that an invalid one does not hide the others. */
@@ -133,4 +158,5 @@ export const eventSchema: z.ZodType<DaemonEvent> = z.discriminatedUnion("kind", 
   z.object({ kind: z.literal("progress"), mirror: nameSchema, progress: progressSchema }),
   z.object({ kind: z.literal("mirror"), mirror: nameSchema }),
   z.object({ kind: z.literal("config"), ok: z.boolean() }),
+  z.object({ kind: z.literal("cancel"), mirror: nameSchema, runs: z.array(nameSchema).max(1_000) }),
 ]);

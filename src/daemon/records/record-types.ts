@@ -1,3 +1,4 @@
+import type { ImageFacts } from "../../copy/summary.ts";
 import type { Failure } from "../../errors/error.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { MirrorReport, Outcome } from "../../sync/report.ts";
@@ -11,7 +12,7 @@ export type Run = {
   readonly dueAt: string;
   readonly startedAt: string;
   readonly finishedAt?: string;
-  readonly state: "running" | MirrorReport["state"];
+  readonly state: "running" | "cancelled" | MirrorReport["state"];
   /** The number of tags that must have an outcome before the run is finished; undefined during the check. */
   readonly expected?: number;
   readonly outcomes: readonly Outcome[];
@@ -21,6 +22,25 @@ export type Run = {
 
 /** An Outcome that says something about the tag itself. A push says nothing about it. */
 export type TagOutcome = Exclude<Outcome, { readonly kind: "pushed" }>;
+
+/** A finished run in short: enough for lists, however many tags it had. */
+export type RunMark = Pick<Run, "id" | "cause" | "startedAt" | "failure"> & {
+  readonly finishedAt: string;
+  readonly state: Exclude<Run["state"], "running">;
+  /** Sent to the target. */
+  readonly bytes: number;
+  /** Tags that were published. */
+  readonly published: number;
+  /** Tags that failed or were refused. */
+  readonly failed: number;
+  readonly warnings: readonly Failure[];
+};
+
+/** A run under way in short. */
+export type OpenRun = Pick<Run, "id" | "cause" | "startedAt" | "expected"> & {
+  /** Tags that have an outcome. */
+  readonly done: number;
+};
 
 /** What is known of one tag of a mirror. */
 export type TagRecord = {
@@ -37,6 +57,11 @@ export type TagRecord = {
   readonly failure?: Failure;
   /** Newest first. */
   readonly history: readonly { readonly digest: Digest; readonly at: string }[];
+  /** Of the image that `digest` names; undefined when it was neither copied nor verified since the records began. */
+  readonly image?: ImageFacts & {
+    /** Signatures, SBOMs and attestations; undefined when they were not counted. */
+    readonly referrers?: number;
+  };
 };
 
 /** What is known of a mirror besides its runs. Times are ISO. */
@@ -60,6 +85,8 @@ export type RetryState = {
   readonly attempt: number;
   readonly at: string;
   readonly nextAt: string;
+  /** undefined: the check of the whole mirror failed. */
+  readonly tag?: string;
 };
 
 /** A copy in progress. */
@@ -86,7 +113,9 @@ export type DaemonEvent =
   | { readonly kind: "outcome"; readonly mirror: string; readonly outcome: Outcome }
   | { readonly kind: "progress"; readonly mirror: string; readonly progress: Progress }
   | { readonly kind: "mirror"; readonly mirror: string }
-  | { readonly kind: "config"; readonly ok: boolean };
+  | { readonly kind: "config"; readonly ok: boolean }
+  /** Workers give up these runs. */
+  | { readonly kind: "cancel"; readonly mirror: string; readonly runs: readonly string[] };
 
 /** Options of all records. */
 export type RecordsOptions = {

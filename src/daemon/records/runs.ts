@@ -2,8 +2,9 @@ import type { Failure } from "../../errors/error.ts";
 import type { Outcome } from "../../sync/report.ts";
 import { dateSchema, parseRecord } from "../queue/job-schema.ts";
 import type { StateStore } from "../state/state-store.ts";
-import { outcomeSchema, runSchema, tagsSchema } from "./record-schemas.ts";
-import type { RecordsOptions, Run } from "./record-types.ts";
+import { markSchema, outcomeSchema, runSchema, tagsSchema } from "./record-schemas.ts";
+import type { OpenRun, RecordsOptions, Run, RunMark } from "./record-types.ts";
+import { markOf } from "./run-marks.ts";
 
 const RUNS_KEPT = 20;
 const RUN_KEPT_MS = 24 * 3_600_000;
@@ -12,8 +13,8 @@ const RECENT_KEPT = 200;
 
 /**
  * What every run did, during the run and afterwards. The only writer of `run:ID`, `open:NAME` (the runs that wait for
- * tags), `runs:NAME` (the finished runs, each under a key that sorts by its start) and `recent` (the same keys, of all
- * mirrors).
+ * tags), `runs:NAME` (the finished runs, each under a key that sorts by its start), `marks:NAME` (the same in short) and
+ * `recent` (the same keys, of all mirrors).
  */
 export type RunRecords = {
   begin(run: Pick<Run, "id" | "mirror" | "cause" | "dueAt">): Promise<void>;
@@ -29,6 +30,12 @@ export type RunRecords = {
   read(id: string): Promise<Run | undefined>;
   /** Whether a run of this mirror is in progress, in any process. */
   isOpen(mirror: string): Promise<boolean>;
+  /** Ends the runs of a mirror that are in progress. Returns their ids. Later outcomes count for none of them. */
+  cancel(mirror: string): Promise<readonly string[]>;
+  /** The runs of a mirror that are in progress, newest first, in short. */
+  underWay(mirror: string): Promise<readonly OpenRun[]>;
+  /** The finished runs in short, newest first. Reading them costs little, however many tags the runs had. */
+  marks(mirror: string): Promise<readonly RunMark[]>;
   /** The finished runs of a mirror, newest first. `most`: no more are read; 20 are kept. */
   of(mirror: string, most?: number): Promise<readonly Run[]>;
   /** The last finished runs of all mirrors, newest first. Reads no more than `limit` runs; 200 are kept. */
@@ -59,6 +66,25 @@ export function openRunRecords(
     return newestFirst(texts.keys())
       .slice(0, most)
       .flatMap((key) => parseRecord(runSchema, texts.get(key)) ?? []);
+  }
+
+  async function marks(mirror: string): Promise<readonly RunMark[]> {
+    const texts = await store.all(marksOf(mirror));
+    return newestFirst(texts.keys()).flatMap((key) => parseRecord(markSchema, texts.get(key)) ?? []);
+  }
+
+  async function underWay(mirror: string): Promise<readonly OpenRun[]> {
+    const ids = [...(await store.all(openOf(mirror))).keys()];
+    const open = await Promise.all(
+      ids.map(async (id) => {
+        const fields = await store.all(namespaceOf(id));
+        const head = parseRecord(runSchema, fields.get("head"));
+        return head && openRun(head, tagsDone(fields));
+      }),
+    );
+    return open
+      .filter((run) => run !== undefined)
+      .toSorted((one, other) => other.startedAt.localeCompare(one.startedAt));
   }
 
   async function recent(most: number): Promise<readonly Run[]> {
@@ -104,20 +130,18 @@ export function openRunRecords(
     await store.set(namespaceOf(id), fields, { ttlMs: RUN_KEPT_MS });
     const after = await store.all(namespaceOf(id));
     const head = parseRecord(runSchema, after.get("head"));
-    const done = [...after.keys()].filter((field) => field.startsWith(TAG_FIELD)).length;
-    if (head?.expected === undefined || done < head.expected) return undefined;
+    if (head?.expected === undefined || tagsDone(after) < head.expected) return undefined;
     const run = await read(id);
     return run && finish(run);
   }
 
-  async function finish(run: Run): Promise<Run> {
+  async function finish(run: Run, state = stateOf(run)): Promise<Run> {
     const { id, mirror } = run;
-    const trouble = run.outcomes.some(({ kind }) => kind === "failed" || kind === "refused");
-    const state = run.failure ? "failed" : trouble ? "partial" : "done";
-    const finished: Run = { ...run, state, finishedAt: stamp() };
+    const finished = { ...run, state, finishedAt: stamp() } as const;
     const key = keyOf(run);
     await store.set(runsOf(mirror), { [key]: JSON.stringify(finished) });
-    await trim(runsOf(mirror), RUNS_KEPT);
+    await store.set(marksOf(mirror), { [key]: JSON.stringify(markOf(finished)) });
+    for (const namespace of [runsOf(mirror), marksOf(mirror)]) await trim(namespace, RUNS_KEPT);
     await store.set(RECENT, { [key]: mirror });
     finishes += 1;
     if (finishes % RECENT_KEPT === 0) await trim(RECENT, RECENT_KEPT);
@@ -163,10 +187,31 @@ export function openRunRecords(
       return finished;
     },
     isOpen: async (mirror) => (await store.all(openOf(mirror))).size > 0,
+    async cancel(mirror) {
+      const open = await Promise.all((await underWay(mirror)).map(({ id }) => read(id)));
+      const runs = open.filter((run) => run !== undefined);
+      for (const run of runs) await finish(run, "cancelled");
+      return runs.map(({ id }) => id);
+    },
     read,
     of,
     recent,
+    marks,
+    underWay,
   };
+}
+
+function stateOf({ failure, outcomes }: Run): RunMark["state"] {
+  if (failure) return "failed";
+  return outcomes.some(({ kind }) => kind === "failed" || kind === "refused") ? "partial" : "done";
+}
+
+function openRun({ id, cause, startedAt, expected }: Run, done: number): OpenRun {
+  return { id, cause, startedAt, done, ...(expected === undefined ? {} : { expected }) };
+}
+
+function tagsDone(fields: ReadonlyMap<string, string>): number {
+  return [...fields.keys()].filter((field) => field.startsWith(TAG_FIELD)).length;
 }
 
 /** The tags that a run waits for. Empty before its plan is made. */
@@ -183,6 +228,7 @@ function newestFirst(keys: Iterable<string>): readonly string[] {
 
 const keyOf = ({ startedAt, id }: Run): string => `${startedAt} ${id}`;
 const runsOf = (mirror: string): string => `runs:${mirror}`;
+const marksOf = (mirror: string): string => `marks:${mirror}`;
 const TAG_FIELD = "tag:";
 const fieldOf = (tag: string): string => `${TAG_FIELD}${tag}`;
 const openOf = (mirror: string): string => `open:${mirror}`;

@@ -80,7 +80,8 @@ function renewed(outcome: TagOutcome, known: TagRecord | undefined, { at, readin
   const digest = "digest" in outcome ? outcome.digest : known?.digest;
   const flipped = digest !== undefined && digest !== known?.digest;
   const history = [...(flipped ? [{ digest, at }] : []), ...(known?.history ?? [])];
-  const publishedAt = flipped && outcome.kind !== "unchanged" ? at : known?.publishedAt;
+  const publishedAt = publishedAtOf(outcome, known, { flipped, at });
+  const image = imageOf(outcome, flipped ? undefined : known?.image);
   const readAt = "digest" in outcome ? dateOf(reading) : known?.readAt;
   return {
     tag: outcome.tag,
@@ -92,10 +93,33 @@ function renewed(outcome: TagOutcome, known: TagRecord | undefined, { at, readin
     ...(readAt === undefined ? {} : { readAt }),
     ...(known?.publishedBefore === undefined ? {} : { publishedBefore: known.publishedBefore }),
     ...("failure" in outcome ? { failure: outcome.failure } : {}),
+    ...(image ? { image } : {}),
   };
 }
 
 const isReading = ([, reading]: readonly [string, number]): boolean => reading >= 0 && reading < LARGEST;
+
+/** When this was published; else since when the target says that it is there; undefined when nobody tells. */
+function publishedAtOf(
+  outcome: Outcome,
+  known: TagRecord | undefined,
+  { flipped, at }: { readonly flipped: boolean; readonly at: string },
+): string | undefined {
+  if (outcome.kind === "unchanged") return (flipped ? undefined : known?.publishedAt) ?? outcome.since;
+  return flipped ? at : known?.publishedAt;
+}
+
+/** A later outcome that says less than an earlier one takes nothing away. */
+function imageOf(outcome: Outcome, known: TagRecord["image"]): TagRecord["image"] {
+  if ("moved" in outcome) {
+    const { image = known, referrers } = outcome.moved;
+    // `healed` counts only what was sent again
+    const counted = outcome.kind === "copied" && outcome.healed ? known?.referrers : referrers;
+    return image && { ...image, ...(counted === undefined ? {} : { referrers: counted }) };
+  }
+  if (outcome.kind === "unchanged" && outcome.image) return { ...known, ...outcome.image };
+  return known;
+}
 
 function dateOf(reading: number): string | undefined {
   const date = new Date(reading);

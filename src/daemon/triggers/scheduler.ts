@@ -78,7 +78,7 @@ export function openScheduler({ clock, queue, records, log, forgetful, onMissed 
   async function catchUp(mirror: Scheduled): Promise<void> {
     const now = clock.now();
     const { lastDueAt, lastRunAt } = await records.mirrors.read(mirror.name);
-    if (lastDueAt === undefined) return due(mirror, floorToMinute(now), "missed");
+    if (lastDueAt === undefined) return due(mirror, floorToMinute(now), "first");
     if (forgetful && (lastRunAt === undefined || lastRunAt < lastDueAt))
       return due(mirror, new Date(Math.min(Date.parse(lastDueAt), now.getTime())), "missed");
     const missed = openDueTimes(mirror.schedule).latest(new Date(lastDueAt), now);

@@ -3,7 +3,14 @@ import type { Failure } from "../../errors/error.ts";
 import { formatLocation } from "../../oci/reference.ts";
 import type { MirrorTarget } from "../../sync/targets/target.ts";
 import { overdueSince } from "../records/mirrors.ts";
-import type { MirrorRecord, Progress, Quarantine, Run, TagRecord } from "../records/record-types.ts";
+import type {
+  MirrorRecord,
+  OpenRun,
+  Progress,
+  Quarantine,
+  RunMark,
+  TagRecord,
+} from "../records/record-types.ts";
 import type { MirrorState, MirrorStatus, RegistryPause } from "./view.ts";
 
 /** A check that ends within this time after its due time (and jitter) is in time. */
@@ -21,28 +28,43 @@ export type MirrorFacts = SharedFacts & {
   readonly target: MirrorTarget;
   readonly record: MirrorRecord;
   readonly tags: readonly TagRecord[];
-  readonly lastRun: Run | undefined;
+  readonly recent: readonly RunMark[];
+  readonly run: OpenRun | undefined;
   readonly next: Date | undefined;
   readonly now: Date;
 };
 
 export function statusOf(mirror: Mirror, facts: MirrorFacts): MirrorStatus {
-  const { name, source, schedule } = mirror;
-  const { record, tags, next, now, target } = facts;
+  const { name, source, schedule, labels } = mirror;
+  const { record, tags, next, now, target, recent, run } = facts;
   const underWay = facts.underWay.filter((one) => one.mirror === name);
   const quarantined = facts.quarantined.filter((one) => one.mirror === name);
-  const failure = record.retrying?.failure ?? facts.lastRun?.failure;
+  const failure = record.retrying?.failure ?? recent[0]?.failure;
   const latenessS = lateness(mirror, record, now);
   const pauses = pausesOf(mirror, facts.pauses);
+  const states = statesOf(record, {
+    latenessS,
+    running: underWay.length > 0,
+    quarantined: quarantined.length > 0,
+    empty: recent[0]?.warnings.some(({ code }) => code === "FILTER_EMPTY") ?? false,
+  });
   return {
     name,
     source: formatLocation(source),
     target: target.name,
+    registry: "registry" in source ? source.registry : "oci",
+    ...(target.stream ? { namespace: target.stream.namespace } : {}),
+    ...(labels ? { labels } : {}),
+    ...(target.pullFrom === undefined ? {} : { pullFrom: target.pullFrom }),
     ...(target.storage === undefined ? {} : { storage: target.storage }),
     ...(schedule ? { schedule } : {}),
     ...lastingOf(record),
     ...reasonOf(record, tags, failure),
-    state: stateOf(record, { latenessS, running: underWay.length > 0, quarantined: quarantined.length > 0 }),
+    ...(record.retrying ? { retrying: record.retrying } : {}),
+    state: states[0] ?? "fresh",
+    states,
+    recent,
+    ...(run ? { run } : {}),
     tags: tags.length,
     failedTags: tags.filter(({ failure: failed }) => failed).length,
     latenessS,
@@ -77,9 +99,10 @@ function reasonOf(
   failure: Failure | undefined,
 ): { readonly reason?: string } {
   if (retrying) {
-    const { attempt, nextAt } = retrying;
+    const { attempt, nextAt, tag } = retrying;
+    const of = tag === undefined ? "" : ` of tag ${tag}`;
     return {
-      reason: `attempt ${attempt} failed (${wordsOf(retrying.failure)}); the next one is at ${nextAt}`,
+      reason: `attempt ${attempt}${of} failed (${wordsOf(retrying.failure)}); the next one is at ${nextAt}`,
     };
   }
   if (failure) return { reason: wordsOf(failure) };
@@ -101,14 +124,27 @@ function lateness({ schedule }: Mirror, record: MirrorRecord, now: Date): number
   return Math.max(0, Math.floor((now.getTime() - since.getTime() - schedule.jitterMs) / 1000));
 }
 
-function stateOf(
+type StateFacts = {
+  readonly latenessS: number;
+  readonly running: boolean;
+  readonly quarantined: boolean;
+  readonly empty: boolean;
+};
+
+/** All states that hold; the one that matters most is first. */
+function statesOf(
   { pausedAt, failingSince, lastRunAt, retrying }: MirrorRecord,
-  facts: { readonly latenessS: number; readonly running: boolean; readonly quarantined: boolean },
-): MirrorState {
-  if (pausedAt !== undefined) return "paused";
-  if (facts.running) return "running";
-  if (facts.quarantined) return "quarantined";
-  if (failingSince !== undefined || retrying) return "failing";
-  if (facts.latenessS * 1000 > LATE_AFTER_MS) return "late";
-  return lastRunAt === undefined ? "waiting" : "fresh";
+  { latenessS, running, quarantined, empty }: StateFacts,
+): readonly MirrorState[] {
+  const holds: Readonly<Record<Exclude<MirrorState, "fresh">, boolean>> = {
+    paused: pausedAt !== undefined,
+    quarantined,
+    failing: failingSince !== undefined || retrying !== undefined,
+    running,
+    late: latenessS * 1000 > LATE_AFTER_MS,
+    empty,
+    waiting: lastRunAt === undefined,
+  };
+  const states = Object.entries(holds).flatMap(([state, held]) => (held ? [state as MirrorState] : []));
+  return states.some((state) => state !== "running") ? states : [...states, "fresh"];
 }

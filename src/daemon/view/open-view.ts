@@ -36,7 +36,7 @@ export type ViewParts = {
 
 /** Opens the view of a running daemon. */
 export function openView(parts: ViewParts): DaemonView {
-  const { records, scheduler, activeConfigs, observers, clock, log } = parts;
+  const { records, scheduler, activeConfigs, observers, clock, log, queue } = parts;
   const startedAt = clock.now().toISOString();
   const config = (): Config => activeConfigs.current().config;
   const mirrorOf = (name: string): Mirror | undefined => activeConfigs.current().mirror(name);
@@ -47,14 +47,15 @@ export function openView(parts: ViewParts): DaemonView {
       .map(({ name }) => name);
 
   async function status(mirror: Mirror, shared: SharedFacts): Promise<MirrorStatus> {
-    const [record, tags, [lastRun]] = await Promise.all([
+    const [record, tags, recent, [run]] = await Promise.all([
       records.mirrors.read(mirror.name),
       records.tags.of(mirror.name),
-      records.runs.of(mirror.name, 1),
+      records.runs.marks(mirror.name),
+      records.runs.underWay(mirror.name),
     ]);
     const [next] = scheduler.next(mirror, 1);
     const target = openTarget(mirror, activeConfigs.current().context);
-    return statusOf(mirror, { ...shared, target, record, tags, lastRun, next, now: clock.now() });
+    return statusOf(mirror, { ...shared, target, record, tags, recent, run, next, now: clock.now() });
   }
 
   const shared = async (): Promise<SharedFacts> => {
@@ -86,12 +87,14 @@ export function openView(parts: ViewParts): DaemonView {
     async mirror(name) {
       const mirror = mirrorOf(name);
       if (!mirror) return undefined;
-      const [found, tags, runs] = await Promise.all([
+      const [found, tags, finished, underWay] = await Promise.all([
         status(mirror, await shared()),
         records.tags.of(name),
         records.runs.of(name),
+        records.runs.underWay(name),
       ]);
-      return { mirror: found, tags, runs };
+      const open = await Promise.all(underWay.map(({ id }) => records.runs.read(id)));
+      return { mirror: found, tags, runs: [...open.filter((run) => run !== undefined), ...finished] };
     },
     has: (name) => mirrorOf(name) !== undefined,
     async runs({ mirror, limit = RUNS_SHOWN } = {}) {
@@ -122,6 +125,14 @@ export function openView(parts: ViewParts): DaemonView {
       act(name, "retry", by, async () => {
         await records.crashes.release(name);
         await scheduler.requestCheck(name, "retry");
+      }),
+    cancel: (name, by) =>
+      act(name, "cancel", by, async () => {
+        const runs = await records.runs.cancel(name);
+        await queue.drop(name);
+        await records.notify({ kind: "cancel", mirror: name, runs });
+        for (const progress of await records.progress.underWay())
+          if (progress.mirror === name) await records.progress.end(progress);
       }),
     async pushNotice({ repository, at }) {
       const names = mirrorsReading(repository);

@@ -2,7 +2,16 @@ import type { Failure } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
 import type { Outcome } from "../../sync/report.ts";
 import type { Counts } from "../queue/queue.ts";
-import type { DaemonEvent, Progress, Quarantine, Run, TagRecord } from "../records/record-types.ts";
+import type {
+  DaemonEvent,
+  OpenRun,
+  Progress,
+  Quarantine,
+  RetryState,
+  Run,
+  RunMark,
+  TagRecord,
+} from "../records/record-types.ts";
 import type { SessionRecords } from "../records/sessions.ts";
 import type { RedisState } from "../redis/connection.ts";
 import type { WatchState } from "../triggers/stream-watch.ts";
@@ -10,19 +19,40 @@ import type { WatchState } from "../triggers/stream-watch.ts";
 /**
  * `fresh`: the last run succeeded, and no check is overdue. `late`: a due time passed two minutes ago, and no run has
  * finished since. `failing`: the last run left something undone, or the last attempt of the current run failed.
- * `waiting`: never checked.
+ * `empty`: its tag rules select nothing. `waiting`: never checked.
  */
-export type MirrorState = "fresh" | "late" | "failing" | "running" | "paused" | "quarantined" | "waiting";
+export type MirrorState = (typeof MIRROR_STATES)[number];
+
+/** In the order in which lists show them: trouble first. */
+export const MIRROR_STATES = [
+  "failing",
+  "quarantined",
+  "late",
+  "empty",
+  "running",
+  "waiting",
+  "paused",
+  "fresh",
+] as const;
 
 /** One mirror, as the page and the API show it. Times are ISO. */
 export type MirrorStatus = {
   readonly name: string;
   readonly source: string;
   readonly target: string;
+  /** The host of the source; `oci` for a layout. */
+  readonly registry: string;
+  /** Of the image stream; undefined for other targets. */
+  readonly namespace?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** `registry/repository` from which clients pull its tags; undefined for a layout. */
+  readonly pullFrom?: string;
   /** Where the images of an image stream are stored; undefined for other targets. */
   readonly storage?: string;
   readonly schedule?: { readonly cron: string; readonly timeZone: string; readonly jitterMs: number };
   readonly state: MirrorState;
+  /** All states that hold now; `state` is the one that matters most. A paused mirror can be failing as well. */
+  readonly states: readonly MirrorState[];
   readonly tags: number;
   readonly failedTags: number;
   readonly nextRunAt?: string;
@@ -35,10 +65,16 @@ export type MirrorStatus = {
   readonly pausedBy?: string;
   readonly underWay: readonly (Progress & { readonly bytesPerSecond: number })[];
   readonly quarantined: readonly Quarantine[];
+  /** The run in progress. */
+  readonly run?: OpenRun;
+  /** The last finished runs, newest first. */
+  readonly recent: readonly RunMark[];
   /** Of the last attempt, while another one follows; otherwise of the last run, if it could not check the mirror. */
   readonly failure?: Failure;
   /** Why the mirror fails, and when the next attempt is. */
   readonly reason?: string;
+  /** The last attempt, which failed, while another one follows. */
+  readonly retrying?: RetryState;
   /** The registries of its source, target and storage that get no requests now; undefined: none. */
   readonly pauses?: readonly RegistryPause[];
 };
@@ -57,7 +93,7 @@ export type RegistryPause = {
 export type MirrorDetail = {
   readonly mirror: MirrorStatus;
   readonly tags: readonly TagRecord[];
-  /** Newest first. */
+  /** Newest first; those under way before them. */
   readonly runs: readonly Run[];
 };
 
@@ -117,6 +153,8 @@ export type DaemonView = {
   resume(name: string, by: string): Promise<boolean>;
   /** Releases quarantined work, and makes the mirror due. */
   retry(name: string, by: string): Promise<boolean>;
+  /** Stops the runs of the mirror that are in progress, and their waiting work. Tags that were published stay. */
+  cancel(name: string, by: string): Promise<boolean>;
   /** A webhook reported a push to `registry/repository`. The mirrors that read it become due. Returns their names. */
   pushNotice(pushed: {
     readonly repository: string;

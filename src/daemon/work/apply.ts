@@ -44,7 +44,7 @@ export async function apply(
     },
   });
   throwIfLocked(outcomes, startedAt.getTime() - Date.parse(job.plannedAt));
-  throwIfRetryable(outcomes, turn, parts);
+  await throwIfRetryable(outcomes, turn, parts);
   await report(job, outcomes, startedAt, parts);
 }
 
@@ -67,6 +67,8 @@ async function report(
     reported.outcome?.(outcome, published && freshnessMs !== undefined ? { freshnessMs } : {});
   }
   await settle(job, settled, parts);
+  const tags = settled.map(({ tag }) => tag);
+  await parts.records.mirrors.retried(job.mirror, tags);
   // the outcome of the next check also counts for this run
   if (outcomes.some(hasMoved)) await checkAgain(job.mirror, job.reading, parts);
 }
@@ -146,12 +148,20 @@ async function assertNewest(
 }
 
 /** Gives a job of one tag back, if another attempt may help. Failed tags of a larger job wait for the next check. */
-function throwIfRetryable(outcomes: readonly Outcome[], { attempt }: Turn, { log }: WorkerParts): void {
+async function throwIfRetryable(
+  outcomes: readonly Outcome[],
+  { attempt }: Turn,
+  { log, now, records }: WorkerParts,
+): Promise<void> {
   const [first, ...others] = outcomes;
   if (!first || others.length > 0 || !("failure" in first)) return;
   const { failure, mirror, tag } = first;
   const delayMs = failure.code === "SOURCE_MOVED" ? undefined : retryDelayMs(failure, attempt);
   if (delayMs === undefined) return;
+  const at = now();
+  const nextAt = new Date(at.getTime() + delayMs).toISOString();
+  const retrying = { failure, attempt: attempt + 1, at: at.toISOString(), nextAt, tag };
+  await records.mirrors.retries(mirror, retrying);
   log.info(
     { mirror, tag, code: failure.code, delayMs },
     `${mirror}:${tag} is tried again: ${failure.message}`,

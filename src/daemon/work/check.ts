@@ -40,7 +40,10 @@ export async function check(
   if (!planned) return;
   // after a suspension, another worker may have published something that this plan does not know
   await turn.assertStillOurs();
-  if (planned.kind === "failed") return fail(job, planned.failure, turn, parts);
+  if (planned.kind === "failed") {
+    turn.signal.throwIfAborted();
+    return fail(job, planned.failure, turn, parts);
+  }
   await queueWork(job, { ...planned, reading }, active, parts);
 }
 

@@ -4,6 +4,7 @@ import type { ActiveConfig } from "../active-config.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Records } from "../records/records.ts";
 import type { CheckRequest } from "../triggers/scheduler.ts";
+import type { Cancellations } from "./cancellations.ts";
 
 /** Receives outcomes, for metrics. */
 export type Reported = {
@@ -20,4 +21,5 @@ export type WorkerParts = {
   readonly log: Log;
   readonly now: () => Date;
   readonly reported: Reported;
+  readonly cancellations: Cancellations;
 };

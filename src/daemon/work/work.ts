@@ -8,7 +8,7 @@ import { BACKOFF_BASE_MS, throwIfUnknown } from "./retry-job.ts";
 
 /** Does one job, with the functions that `tagferry sync` uses too. */
 export async function doJob(job: Job, turn: Turn, parts: WorkerParts): Promise<void> {
-  const { records, log, active } = parts;
+  const { records, log, active, cancellations } = parts;
   using mirror = active().use(job.mirror);
   if (!mirror.found) {
     throwIfUnknown(turn.attempt);
@@ -20,10 +20,13 @@ export async function doJob(job: Job, turn: Turn, parts: WorkerParts): Promise<v
   }
   const quarantine = await records.crashes.enter(job);
   if (quarantine) return isolate(job, parts);
+  using cancellable = cancellations.begin(job, turn);
   try {
-    if (job.kind === "check") await check(job, mirror.found, mirror.active, turn, parts);
-    else await apply(job, mirror.found, mirror.active, turn, parts);
+    cancellable.turn.signal.throwIfAborted();
+    if (job.kind === "check") await check(job, mirror.found, mirror.active, cancellable.turn, parts);
+    else await apply(job, mirror.found, mirror.active, cancellable.turn, parts);
   } catch (error) {
+    if (cancellable.isCancelled() && !turn.signal.aborted) return;
     if (error instanceof RetryLater) throw error;
     turn.signal.throwIfAborted();
     // the next attempt records it

@@ -74,7 +74,7 @@ function hasNew(tags: readonly string[] | undefined, { digestTags: known = [] }:
 }
 
 function verification(
-  { digest, mirror, tag, from, readAt }: Keep,
+  { digest, mirror, tag, from, readAt, since }: Keep,
   { verify, urgent, digestTags }: Due,
 ): Change {
   // a digest from a listing comes without type and size
@@ -85,5 +85,10 @@ function verification(
       ? "its signatures are due to be looked for"
       : "is due to be verified";
   const base = { mirror, tag, from, readAt, image, takeover: false, reason, verify };
-  return { kind: "update", ...base, ...(digestTags ? { digestTags } : {}) };
+  return {
+    kind: "update",
+    ...base,
+    ...(digestTags ? { digestTags } : {}),
+    ...(since === undefined ? {} : { since }),
+  };
 }

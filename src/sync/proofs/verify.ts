@@ -1,7 +1,7 @@
 import type { Mirror } from "../../config/config.ts";
 import { copyImage } from "../../copy/copy.ts";
 import { findLateReferrers, proveImage } from "../../copy/prove.ts";
-import type { CopySummary } from "../../copy/summary.ts";
+import type { CopySummary, ImageFacts } from "../../copy/summary.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
@@ -38,16 +38,17 @@ export async function verifyTag(
   options: ApplyOptions,
 ): Promise<Outcome> {
   const { tag, image, verify } = change;
+  const since = change.since === undefined ? {} : { since: change.since };
   const outcome = { mirror: mirror.name, tag, digest: image.digest };
   const target = await openTarget(mirror, context).publisher().copyTarget(options);
-  if (!target) return { kind: "unchanged", ...outcome };
+  if (!target) return { kind: "unchanged", ...outcome, ...since };
   const source = await context.source(locationOf(mirror, change.from));
   const ends = { source, target, mirror, context };
-  const { missing, late, subjects } = await lossesOf(change, ends, options, verify === "bytes");
+  const { missing, late, subjects, facts } = await lossesOf(change, ends, options, verify === "bytes");
   const parts = verify === "referrers" ? {} : beneathOf(subjects, image.digest);
   if (missing.length === 0 && late === 0) {
     await recordProof(change, mirror, context, options, { verified: verify, ...parts });
-    return { kind: "unchanged", ...outcome };
+    return { kind: "unchanged", ...outcome, ...since, ...(facts ? { image: facts } : {}) };
   }
   const digests = missing.slice(0, NAMED_MAX).map(({ digest }) => digest);
   if (missing.length > 0)
@@ -106,6 +107,7 @@ type Losses = {
   /** How many referrers the source lists and the target does not. */
   readonly late: number;
   readonly subjects: readonly Digest[];
+  readonly facts: ImageFacts | undefined;
 };
 
 /** `bytes`: whether to read and hash all blobs, or which ones. */
@@ -117,12 +119,12 @@ async function lossesOf(
 ): Promise<Losses> {
   const { platforms, referrers } = mirror;
   const { memory } = context;
-  const { missing, subjects } =
+  const { missing, subjects, facts } =
     verify === "referrers"
-      ? { missing: [], subjects: [...new Set([image.digest, ...subjectsOf(digestTags)])] }
+      ? { missing: [], subjects: [...new Set([image.digest, ...subjectsOf(digestTags)])], facts: undefined }
       : await proveImage(image, target, { platforms, bytes, memory, signal });
   const late = referrers ? await findLateReferrers(subjects, source, target, { occasion, signal }) : [];
-  return { missing, late: late.length, subjects };
+  return { missing, late: late.length, subjects, facts };
 }
 
 async function sendAgain(

@@ -1,12 +1,15 @@
 import type { Mirror, Storage } from "../../config/config.ts";
 import { targetName } from "../../config/target-name.ts";
 import { formatRepository } from "../../oci/reference.ts";
-import type { StreamName } from "../../openshift/image-stream.ts";
+import { formatStream, type StreamName } from "../../openshift/image-stream.ts";
 import type { Action } from "../../plan/action.ts";
 import type { Context } from "../context.ts";
 import { observedInStream } from "./stream-observed.ts";
 import { streamPublisher } from "./stream-publisher.ts";
 import type { MirrorTarget } from "./target.ts";
+
+/** The address that pods of the cluster use, unless the configuration names another. */
+const INTEGRATED_REGISTRY = "image-registry.openshift-image-registry.svc:5000";
 
 /** An image stream as target. Reading it costs one request, for any number of tags. */
 export function streamTarget(mirror: Mirror, stream: StreamName, context: Context): MirrorTarget {
@@ -14,6 +17,7 @@ export function streamTarget(mirror: Mirror, stream: StreamName, context: Contex
   return {
     name: targetName({ kind: "imagestream", ...stream }),
     stream,
+    pullFrom: `${context.config.cluster.registry ?? INTEGRATED_REGISTRY}/${formatStream(stream)}`,
     storage: storageName(storage),
     jobsOf: (actions) => jobsOf(actions, storage),
     async observe(tags, options) {

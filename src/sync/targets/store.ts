@@ -1,7 +1,7 @@
 import { targetName } from "../../config/target-name.ts";
 import { failureOf, TagferryError } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
-import type { Location } from "../../oci/reference.ts";
+import { formatLocation, type Location } from "../../oci/reference.ts";
 import type { Action, Observed, ObservedTag } from "../../plan/action.ts";
 import type { Context } from "../context.ts";
 import type { MirrorTarget, Publisher, TagFailures } from "./target.ts";
@@ -10,6 +10,7 @@ import type { MirrorTarget, Publisher, TagFailures } from "./target.ts";
 export function storeTarget(location: Location, context: Context): MirrorTarget {
   return {
     name: targetName(location),
+    ...(location.kind === "registry" ? { pullFrom: formatLocation(location) } : {}),
     jobsOf,
     observe: (tags, options) => observe(location, tags, context, options),
     publisher: () => storePublisher(location, context),

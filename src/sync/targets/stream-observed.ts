@@ -57,7 +57,14 @@ function observedTag(
     ...(owned?.digest === undefined ? {} : { published: owned.digest }),
     ...(owned?.missingSince === undefined ? {} : { missingSince: owned.missingSince }),
     ...takeoverState(stream, tag, mirror, owned, importsFrom),
+    ...sinceOf(event?.created),
   };
+}
+
+/** A date that is no date is left out. */
+function sinceOf(created: string | null | undefined): Pick<ObservedTag, "since"> {
+  const at = new Date(created ?? Number.NaN);
+  return Number.isNaN(at.getTime()) ? {} : { since: at.toISOString() };
 }
 
 /**

@@ -15,6 +15,8 @@ export type MirrorTarget = {
   readonly name: string;
   /** The image stream, which others may change; undefined for a target that is not watched. */
   readonly stream?: StreamName;
+  /** `registry/repository` from which clients pull the tags; undefined when they cannot. */
+  readonly pullFrom?: string;
   /** Where the bytes are stored, as the configuration writes it; undefined when the target itself stores them. */
   readonly storage?: string;
   /** Groups actions that must be applied together. Each group is one job. */

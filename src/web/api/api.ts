@@ -1,9 +1,9 @@
-import type { Context, Hono } from "hono";
+import type { Hono } from "hono";
 
 import type { DaemonView } from "../../daemon/view/view.ts";
-import { TagferryError } from "../../errors/error.ts";
 import { answer } from "../answer.ts";
 import type { WebEnv } from "../env.ts";
+import { numberIn } from "../query.ts";
 import { act, ACTIONS, unknownMirror } from "./act.ts";
 import { openApi } from "./openapi.ts";
 
@@ -34,17 +34,4 @@ export function apiRoutes(app: Hono<WebEnv>, view: DaemonView): void {
   });
   app.get("/api/v1/health", async (context) => answer(context, await view.health()));
   app.get("/api/v1/openapi.json", (context) => context.json(openApi()));
-}
-
-/** A whole number from the query. @throws {TagferryError} WEB_REQUEST */
-export function numberIn(
-  context: Context,
-  key: string,
-  { from, to, otherwise }: { readonly from: number; readonly to: number; readonly otherwise: number },
-): number {
-  const text = context.req.query(key);
-  if (text === undefined) return otherwise;
-  const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (number >= from && number <= to) return number;
-  throw new TagferryError("WEB_REQUEST", `${key} is not a whole number from ${from} to ${to}`);
 }

@@ -1,4 +1,5 @@
-import { MIRROR_STATES } from "../metrics.ts";
+import { MIRROR_STATES } from "../../daemon/view/view.ts";
+import { DONE } from "./act.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -6,6 +7,9 @@ const TEXT: Schema = { type: "string" };
 const TIME: Schema = { type: "string", format: "date-time" };
 const COUNT: Schema = { type: "integer", minimum: 0 };
 const NUMBER: Schema = { type: "number" };
+const CAUSE: Schema = {
+  enum: ["schedule", "first", "missed", "asked", "webhook", "retry", "stream"],
+};
 const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 const many = (items: Schema): Schema => ({ type: "array", items });
 
@@ -29,7 +33,10 @@ export function schemas(): Readonly<Record<string, Schema>> {
       next: { ...TEXT, description: "What to do." },
       "details?": { type: "object" },
     }),
-    Done: object({ mirror: TEXT, result: { enum: ["queued", "duplicate", "paused", "resumed", "retried"] } }),
+    Done: object({ mirror: TEXT, result: { enum: DONE } }),
+    DoneToMany: object({
+      results: many(object({ mirror: TEXT, result: { enum: [...DONE, "unknown"] } })),
+    }),
     Readiness: object({ ready: { type: "boolean" }, reasons: many(TEXT) }),
     ...mirrorSchemas(),
     ...healthSchemas(),
@@ -42,9 +49,14 @@ function mirrorSchemas(): Readonly<Record<string, Schema>> {
       name: TEXT,
       source: TEXT,
       target: TEXT,
+      registry: { ...TEXT, description: "The host of the source; oci for a layout." },
+      "namespace?": { ...TEXT, description: "Of the image stream." },
+      "labels?": { type: "object", additionalProperties: TEXT },
+      "pullFrom?": { ...TEXT, description: "registry/repository from which clients pull the tags." },
       "storage?": { ...TEXT, description: "Where the images of an image stream are stored." },
       "schedule?": object({ cron: TEXT, timeZone: TEXT, jitterMs: COUNT }),
       state: { enum: MIRROR_STATES },
+      states: { ...many({ enum: MIRROR_STATES }), description: "All that hold; state is one of them." },
       tags: COUNT,
       failedTags: COUNT,
       "nextRunAt?": TIME,
@@ -59,8 +71,11 @@ function mirrorSchemas(): Readonly<Record<string, Schema>> {
       "pausedBy?": TEXT,
       underWay: many(ref("Progress")),
       quarantined: many(object({ mirror: TEXT, key: TEXT, "tag?": TEXT, since: TIME, crashes: COUNT })),
+      "run?": object({ id: TEXT, cause: CAUSE, startedAt: TIME, "expected?": COUNT, done: COUNT }),
+      recent: many(ref("RunMark")),
       "failure?": ref("Failure"),
       "reason?": { ...TEXT, description: "Why the mirror fails or waits at the moment." },
+      "retrying?": object({ failure: ref("Failure"), attempt: COUNT, at: TIME, nextAt: TIME, "tag?": TEXT }),
       "pauses?": many(ref("RegistryPause")),
     }),
     RegistryPause: object({
@@ -90,15 +105,28 @@ function mirrorSchemas(): Readonly<Record<string, Schema>> {
       last: ref("OutcomeKind"),
       "failure?": ref("Failure"),
       history: many(object({ digest: TEXT, at: TIME })),
+      "image?": object({ bytes: COUNT, platforms: many(TEXT), "referrers?": COUNT }),
+    }),
+    RunMark: object({
+      id: TEXT,
+      cause: CAUSE,
+      startedAt: TIME,
+      finishedAt: TIME,
+      state: { enum: ["done", "partial", "failed", "cancelled"] },
+      bytes: COUNT,
+      published: COUNT,
+      failed: COUNT,
+      warnings: many(ref("Failure")),
+      "failure?": ref("Failure"),
     }),
     Run: object({
       id: TEXT,
       mirror: TEXT,
-      cause: { enum: ["schedule", "missed", "asked", "webhook", "retry", "stream"] },
+      cause: CAUSE,
       dueAt: TIME,
       startedAt: TIME,
       "finishedAt?": TIME,
-      state: { enum: ["running", "done", "partial", "failed"] },
+      state: { enum: ["running", "done", "partial", "failed", "cancelled"] },
       "expected?": COUNT,
       outcomes: many(
         object({

@@ -1,6 +1,7 @@
 import { HOOK_SENDERS } from "../../config/config.ts";
-import { MIRROR_STATES } from "../metrics.ts";
-import { ACTIONS } from "./act.ts";
+import { MIRROR_STATES } from "../../daemon/view/view.ts";
+import { GROUP_KEYS, ROWS, SORT_KEYS } from "../pages/overview-query.ts";
+import { ACTIONS, BULK_ACTIONS } from "./act.ts";
 import { schemas } from "./openapi-schemas.ts";
 
 type Operation = Readonly<Record<string, unknown>>;
@@ -75,6 +76,7 @@ const ACTION_SUMMARIES = {
   pause: "Pause the schedule",
   resume: "Resume the schedule",
   retry: "Release quarantined tags, and check the mirror now",
+  cancel: "Cancel the run under way",
 };
 
 function apiPaths(): Readonly<Record<string, Path>> {
@@ -137,9 +139,43 @@ function apiPaths(): Readonly<Record<string, Path>> {
 }
 
 function pagePaths(): Readonly<Record<string, Path>> {
-  const page = { name: "page", in: "query", schema: { type: "integer", minimum: 1, default: 1 } };
-  const state = { name: "state", in: "query", schema: { enum: MIRROR_STATES } };
   const seeOther = { 303: { description: "Go on there." } };
+  const page = { name: "page", in: "query", schema: { type: "integer", minimum: 1, default: 1 } };
+  const run = { name: "run", in: "path", required: true, schema: { type: "string" } };
+  const overview = [
+    {
+      name: "q",
+      in: "query",
+      schema: { type: "string" },
+      description: "Words in name, source, target, labels.",
+    },
+    { name: "state", in: "query", schema: { enum: MIRROR_STATES } },
+    { name: "namespace", in: "query", schema: { type: "string" } },
+    { name: "label", in: "query", schema: { type: "string" }, description: "name=value" },
+    { name: "group", in: "query", schema: { enum: GROUP_KEYS } },
+    { name: "sort", in: "query", schema: { enum: SORT_KEYS, default: "trouble" } },
+    { name: "rows", in: "query", schema: { type: "integer", minimum: 10, maximum: 1_000, default: ROWS } },
+    page,
+  ];
+  const tags = [
+    { name: "q", in: "query", schema: { type: "string" }, description: "A part of a tag or digest." },
+    { name: "only", in: "query", schema: { enum: ["failed"] } },
+    page,
+  ];
+  const bulk = BULK_ACTIONS.map((action) => [
+    `/bulk/${action}`,
+    {
+      post: {
+        summary: `${ACTION_SUMMARIES[action]}: all mirrors that the form names`,
+        requestBody: form("mirror", "back"),
+        responses: {
+          ...seeOther,
+          200: json("Done, when JSON is accepted.", ref("DoneToMany")),
+          ...failures(401, 403),
+        },
+      },
+    },
+  ]);
   const acts = ACTIONS.map((action) => [
     `/mirrors/{name}/${action}`,
     {
@@ -163,17 +199,25 @@ function pagePaths(): Readonly<Record<string, Path>> {
     "/": {
       get: {
         summary: "The page",
-        parameters: [state, page],
+        parameters: overview,
         responses: { 200: text("The page."), 401: text("The form to log in.") },
       },
     },
     "/mirrors/{name}": {
       get: {
         summary: "The page of one mirror",
-        parameters: [NAME, page],
+        parameters: [NAME, ...tags],
         responses: { 200: text("The page."), 401: text("The form to log in."), 404: text("No such mirror.") },
       },
     },
+    "/mirrors/{name}/runs/{run}": {
+      get: {
+        summary: "The page of one run",
+        parameters: [NAME, run, page],
+        responses: { 200: text("The page."), 401: text("The form to log in."), 404: text("No such run.") },
+      },
+    },
+    ...Object.fromEntries(bulk),
     ...Object.fromEntries(acts),
     "/login": {
       post: {

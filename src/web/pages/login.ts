@@ -1,7 +1,8 @@
 import { html } from "hono/html";
 
 import type { Failure } from "../../errors/error.ts";
-import { failureBox, type Html } from "./parts.ts";
+import { failureBox } from "./parts/failures.ts";
+import type { Html } from "./parts/parts.ts";
 
 export type Login = {
   /** The local path to open after the login. */

@@ -105,7 +105,7 @@ describe("a daemon that watches its streams", () => {
     }
     await until(async () => (await view.runs()).length === 3);
     await delay(SETTLED_MS);
-    expect(await causes(view)).toEqual(["asked", "asked", "missed"]);
+    expect(await causes(view)).toEqual(["asked", "asked", "first"]);
   });
 
   test("waits for a run of its own that takes long between the move of a tag and its record", async () => {
@@ -126,7 +126,7 @@ describe("a daemon that watches its streams", () => {
     await until(() => digestIn(scene, "latest") === moved.manifest.digest);
     await until(async () => (await view.runs()).length === 2);
     await delay(SETTLED_MS);
-    expect(await causes(view)).toEqual(["asked", "missed"]);
+    expect(await causes(view)).toEqual(["asked", "first"]);
   });
 
   test("does not care for tags that are none of its own", async () => {
@@ -137,7 +137,7 @@ describe("a daemon that watches its streams", () => {
     });
     await pushTo(integrated(scene), "web/app", buildImage({ seed: "other" }), "theirs");
     await delay(SETTLED_MS);
-    expect(await causes(view)).toEqual(["missed"]);
+    expect(await causes(view)).toEqual(["first"]);
   });
 
   test("asks once about what it cannot put right", async () => {
@@ -147,7 +147,7 @@ describe("a daemon that watches its streams", () => {
     const theirs = await pushTheirs(filled);
     await until(async () => (await view.runs()).length === 2);
     await delay(SETTLED_MS);
-    expect(await causes(view)).toEqual(["stream", "missed"]);
+    expect(await causes(view)).toEqual(["stream", "first"]);
     expect(digestIn(scene, "latest")).toBe(theirs.manifest.digest);
   });
 
@@ -170,7 +170,7 @@ describe("a daemon that watches its streams", () => {
     await until(async () => (await view.runs()).length === 2);
     await delay(SETTLED_MS);
     expect(digestIn(scene, "latest")).toBe(again.manifest.digest);
-    expect(await causes(view)).toEqual(["stream", "missed"]);
+    expect(await causes(view)).toEqual(["stream", "first"]);
   });
 
   test("checks once, however many daemons watch", async () => {
@@ -191,7 +191,7 @@ describe("a daemon that watches its streams", () => {
     await pushTheirs({ scene });
     await until(async () => (await view.runs()).length === 2);
     await delay(SETTLED_MS);
-    expect(await causes(view)).toEqual(["stream", "missed"]);
+    expect(await causes(view)).toEqual(["stream", "first"]);
     expect(digestIn(scene, "latest")).toBe(image.manifest.digest);
   });
 

@@ -9,6 +9,7 @@ import type { Queue } from "../../../src/daemon/queue/queue.ts";
 import { openRecords, type Records } from "../../../src/daemon/records/records.ts";
 import { inProcessStateStore } from "../../../src/daemon/state/state-store.ts";
 import type { CheckRequest } from "../../../src/daemon/triggers/scheduler.ts";
+import { openCancellations } from "../../../src/daemon/work/cancellations.ts";
 import type { WorkerParts } from "../../../src/daemon/work/parts.ts";
 import { doJob } from "../../../src/daemon/work/work.ts";
 import { type Context, openContext } from "../../../src/sync/context.ts";
@@ -124,6 +125,7 @@ function startProcess(
     log: SILENT,
     now,
     reported: {},
+    cancellations: openCancellations(() => ({ [Symbol.dispose]: () => {} })),
   };
   queue.work((job, turn) => doJob(job, turn, parts), {
     checks: () => 4,

@@ -275,6 +275,16 @@ export const MIRROR_KEYS: KeyTests = {
     expect(await pruned(2)).toBe(0);
     expect(await pruned(3)).toBe(3);
   },
+  "mirrors[].labels": async () => {
+    await using scene = await openDaemonScene();
+    const mirror = { source: `${scene.source.host}/a/app`, tags: ["1"] };
+    await scene.configure([
+      { ...mirror, target: "imagestream:web/one", labels: { team: "payments" } },
+      { ...mirror, target: "imagestream:web/other" },
+    ]);
+    const { view } = await scene.start();
+    expect((await view.mirrors()).map(({ labels }) => labels)).toEqual([{ team: "payments" }, undefined]);
+  },
   "mirrors[].schedule": async () => {
     expect(await checksWithin(60, {})).toBe(0);
     expect(await checksWithin(60, { schedule: "*/20 * * * *" })).toBe(3);

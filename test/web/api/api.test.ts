@@ -69,13 +69,10 @@ describe("reading", () => {
     },
   );
 
-  test.for(["page=0", "page=2", "page=x", "state=broken", "state="])(
-    "refuses the page for ?%s (E11)",
-    async (query) => {
-      await using web = await openTestWeb();
-      expect(await get(web, `/?${query}`)).toMatchObject({ status: 400, body: { code: "WEB_REQUEST" } });
-    },
-  );
+  test.for(["page=0", "page=x", "state=broken"])("refuses the page for ?%s (E11)", async (query) => {
+    await using web = await openTestWeb();
+    expect(await get(web, `/?${query}`)).toMatchObject({ status: 400, body: { code: "WEB_REQUEST" } });
+  });
 
   test.for([
     ["/api/v1/mirrors/none", "MIRROR_UNKNOWN"],

@@ -1,5 +1,5 @@
-import { printable } from "../../lib/error.ts";
-import { redact } from "../../lib/redact.ts";
+import { printable } from "../../../lib/error.ts";
+import { redact } from "../../../lib/redact.ts";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
 
@@ -41,15 +41,34 @@ export function absoluteOf(
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return "";
   const otherYear = date.getUTCFullYear() !== now.getUTCFullYear();
-  return new Intl.DateTimeFormat("en-GB", {
+  return formatter(timeZone, otherYear).format(date);
+}
+
+/** Making one takes longer than writing a hundred dates, so they are kept. */
+const formatters = new Map<string, Intl.DateTimeFormat>();
+const FORMATTERS_MAX = 500;
+
+function formatter(timeZone: string, withYear: boolean): Intl.DateTimeFormat {
+  const key = `${timeZone} ${withYear}`;
+  const known = formatters.get(key);
+  if (known) return known;
+  if (formatters.size >= FORMATTERS_MAX) formatters.clear();
+  const made = new Intl.DateTimeFormat("en-GB", {
     day: "numeric",
     month: "short",
     hour: "2-digit",
     minute: "2-digit",
     timeZoneName: "short",
     timeZone,
-    ...(otherYear ? { year: "numeric" } : {}),
-  }).format(date);
+    ...(withYear ? { year: "numeric" } : {}),
+  });
+  formatters.set(key, made);
+  return made;
+}
+
+/** What is no text is no text: records may contain anything. */
+export function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
 
 /** `1,234`. */
