@@ -203,6 +203,22 @@ describe("its pods", () => {
     expect(moved?.metadata.annotations).not.toEqual(here?.metadata.annotations);
   });
 
+  test("run images by their digests where the values have them, Redis too", async () => {
+    const digest = (digit: string): string => `sha256:${digit.repeat(64)}`;
+    const objects = await render({
+      ...(await values("production")),
+      image: { repository: "registry.corp.example/tools/tagferry", digest: digest("a") },
+      redis: { enabled: true, image: { repository: "docker.io/library/redis", digest: digest("b") } },
+    });
+    const images = objects.flatMap(({ spec }) => [
+      ...JSON.stringify(spec ?? {}).matchAll(/"image":"([^"]+)"/g),
+    ]);
+    expect([...new Set(images.map(([, image]) => image))].toSorted()).toEqual([
+      `docker.io/library/redis@${digest("b")}`,
+      `registry.corp.example/tools/tagferry@${digest("a")}`,
+    ]);
+  });
+
   test("are the daemon alone, or a daemon that only schedules and workers that work", async () => {
     expect(await argsOf("minimal")).toEqual({ tagferry: ["serve"] });
     expect(await argsOf("production")).toEqual({
