@@ -204,19 +204,18 @@ describe("its pods", () => {
   });
 
   test("run images by their digests where the values have them, Redis too", async () => {
-    const digest = (digit: string): string => `sha256:${digit.repeat(64)}`;
+    const [ours, redis] = ["a", "b"].map((digit) => `sha256:${digit.repeat(64)}`);
     const objects = await render({
       ...(await values("production")),
-      image: { repository: "registry.corp.example/tools/tagferry", digest: digest("a") },
-      redis: { enabled: true, image: { repository: "docker.io/library/redis", digest: digest("b") } },
+      image: { repository: "registry.corp.example/tools/tagferry", digest: ours },
+      redis: { enabled: true, image: { repository: "docker.io/library/redis", digest: redis } },
     });
     const images = objects.flatMap(({ spec }) => [
       ...JSON.stringify(spec ?? {}).matchAll(/"image":"([^"]+)"/g),
     ]);
-    expect([...new Set(images.map(([, image]) => image))].toSorted()).toEqual([
-      `docker.io/library/redis@${digest("b")}`,
-      `registry.corp.example/tools/tagferry@${digest("a")}`,
-    ]);
+    expect(new Set(images.map(([, image]) => image))).toEqual(
+      new Set([`docker.io/library/redis@${redis}`, `registry.corp.example/tools/tagferry@${ours}`]),
+    );
   });
 
   test("are the daemon alone, or a daemon that only schedules and workers that work", async () => {

@@ -12,6 +12,7 @@ import type { ActionName } from "../../src/web/api/act.ts";
 export type MemoryView = DaemonView & {
   health: () => Promise<Health>;
   mirrors: () => Promise<readonly MirrorStatus[]>;
+  day: DaemonView["day"];
   /** Every repository is mirrored, unless a test says otherwise. */
   mirrorsReading: (repository: string) => readonly string[];
   sessions: SessionRecords;
@@ -75,9 +76,10 @@ export function memoryView(): MemoryView {
     async mirror(name) {
       if (failing) throw failing;
       const found = known.get(name);
-      return found && { mirror: found.status, tags: found.tags, runs: found.runs };
+      return found && { mirror: found.status, tags: found.tags, runs: found.runs, day: [] };
     },
     has: (name) => known.has(name),
+    day: async () => [],
     async runs({ mirror, limit = 50 } = {}) {
       if (failing) throw failing;
       const all = [...known].flatMap(([name, { runs }]) =>

@@ -36,6 +36,17 @@ export type RunMark = Pick<Run, "id" | "cause" | "startedAt" | "failure"> & {
   readonly warnings: readonly Failure[];
 };
 
+/** What was published in one hour. */
+export type HourOfWork = {
+  /** ISO: its begin, in UTC. */
+  readonly from: string;
+  readonly bytes: number;
+  /** Tags. */
+  readonly published: number;
+  /** Of the slowest tag: from the earliest time at which its source can have moved. undefined: not known. */
+  readonly freshnessMs?: number;
+};
+
 /** A run under way in short. */
 export type OpenRun = Pick<Run, "id" | "cause" | "startedAt" | "expected"> & {
   /** Tags that have an outcome. */

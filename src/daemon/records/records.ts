@@ -2,6 +2,7 @@ import type { ProofStore } from "../../sync/proofs/proofs.ts";
 import { parseRecord } from "../queue/job-schema.ts";
 import type { StateStore } from "../state/state-store.ts";
 import { type CrashRecords, openCrashRecords } from "./crashes.ts";
+import { type DayRecords, openDayRecords } from "./days.ts";
 import { type MirrorRecords, openMirrorRecords } from "./mirrors.ts";
 import { openProgressRecords, type ProgressRecords } from "./progress.ts";
 import { openProofRecords } from "./proofs.ts";
@@ -18,6 +19,7 @@ export type Records = {
   readonly tags: TagRecords;
   readonly crashes: CrashRecords;
   readonly progress: ProgressRecords;
+  readonly days: DayRecords;
   readonly sessions: SessionRecords;
   readonly proofs: ProofStore;
   notify(event: DaemonEvent): Promise<void>;
@@ -34,6 +36,7 @@ export function openRecords(store: StateStore, { now }: Pick<RecordsOptions, "no
     tags: openTagRecords(store, { ...options, nextReading: (mirror) => mirrors.nextReading(mirror) }),
     crashes: openCrashRecords(store, options),
     progress: openProgressRecords(store, options),
+    days: openDayRecords(store, options),
     sessions: openSessionRecords(store, options),
     proofs: openProofRecords(store),
     notify,

@@ -87,15 +87,17 @@ export function openView(parts: ViewParts): DaemonView {
     async mirror(name) {
       const mirror = mirrorOf(name);
       if (!mirror) return undefined;
-      const [found, tags, finished, underWay] = await Promise.all([
+      const [found, tags, finished, underWay, day] = await Promise.all([
         status(mirror, await shared()),
         records.tags.of(name),
         records.runs.of(name),
         records.runs.underWay(name),
+        records.days.of(name),
       ]);
       const open = await Promise.all(underWay.map(({ id }) => records.runs.read(id)));
-      return { mirror: found, tags, runs: [...open.filter((run) => run !== undefined), ...finished] };
+      return { mirror: found, tags, runs: [...open.filter((run) => run !== undefined), ...finished], day };
     },
+    day: () => records.days.of(),
     has: (name) => mirrorOf(name) !== undefined,
     async runs({ mirror, limit = RUNS_SHOWN } = {}) {
       if (mirror !== undefined) return records.runs.of(mirror, limit);

@@ -4,6 +4,7 @@ import type { Outcome } from "../../sync/report.ts";
 import type { Counts } from "../queue/queue.ts";
 import type {
   DaemonEvent,
+  HourOfWork,
   OpenRun,
   Progress,
   Quarantine,
@@ -95,6 +96,8 @@ export type MirrorDetail = {
   readonly tags: readonly TagRecord[];
   /** Newest first; those under way before them. */
   readonly runs: readonly Run[];
+  /** The last 24 hours, the oldest first. */
+  readonly day: readonly HourOfWork[];
 };
 
 export type Health = {
@@ -141,6 +144,8 @@ export type DaemonView = {
   health(): Promise<Health>;
   mirrors(): Promise<readonly MirrorStatus[]>;
   mirror(name: string): Promise<MirrorDetail | undefined>;
+  /** What was published of all mirrors in the last 24 hours, the oldest hour first. */
+  day(): Promise<readonly HourOfWork[]>;
   /** Whether the configuration in force has this mirror. */
   has(mirror: string): boolean;
   /** The finished runs of all mirrors or of one, newest first. Reads no more than `limit` runs. */

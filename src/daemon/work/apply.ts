@@ -67,10 +67,24 @@ async function report(
     reported.outcome?.(outcome, published && freshnessMs !== undefined ? { freshnessMs } : {});
   }
   await settle(job, settled, parts);
+  await noteWork(job, settled, parts).catch(() => {}); // only shown
   const tags = settled.map(({ tag }) => tag);
   await parts.records.mirrors.retried(job.mirror, tags);
   // the outcome of the next check also counts for this run
   if (outcomes.some(hasMoved)) await checkAgain(job.mirror, job.reading, parts);
+}
+
+/** For the strips of the page. */
+async function noteWork(
+  job: ApplyJob,
+  outcomes: readonly Outcome[],
+  { records, now }: WorkerParts,
+): Promise<void> {
+  const published = outcomes.filter(({ kind }) => kind === "copied" || kind === "imported").length;
+  const bytes = outcomes.reduce((sum, one) => sum + ("moved" in one ? one.moved.bytes : 0), 0);
+  const { mirror, movedAt } = job;
+  const freshnessMs = movedAt === undefined ? undefined : now().getTime() - Date.parse(movedAt);
+  await records.days.note(mirror, { bytes, published, freshnessMs });
 }
 
 /**

@@ -96,7 +96,12 @@ function mirrorSchemas(): Readonly<Record<string, Schema>> {
       at: TIME,
       bytesPerSecond: NUMBER,
     }),
-    MirrorDetail: object({ mirror: ref("Mirror"), tags: many(ref("Tag")), runs: many(ref("Run")) }),
+    MirrorDetail: object({
+      mirror: ref("Mirror"),
+      tags: many(ref("Tag")),
+      runs: many(ref("Run")),
+      day: many(object({ from: TIME, bytes: COUNT, published: COUNT, "freshnessMs?": COUNT })),
+    }),
     Tag: object({
       tag: TEXT,
       "digest?": TEXT,

@@ -1,21 +1,18 @@
 import { html } from "hono/html";
 
+import type { HourOfWork } from "../../daemon/records/record-types.ts";
 import type { WatchState } from "../../daemon/triggers/stream-watch.ts";
 import type { Health, RateLimitStatus } from "../../daemon/view/view.ts";
+import { dayFacts } from "./day.ts";
 import { cell, fact, head, type Html } from "./parts/parts.ts";
 import { clockOf, moment, type PageClock, shortMoment } from "./parts/times.ts";
 import { countOf, displayText } from "./parts/words.ts";
 
 /** Facts about the daemon: queue, workers, Redis, configuration, rate limits. */
-export function daemonFacts({
-  jobs,
-  workers,
-  redis,
-  config,
-  streamWatches,
-  rateLimits,
-  startedAt,
-}: Health): Html {
+export function daemonFacts(
+  { jobs, workers, redis, config, streamWatches, rateLimits, startedAt }: Health,
+  day: readonly HourOfWork[] | undefined,
+): Html {
   const clock = clockOf();
   return html`<section class="engine" aria-labelledby="engine">
     <h2 id="engine">Daemon</h2>
@@ -30,7 +27,7 @@ export function daemonFacts({
           ${config.failure ? html`<span class="bad">broken on disk</span>` : ""}
           ${moment(config.loadedAt, clock)}`,
       )}
-      ${fact("Running since", moment(startedAt, clock))}
+      ${fact("Running since", moment(startedAt, clock))} ${day ? dayFacts(day) : ""}
     </dl>
     ${rateLimits.length === 0 ? "" : rateLimitTable(rateLimits)}
   </section>`;

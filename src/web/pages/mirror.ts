@@ -2,6 +2,7 @@ import { html } from "hono/html";
 
 import type { TagRecord } from "../../daemon/records/record-types.ts";
 import type { Health, MirrorDetail, MirrorStatus } from "../../daemon/view/view.ts";
+import { dayFacts } from "./day.ts";
 import { nextRun, pausedWords } from "./mirror-table.ts";
 import { actions } from "./parts/actions.ts";
 import { banners, causeList, causesOf, failureBox, quarantineBox, reasonOf } from "./parts/failures.ts";
@@ -51,9 +52,9 @@ function badges({ state, states }: MirrorStatus): Html {
   return html`${badge(state)} ${others.map((one) => html`<span class="also">${one}</span>`)}`;
 }
 
-function mirrorState({ mirror, tags, runs }: MirrorDetail): Html {
+function mirrorState({ mirror, tags, runs, day }: MirrorDetail): Html {
   const open = runs.find(({ state }) => state === "running");
-  return html`${route(mirror)} ${partOf("Its facts", () => mirrorFacts(mirror))}
+  return html`${route(mirror)} ${partOf("Its facts", () => mirrorFacts(mirror, day))}
   ${open ? partOf("Its run", () => runUnderWay(open, mirror)) : ""}
   ${partOf("Its copies", () => copiesUnderWay(mirror))} ${partOf("Why", () => reasonOf(mirror))}
   ${partOf("Its quarantine", () => quarantineBox(mirror, clockOf(mirror)))}
@@ -66,7 +67,7 @@ function warningList({ recent }: MirrorStatus): Html {
   return html`${(recent[0]?.warnings ?? []).map((warning) => failureBox(warning, { tone: "warn" }))}`;
 }
 
-function mirrorFacts(mirror: MirrorStatus): Html {
+function mirrorFacts(mirror: MirrorStatus, day: MirrorDetail["day"]): Html {
   const clock = clockOf(mirror);
   const { schedule, storage, failingSince, latenessS, pausedAt } = mirror;
   return html`<dl class="facts">
@@ -83,7 +84,7 @@ function mirrorFacts(mirror: MirrorStatus): Html {
     ${failingSince === undefined ? "" : fact("Failing since", moment(failingSince, clock))}
     ${latenessS > 0 ? fact("Late by", spanOf(latenessS * 1000)) : ""}
     ${storage === undefined ? "" : fact("Storage", html`<code>${displayText(storage)}</code>`)}
-    ${fact("Last runs", runStrip(mirror.recent))}
+    ${fact("Last runs", runStrip(mirror.recent))} ${dayFacts(day)}
     ${mirror.labels ? fact("Labels", labelsText(mirror.labels)) : ""}
   </dl>`;
 }

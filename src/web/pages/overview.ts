@@ -1,5 +1,6 @@
 import { html } from "hono/html";
 
+import type { HourOfWork } from "../../daemon/records/record-types.ts";
 import { type Health, MIRROR_STATES, type MirrorStatus } from "../../daemon/view/view.ts";
 import type { Failure } from "../../errors/error.ts";
 import { daemonFacts } from "./daemon-facts.ts";
@@ -29,13 +30,15 @@ export type Overview = {
   /** Why the mirrors could not be read. */
   readonly failure?: Failure;
   readonly query: OverviewQuery;
+  /** The last 24 hours; undefined while they cannot be read. */
+  readonly day: readonly HourOfWork[] | undefined;
 };
 
 export function overviewPage(overview: Overview): Html {
   const { health, mirrors, failure } = overview;
   return html`${banners(health)}
   ${mirrors ? mirrorsPart({ ...overview, mirrors }) : html`<h1>The mirrors cannot be shown now</h1>`}
-  ${failure ? failureBox(failure) : ""} ${partOf("The daemon", () => daemonFacts(health))}`;
+  ${failure ? failureBox(failure) : ""} ${partOf("The daemon", () => daemonFacts(health, overview.day))}`;
 }
 
 type Known = Overview & { readonly mirrors: readonly MirrorStatus[] };

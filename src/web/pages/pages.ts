@@ -62,14 +62,15 @@ export function pageRoutes(app: Hono<WebEnv>, options: PageOptions): void {
 
 async function overview(context: Context<WebEnv>, { view, assets }: PageOptions): Promise<Response> {
   const query = readQuery(context);
-  const [health, found] = await Promise.all([
+  const [health, day, found] = await Promise.all([
     view.health(),
+    view.day().catch(() => undefined), // the page says elsewhere that Redis is away
     view.mirrors().then(
       (mirrors) => ({ mirrors }),
       (error: unknown) => ({ failure: failureOf(error), mirrors: undefined }),
     ),
   ]);
-  const body = overviewPage({ health, mayAct: mayAct(context), ...found, query });
+  const body = overviewPage({ health, mayAct: mayAct(context), ...found, query, day });
   return livePage(context, { title: titleOf(found.mirrors ?? []), assets, health, body });
 }
 

@@ -82,6 +82,8 @@ describe("a mirror", () => {
     const [mark] = (await statusOf(view)).recent;
     expect(mark).toMatchObject({ cause: "asked", state: "done", published: 1, failed: 0, warnings: [] });
     expect(mark?.bytes).toBeGreaterThan(4_000);
+    for (const day of [await view.day(), (await view.mirror("app"))?.day])
+      expect(day?.at(-1)).toMatchObject({ bytes: mark?.bytes, published: 1 });
   });
 });
 

@@ -26,7 +26,10 @@ describe("reading", () => {
     web.view.set(one, { tags, runs });
     web.view.set(two);
     expect(await get(web, "/api/v1/mirrors")).toEqual({ status: 200, body: { mirrors: [one, two] } });
-    expect(await get(web, "/api/v1/mirrors/one")).toEqual({ status: 200, body: { mirror: one, tags, runs } });
+    expect(await get(web, "/api/v1/mirrors/one")).toEqual({
+      status: 200,
+      body: { mirror: one, tags, runs, day: [] },
+    });
     expect(await get(web, "/api/v1/mirrors/a%2Fb%20c")).toMatchObject({ status: 200, body: { mirror: two } });
   });
 

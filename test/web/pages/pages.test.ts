@@ -193,6 +193,23 @@ describe("the first page", () => {
     expect(page).toMatch(/id="m-b"[^]*never[^]*when asked/);
   });
 
+  test("shows bytes and freshness of the last 24 hours, one bar for each hour with work", async () => {
+    await using web = await openTestWeb();
+    web.view.set(freshMirror("a"));
+    expect(await read(web, "/")).toContain("nothing was published");
+    const quiet = { from: "2026-11-24T00:00:00.000Z", bytes: 0, published: 0 };
+    const busy = { ...quiet, bytes: 3_145_728, published: 4, freshnessMs: 120_000 };
+    web.view.day = async () => [
+      ...Array.from({ length: 22 }, () => quiet),
+      busy,
+      { ...busy, bytes: 1_048_576 },
+    ];
+    const page = await read(web, "/");
+    expect(page).toMatch(/8 tags, 4\.0 MiB[^]*At most 3\.0 MiB in an hour[^]*at most 2 min/);
+    const [, shape = ""] = /class="is-work" d="([^"]*)"/.exec(page) ?? [];
+    expect(shape).toBe("M132 28v-28h5v28zM138 28v-9h5v9z");
+  });
+
   test("lists each line of a configuration that is broken", async () => {
     await using web = await openTestWeb();
     const { config } = await web.view.health();
