@@ -69,17 +69,17 @@ describe("a manifest whose PUT is answered by something other than 201", () => {
   });
 });
 
-describe("a registry of unknown kind that answers 201 for a child and does not store it", () => {
-  /** Without the header that distribution sends, nobody knows whether it refuses an index without its children. */
-  const unnamed =
-    (lies: { left: number }, child: string): Fault =>
-    async ({ entry: { method, reference } }, respond) => {
-      const isLie = method === "PUT" && reference === child && lies.left > 0;
-      if (isLie) lies.left -= 1;
-      const answer = isLie ? { status: 201, headers: {} } : await respond();
-      return { ...answer, headers: { ...answer.headers, "docker-distribution-api-version": undefined } };
-    };
+/** Without the header that distribution sends, nobody knows whether it refuses an index without its children. */
+const unnamed =
+  (lies: { left: number }, child: string): Fault =>
+  async ({ entry: { method, reference } }, respond) => {
+    const isLie = method === "PUT" && reference === child && lies.left > 0;
+    if (isLie) lies.left -= 1;
+    const answer = isLie ? { status: 201, headers: {} } : await respond();
+    return { ...answer, headers: { ...answer.headers, "docker-distribution-api-version": undefined } };
+  };
 
+describe("a registry of unknown kind that answers 201 for a child and does not store it", () => {
   test.for([
     ["once: the child is sent again", 1, "done"],
     ["always: the copy fails, and no tag is written", Infinity, "TARGET_UNPROVEN"],

@@ -119,7 +119,16 @@ function bytesIn({ outcomes }: Run): number {
   return outcomes.reduce((sum, one) => sum + ("moved" in one ? one.moved.bytes : 0), 0);
 }
 
-const ORDER = ["failed", "refused", "copied", "imported", "pushed", "pruned", "missing", "unchanged"] as const;
+const ORDER = [
+  "failed",
+  "refused",
+  "copied",
+  "imported",
+  "pushed",
+  "pruned",
+  "missing",
+  "unchanged",
+] as const;
 
 /** `2 copied, 40 unchanged` */
 function summaryOf({ outcomes, state, expected, failure }: Run): string {
