@@ -9,7 +9,7 @@ export function readTags({ tags }: MirrorShape, reader: MirrorReader): TagRules 
     return reader.fail([], "CONFIG_TYPE", "tags is missing, and there is no default", {
       found: "nothing",
       allowed: "a list of tags, rules, or {all: true}",
-      next: "Write tags.",
+      next: 'Write `tags: ["1.27"]` for exact tags, `tags: {semver: ">=1.20"}` for a rule, or `tags: {all: true}`.',
     });
   return Array.isArray(tags) ? readExact(tags, reader) : readRules(tags, reader);
 }

@@ -115,7 +115,7 @@ function typeProblem(expected: string, found: unknown, path: Path, name: string,
     return yaml.problem(path.slice(0, -1), "CONFIG_TYPE", `${name} is missing`, {
       allowed: WORDS[expected] ?? expected,
       found: "nothing",
-      next: `Write ${String(path.at(-1))}.`,
+      next: `Add the key \`${String(path.at(-1))}:\` here.`,
     });
   const code: ErrorCode =
     ["number", "int"].includes(expected) && typeof found === "number" ? "CONFIG_RANGE" : "CONFIG_TYPE";
