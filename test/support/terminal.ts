@@ -29,7 +29,7 @@ export async function inTerminal(
   const command = [BIN, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const child = spawn(
     "script",
-    ["-qefc", `stty cols ${columns} rows ${rows} -echo; exec ${command}`, "/dev/null"],
+    ["-qefc", `stty cols ${columns} rows ${rows}; exec ${command}`, "/dev/null"],
     {
       env: {
         PATH: process.env["PATH"] ?? "",
