@@ -19,7 +19,7 @@ export async function doJob(job: Job, turn: Turn, parts: WorkerParts): Promise<v
     return;
   }
   const quarantine = await records.crashes.enter(job);
-  if (quarantine) return isolate(job, parts);
+  if (quarantine) return await isolate(job, parts);
   using cancellable = cancellations.begin(job, turn);
   try {
     cancellable.turn.signal.throwIfAborted();

@@ -22,7 +22,17 @@ export async function findBlob(
   client: RepositoryClient,
   options: Cancellable,
 ): Promise<BlobPresence> {
-  const { digest, size } = descriptor;
+  // the slot of the first request is free before the second one asks for one
+  const byHead = await findByHead(descriptor, client, options);
+  return byHead ?? (await findByRange(descriptor, client, options));
+}
+
+/** undefined when the answer proves nothing. */
+async function findByHead(
+  { digest, size }: Descriptor,
+  client: RepositoryClient,
+  options: Cancellable,
+): Promise<BlobPresence | undefined> {
   const url = client.url(`blobs/${digest}`);
   await using answer = await client.requester.ask(
     {
@@ -40,8 +50,7 @@ export async function findBlob(
   const length = answer.status === 200 ? lengthOfBody(answer) : undefined;
   // a page of a proxy is not an empty blob
   if (length !== undefined) return length === size ? "present" : "other";
-  if (answer.status === 200 && size === 0) return "present";
-  return findByRange(descriptor, client, options);
+  return answer.status === 200 && size === 0 ? "present" : undefined;
 }
 
 /**

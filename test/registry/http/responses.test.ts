@@ -473,7 +473,7 @@ async function failure(
     lease: inProcessLease(),
     ...(platforms ? { platforms } : {}),
   };
-  return Array.fromAsync(
+  return await Array.fromAsync(
     copyImage(image, from.repository(REPOSITORY), to.repository(REPOSITORY), options),
   ).then(
     () => "done",

@@ -51,7 +51,7 @@ async function push(
   { open = () => reusing(BYTES, 256 * 1024), ...options }: Partial<RegistryOptions> & Opening = {},
 ): Promise<unknown> {
   await using client = registryClient(registry.host, { timeouts: { idleMs: IDLE_MS }, ...options });
-  return client
+  return await client
     .repository("a/b")
     .pushBlob(BLOB, open)
     .then(
