@@ -37,8 +37,8 @@ export async function startStreamCluster({
   const cluster = await startCluster({ namespaces: [NAMESPACE], tls: random.chance(0.5) });
   const injector = injectClusterFaults(cluster, { random: random.fork("faults"), ledger, calm });
   for (const server of [cluster, cluster.registry])
-    server.before(({ method, path }) => {
-      ledger.note("target", `${method} ${path}`);
+    server.before(({ method, path, query }) => {
+      ledger.note("target", `${method} ${path}${query === "" ? "" : `?${query}`}`);
       onRequest();
     });
   for (const each of [cluster.ledger, cluster.registryLedger]) each.onEntry(onAnswered);
