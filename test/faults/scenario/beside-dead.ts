@@ -10,7 +10,7 @@ import type { World } from "./world.ts";
 export async function watchBesideDead(
   worlds: readonly World[],
   command: Started,
-  { awaitDead }: { readonly awaitDead: boolean },
+  { awaitDead, remembers }: { readonly awaitDead: boolean; readonly remembers: boolean },
 ): Promise<void> {
   const waiting = new Set(worlds.filter((world) => world.dead !== undefined));
   if (waiting.size === 0) return;
@@ -19,7 +19,7 @@ export async function watchBesideDead(
   const late = performance.now() + DEADLINES.beside;
   while (command.running() && waiting.size > 0 && performance.now() < late) {
     await sleep(500);
-    for (const world of waiting) if (isServed(world, from.get(world) ?? 0)) waiting.delete(world);
+    for (const world of waiting) if (isServed(world, from.get(world) ?? 0, remembers)) waiting.delete(world);
   }
   if (!command.running()) return;
   for (const world of waiting)
@@ -32,17 +32,24 @@ export async function watchBesideDead(
 }
 
 /** Whether each tag shows, whole, what its source had during the run. What moved or was deleted in the middle may be either. */
-function isServed({ mirrors, ledger }: World, from: number): boolean {
-  return mirrors.every((mirror) => mirror.deletedAt >= from || shows(mirror, from, ledger.now()));
+function isServed({ mirrors, ledger }: World, from: number, remembers: boolean): boolean {
+  return mirrors.every(
+    (mirror) => mirror.deletedAt >= from || shows(mirror, { from, to: ledger.now(), remembers }),
+  );
 }
 
-function shows(mirror: Mirror, from: number, to: number): boolean {
+type Seen = { readonly from: number; readonly to: number; readonly remembers: boolean };
+
+/** A run that remembers what it verified does not look for damage at the target. */
+function shows(mirror: Mirror, { from, to, remembers }: Seen): boolean {
   try {
     const shown = targetShown(mirror);
     return wantedTags(mirror).every((tag) => {
       const digest = shown.tags.get(tag) ?? "";
       const { digests, always } = during(mirror, tag, from, to);
-      return !always || (digests.includes(digest) && walk(shown, digest).problems.length === 0);
+      return (
+        !always || (digests.includes(digest) && (remembers || walk(shown, digest).problems.length === 0))
+      );
     });
   } catch {
     return false;

@@ -65,7 +65,7 @@ async function faultyRun(
   );
   if (random.chance(0.2) && !form.calm)
     killAfter(worlds, random.int(5, 40 * worlds.length), () => command.kill());
-  const beside = watchBesideDead(worlds, command, form);
+  const beside = watchBesideDead(worlds, command, { ...form, remembers });
   const ended = await command.ended;
   await beside;
   for (const world of worlds) {
