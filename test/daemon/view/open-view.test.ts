@@ -1,12 +1,15 @@
 import { describe, expect, test } from "vitest";
 
+import { openRecords } from "../../../src/daemon/records/records.ts";
+import { inProcessStateStore } from "../../../src/daemon/state/state-store.ts";
 import { SYSTEM_CLOCK } from "../../../src/daemon/triggers/clock.ts";
 import type { MirrorStatus } from "../../../src/daemon/view/view.ts";
 import { openDaemonScene, type DaemonScene, until } from "../../support/daemon-scene.ts";
 import { buildImage, buildIndex, pushTo } from "../../support/images/images.ts";
 import { startRedis } from "../../support/redis.ts";
 import { stall } from "../../support/registry/connection-faults.ts";
-import { registryError } from "../../support/registry/faults.ts";
+import { rateLimited, registryError } from "../../support/registry/faults.ts";
+import { failure } from "../../support/view.ts";
 
 const REPOSITORY = "library/app";
 
@@ -118,18 +121,39 @@ describe("a tag", () => {
     expect(Date.parse(found?.publishedAt ?? "")).toBe(Date.parse(event?.created ?? ""));
   });
 
-  test("that is tried again says why at once, and no longer when it came through", async () => {
+  test("that is tried again later says so at once: which one, why, and when", async () => {
     await using scene = await openDaemonScene();
     await pushTo(scene.source, REPOSITORY, buildImage({ seed: "one" }), "1");
-    scene.source.on({ kind: "blob", always: true }, registryError(404, "BLOB_UNKNOWN"));
+    scene.source.on({ kind: "blob", always: true }, rateLimited(3_600));
     await scene.configure([mirrorOf(scene)]);
     const { view } = await scene.start({ clock: SYSTEM_CLOCK });
     await view.sync("app", "a test");
-    await until(async () => (await statusOf(view)).states.includes("failing"));
-    const status = await statusOf(view);
-    expect(status.retrying?.tag ?? "1").toBe("1");
-    expect(status.reason).toMatch(/tag 1/);
+    await until(async () => (await statusOf(view)).retrying !== undefined);
+    const { retrying, states, reason } = await statusOf(view);
+    expect(retrying).toMatchObject({ tag: "1", attempt: 1, failure: { code: "RATE_LIMITED" } });
+    expect(states).toContain("failing");
+    expect(reason).toMatch(/^attempt 1 of tag 1 failed \(RATE_LIMITED: /);
   });
+
+  test("that has an outcome is no longer said to be tried again, and another one still is", async () => {
+    const { mirrors } = openRecords(inProcessStateStore(), { now: () => new Date() });
+    const [at, nextAt] = ["2026-11-24T10:00:00.000Z", "2026-11-24T10:01:00.000Z"];
+    await mirrors.retries("app", { failure: failure(), attempt: 1, at, nextAt, tag: "1" });
+    await mirrors.retried("app", ["2"]);
+    expect((await mirrors.read("app")).retrying?.tag).toBe("1");
+    await mirrors.retried("app", ["2", "1"]);
+    expect((await mirrors.read("app")).retrying).toBeUndefined();
+  });
+});
+
+test("cancelling removes what waits, also what no worker has begun", async () => {
+  await using scene = await openDaemonScene();
+  await scene.configure([mirrorOf(scene)]);
+  const { view } = await scene.start({ clock: SYSTEM_CLOCK, workers: 0 });
+  await view.sync("app", "a test");
+  expect((await view.health()).jobs?.waiting).toBe(1);
+  await view.cancel("app", "a test");
+  expect((await view.health()).jobs?.waiting).toBe(0);
 });
 
 describe.for(["in one process", "on Redis"] as const)("a run that is cancelled, %s,", (mode) => {
