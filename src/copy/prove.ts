@@ -110,34 +110,43 @@ function childrenOf(
   return platforms ? choosePlatforms(manifest, platforms) : { chosen: manifest.children, open: [] };
 }
 
+/** The referrers that a source lists for an image, by what its target lists. */
+export type ComparedReferrers = {
+  /** They were added after the copy, or the target lost them. */
+  readonly late: readonly Referrer[];
+  /** The target lists them. Whether their content is there is not said. */
+  readonly listed: readonly Referrer[];
+};
+
 /**
- * The referrers that the source lists for these manifests and the target does not list. They were added after the
- * copy, or the target lost them.
+ * Compares the referrers that the source and the target list for these manifests.
  *
  * This costs one question to the source for each subject, and one to the target where the source lists anything.
  *
  * @throws {TagferryError} REFERRERS_INVALID, AUTH_*, REGISTRY_*
  */
-export async function findLateReferrers(
+export async function compareReferrers(
   subjects: readonly Digest[],
   source: ImageSource,
   target: ImageTarget,
   { occasion, signal: outer }: ReferrersOptions = {},
-): Promise<readonly Referrer[]> {
+): Promise<ComparedReferrers> {
   const group = openGroup(outer);
   const { signal } = group;
   const onlyTags = target.capabilities.referrers === "tags";
-  const found = await group.all(
+  const late: Referrer[] = [];
+  const listed: Referrer[] = [];
+  await group.all(
     subjects.map(async (subject) => {
-      const listed = await Array.fromAsync(source.referrers(subject, { signal, occasion }));
-      const wanted = listed.filter(({ tag }) => tag !== undefined || !onlyTags);
-      if (wanted.length === 0) return [];
+      const all = await Array.fromAsync(source.referrers(subject, { signal, occasion }));
+      const wanted = all.filter(({ tag }) => tag !== undefined || !onlyTags);
+      if (wanted.length === 0) return;
       const kept = new Set<string>();
       for await (const referrer of target.referrers(subject, { signal })) kept.add(keyOf(referrer));
-      return wanted.filter((referrer) => !kept.has(keyOf(referrer)));
+      for (const referrer of wanted) (kept.has(keyOf(referrer)) ? listed : late).push(referrer);
     }),
   );
-  return found.flat();
+  return { late, listed };
 }
 
 function keyOf({ descriptor, tag }: Referrer): string {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { describe, expect, test } from "vitest";
 
-import { findLateReferrers, proveImage } from "../../src/copy/prove.ts";
+import { compareReferrers, proveImage } from "../../src/copy/prove.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { openCopySetting } from "../support/copy-setting.ts";
 import { copied } from "../support/copying.ts";
@@ -126,16 +126,16 @@ test.for([
   const subject = plain.manifest.digest;
   await pushTo(from, "team/app", plain, "v1");
   await copied(subject, source, target, { tag: "v1", referrers: true });
-  expect(await findLateReferrers([subject], source, target)).toEqual([]);
+  expect((await compareReferrers([subject], source, target)).late).toEqual([]);
   const signed = signCosign(withReferrers(plain, buildSbom(plain)));
   await pushTo(from, "team/app", signed, "v1", { fallbackTags: "referrersApi" in behaviour });
   const [fresh, at] = [
     setting.client(from).repository("team/app"),
     setting.client(to).repository("mirror/app"),
   ];
-  expect(await findLateReferrers([subject], fresh, at)).toHaveLength(2);
+  expect((await compareReferrers([subject], fresh, at)).late).toHaveLength(2);
   await copied(subject, fresh, at, { tag: "v1", referrers: true });
-  expect(await findLateReferrers([subject], fresh, at)).toEqual([]);
+  expect((await compareReferrers([subject], fresh, at)).late).toEqual([]);
 });
 
 function digestsOf(descriptors: readonly { readonly digest: Digest }[]): ReadonlySet<Digest> {

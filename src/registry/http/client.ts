@@ -52,7 +52,7 @@ export function openRequester(options: RequesterOptions): Requester {
       return retry(() => askOnce(ask, { signal }), {
         ...options.retry,
         signal,
-        mayRetry: (error, pauseMs) => budget.allows(error, pauseMs),
+        mayRetry: (error, pauseMs) => pause.mayRetry(error) && budget.allows(error, pauseMs),
         onRetry: ({ code, message }, pauseMs) =>
           log.info({ code, pauseMs: Math.round(pauseMs) }, `again: ${message}`),
       });

@@ -6,6 +6,11 @@ import type { RequesterOptions } from "./request.ts";
 export type PauseAfter429 = {
   /** Throws the error again. If it is RATE_LIMITED, the registry is paused for all callers. */
   heard(error: unknown): never;
+  /**
+   * Whether another attempt may help. After `retriesMs` with nothing but 429, each request has one attempt: otherwise
+   * the waits of the requests of one check would add up.
+   */
+  mayRetry(error: unknown): boolean;
   answered(): void;
 };
 
@@ -13,14 +18,17 @@ export function openPauseAfter429({
   registry,
   rateLimit,
   retry,
-}: Pick<RequesterOptions, "registry" | "rateLimit" | "retry">): PauseAfter429 {
+  timeouts: { retriesMs },
+}: Pick<RequesterOptions, "registry" | "rateLimit" | "retry" | "timeouts">): PauseAfter429 {
   const { baseMs, capMs } = { ...DEFAULT_RETRY, ...retry };
   let complaints = 0;
   let untilMs = 0;
+  let firstMs: number | undefined;
   return {
     heard(error) {
       if (!isTagferryError(error, "RATE_LIMITED")) throw error;
       const { retryAt } = error.details;
+      firstMs ??= performance.now();
       const namesTime = typeof retryAt === "string";
       // requests that were already in progress at the first such answer do not count
       if (!namesTime && Date.now() < untilMs) throw error;
@@ -29,8 +37,13 @@ export function openPauseAfter429({
       rateLimit.pauseUntil(registry, new Date(untilMs));
       throw error;
     },
+    mayRetry: (error) =>
+      !isTagferryError(error, "RATE_LIMITED") ||
+      firstMs === undefined ||
+      performance.now() - firstMs < retriesMs,
     answered() {
       complaints = 0;
+      firstMs = undefined;
     },
   };
 }

@@ -1,11 +1,11 @@
 import type { Mirror } from "../../config/config.ts";
 import { copyImage } from "../../copy/copy.ts";
-import { findLateReferrers, proveImage } from "../../copy/prove.ts";
+import { compareReferrers, proveImage, type ProveOptions } from "../../copy/prove.ts";
 import type { CopySummary, ImageFacts } from "../../copy/summary.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
-import type { ImageSource, ImageTarget } from "../../oci/store.ts";
+import type { ImageSource, ImageTarget, Referrer } from "../../oci/store.ts";
 import type { Change, Verify } from "../../plan/action.ts";
 import type { ApplyOptions } from "../apply-options.ts";
 import type { Context } from "../context.ts";
@@ -123,8 +123,22 @@ async function lossesOf(
     verify === "referrers"
       ? { missing: [], subjects: [...new Set([image.digest, ...subjectsOf(digestTags)])], facts: undefined }
       : await proveImage(image, target, { platforms, bytes, memory, signal });
-  const late = referrers ? await findLateReferrers(subjects, source, target, { occasion, signal }) : [];
-  return { missing, late: late.length, subjects, facts };
+  if (!referrers) return { missing, late: 0, subjects, facts };
+  const { late, listed } = await compareReferrers(subjects, source, target, { occasion, signal });
+  const lost = verify === "referrers" ? [] : await lostOf(listed, target, { bytes, memory, signal });
+  return { missing: [...missing, ...lost], late: late.length, subjects, facts };
+}
+
+/** What the target lists as referrers and does not have, or has damaged. */
+async function lostOf(
+  listed: readonly Referrer[],
+  target: ImageTarget,
+  options: ProveOptions,
+): Promise<readonly Descriptor[]> {
+  const lost = new Map<Digest, Descriptor>();
+  for (const { descriptor } of listed)
+    for (const one of (await proveImage(descriptor, target, options)).missing) lost.set(one.digest, one);
+  return [...lost.values()];
 }
 
 async function sendAgain(

@@ -173,6 +173,27 @@ describe("a request ends in one or two minutes", () => {
   });
 });
 
+test("after two minutes of nothing but 429, each question is asked once, until an answer comes", async () => {
+  await using registry = await withImage();
+  registry.on({ kind: "manifest", always: true }, status(429));
+  await using client = registryClient(registry.host, {
+    timeouts: { ...timeouts, retriesMs: 200 },
+    retry: { attempts: 1_000, baseMs: 20, capMs: 20 },
+  });
+  const { resolve } = client.repository(REPOSITORY);
+  const asked = async (tag: string): Promise<number> => {
+    const before = registry.ledger.count({ kind: "manifest" });
+    await expect(resolve(tag)).rejects.toMatchObject({ code: "RATE_LIMITED" });
+    return registry.ledger.count({ kind: "manifest" }) - before;
+  };
+  expect(await asked("1")).toBeGreaterThan(1);
+  await delay(200);
+  expect(await asked("1")).toBe(1);
+  expect(await asked("2")).toBe(1);
+  await Array.fromAsync(client.repository(REPOSITORY).listing());
+  expect(await asked("1")).toBeGreaterThan(1);
+});
+
 describe("a token server", () => {
   const auth = { kind: "bearer", username: "user", password: "secret" } as const;
   const policy = { failures: 5, silentMs: 100, restMs: 60_000, restMaxMs: 60_000 };

@@ -71,6 +71,26 @@ test("a signature that came after its image travels minutes later, and no tag is
   expect(target().calls.filter(({ tag }) => tag !== undefined)).toEqual([]);
 });
 
+test.for(["manifest", "blob"] as const)("a referrer whose %s the target lost is sent again", async (part) => {
+  const { run, source, target, forward, outcomes } = openScene();
+  const sbom = buildSbom(image);
+  source().seed(withReferrers(image, sbom), "1");
+  source().seed(sbom);
+  await run();
+  const [content = digest] = [...sbom.blobs.keys()].filter((one) => !image.blobs.has(one));
+  const lost = part === "manifest" ? sbom.manifest.digest : content;
+  target().lose(lost);
+  target().forget([lost]);
+  forward(24 * HOUR_MS);
+  expect(await run()).toEqual({ app: { "1": "copied" } });
+  expect(outcomes.at(-1)).toMatchObject({
+    healed: part === "manifest" ? { content: 0, referrers: 1 } : { digests: [lost], referrers: 0 },
+  });
+  expect(target().manifests.has(sbom.manifest.digest)).toBe(true);
+  forward(24 * HOUR_MS);
+  expect(await run()).toEqual({ app: { "1": "unchanged" } });
+});
+
 test("an image beyond `maxImageSize` is refused by policy", async () => {
   const { run, target } = openScene({ maxImageBytes: 600 });
   expect(await run()).toEqual({ app: { "1": "IMAGE_TOO_LARGE" } });
