@@ -180,17 +180,17 @@ test("after two minutes of nothing but 429, each question is asked once, until a
     timeouts: { ...timeouts, retriesMs: 200 },
     retry: { attempts: 1_000, baseMs: 20, capMs: 20 },
   });
-  const { resolve } = client.repository(REPOSITORY);
+  const repository = client.repository(REPOSITORY);
   const asked = async (tag: string): Promise<number> => {
     const before = registry.ledger.count({ kind: "manifest" });
-    await expect(resolve(tag)).rejects.toMatchObject({ code: "RATE_LIMITED" });
+    await expect(repository.resolve(tag)).rejects.toMatchObject({ code: "RATE_LIMITED" });
     return registry.ledger.count({ kind: "manifest" }) - before;
   };
   expect(await asked("1")).toBeGreaterThan(1);
   await delay(200);
   expect(await asked("1")).toBe(1);
   expect(await asked("2")).toBe(1);
-  await Array.fromAsync(client.repository(REPOSITORY).listing());
+  await Array.fromAsync(repository.listing());
   expect(await asked("1")).toBeGreaterThan(1);
 });
 
