@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { LoadOptions, UpperProblem } from "../config/file/load.ts";
+import { needsCluster } from "../config/target-name.ts";
 import { checkSchedules } from "../daemon/triggers/check-schedules.ts";
 import { findAccess } from "../openshift/access/find-access.ts";
 import { checkTagRules } from "../plan/patterns.ts";
@@ -15,7 +16,7 @@ export function configChecks({ env }: Pick<Process, "env">): NonNullable<LoadOpt
 
 /** Warns when mirrors write image streams and nothing says how to reach the cluster. */
 function checkAccess({ mirrors, cluster }: Config, env: Process["env"]): readonly UpperProblem[] {
-  const first = mirrors.findIndex(({ target }) => target.kind === "imagestream");
+  const first = mirrors.findIndex(({ target }) => needsCluster(target));
   if (first === -1 || cluster.kubeconfigFile !== undefined) return [];
   const found = findAccess({ env });
   if (found.kind === "pod" || found.files.length > 0) return [];

@@ -10,7 +10,7 @@ import type { BuiltImage } from "../support/images/manifest.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { stall } from "../support/registry/connection-faults.ts";
 
-/** Each test starts processes, which takes seconds on a busy machine: P2 spent 37 of 40 s there. Only a hang takes this long. */
+/** Each test starts processes, which takes 25 s and more on a busy machine. Only a hang takes this long. */
 const TEST_MS = 180_000;
 const PATIENT = { timeoutMs: 60_000 };
 const REPOSITORY = "team/app";
