@@ -1,6 +1,6 @@
+import { needsCluster } from "../config/clusters.ts";
 import type { Config } from "../config/config.ts";
 import type { LoadOptions, UpperProblem } from "../config/file/load.ts";
-import { needsCluster } from "../config/target-name.ts";
 import { checkSchedules } from "../daemon/triggers/check-schedules.ts";
 import { findAccess } from "../openshift/access/find-access.ts";
 import { checkTagRules } from "../plan/patterns.ts";

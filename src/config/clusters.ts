@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 
 import { isTagferryError } from "../errors/error.ts";
 import { parseRegistry } from "../oci/reference.ts";
-import type { ClusterSettings } from "./config.ts";
+import type { ClusterSettings, Target } from "./config.ts";
 import type { Problem } from "./file/problems.ts";
 import type { FileShape } from "./file/schema.ts";
 import type { Path, YamlFile } from "./file/yaml.ts";
@@ -69,4 +69,9 @@ function readHost(text: string, path: Path, yaml: YamlFile, problems: Problem[])
     problems.push(yaml.problem(path, error.code, error.message, { found, allowed }));
     return undefined;
   }
+}
+
+/** Whether a mirror with this target needs a cluster. */
+export function needsCluster(target: Target): boolean {
+  return target.kind === "imagestream";
 }

@@ -10,8 +10,3 @@ export function targetName(target: Target): string {
     ? `imagestream:${target.namespace}/${target.name}`
     : formatLocation(target);
 }
-
-/** Whether a mirror with this target needs a cluster. */
-export function needsCluster(target: Target): boolean {
-  return target.kind === "imagestream";
-}
