@@ -1,4 +1,4 @@
-import { CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 
 import type { Process } from "./process.ts";
 import { openProgram } from "./program.ts";
@@ -33,7 +33,7 @@ export async function runCommandLine(args: readonly string[], process: Process):
     if (error instanceof CommanderError) {
       const names = program.commands.map((one) => one.name()).filter((name) => name !== "help");
       const command = names.find((name) => args.includes(name));
-      process.stderr.write(usageText(error, program.helpInformation(), command));
+      process.stderr.write(usageText(error, program, command));
       return { code: EXIT.usage, endsBySignal: false };
     }
     const { printFailure } = await import("./terminal/print-failure.ts");
@@ -42,8 +42,14 @@ export async function runCommandLine(args: readonly string[], process: Process):
   }
 }
 
-function usageText(error: CommanderError, help: string, command: string | undefined): string {
-  if (error.code === "commander.help") return help;
+function usageText(error: CommanderError, program: Command, command: string | undefined): string {
+  if (error.code === "commander.help") return program.helpInformation();
   const message = error.message.replace(/^error: /, "").replaceAll("\n", " ");
-  return `USAGE  ${message}\n  next     tagferry ${command === undefined ? "" : `${command} `}--help\n`;
+  const [, flag] = /^unknown option '(--[\w-]+)/.exec(message) ?? [];
+  const owners = program.commands.filter(({ options }) => options.some(({ long }) => long === flag));
+  const [owner] = message.includes("Did you mean") ? [] : owners;
+  const help = `Run \`tagferry ${command === undefined ? "" : `${command} `}--help\`: it lists the ${command === undefined ? "commands" : "flags and arguments"}.`;
+  const next =
+    owner && flag !== undefined ? `${flag} is a flag of \`tagferry ${owner.name()}\`. ${help}` : help;
+  return `USAGE  ${message}\n  next     ${next}\n`;
 }

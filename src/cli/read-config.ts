@@ -1,5 +1,6 @@
 import type { Config, Mirror } from "../config/config.ts";
 import { DEFAULT_DAEMON } from "../config/daemon.ts";
+import { closest } from "../config/file/closest.ts";
 import { loadConfig } from "../config/file/load.ts";
 import type { ErrorCode } from "../errors/codes.ts";
 import { TagferryError } from "../errors/error.ts";
@@ -70,6 +71,16 @@ export function chooseNamed<T extends { readonly name: string }>(
     throw new TagferryError("MIRROR_UNKNOWN", `there is no mirror "${unknown}"`, {
       found: unknown,
       allowed: mirrors.map(({ name }) => name).join(", "),
+      ...nextFor(
+        unknown,
+        mirrors.map(({ name }) => name),
+      ),
     });
   return mirrors.filter(({ name }) => names.includes(name));
+}
+
+function nextFor(unknown: string, names: readonly string[]): { readonly next?: string } {
+  if (/\.ya?ml$/.test(unknown)) return { next: `Write \`-c ${unknown}\` to use this configuration file.` };
+  const near = closest(unknown, names);
+  return near === undefined ? {} : { next: `Did you mean "${near}"?` };
 }

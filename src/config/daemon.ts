@@ -219,11 +219,12 @@ function readText(at: Path, path: string, { directory, fail }: Reader): string |
     return readFileSync(resolve(directory, path), "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return fail(
-      at,
-      "CONFIG_SECRET",
-      `the file ${path} ${code === "ENOENT" ? "does not exist" : `cannot be read (${code})`}`,
-      { found: path },
-    );
+    if (code === "EISDIR")
+      return fail(at, "CONFIG_SECRET", `${path} is a directory`, {
+        found: path,
+        next: "Name a file in it.",
+      });
+    const why = code === "ENOENT" ? "does not exist" : `cannot be read (${code})`;
+    return fail(at, "CONFIG_SECRET", `the file ${path} ${why}`, { found: path });
   }
 }

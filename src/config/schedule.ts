@@ -13,6 +13,7 @@ export function readSchedule(
     reader.fail(["timeZone"], "CONFIG_TIME_ZONE", `"${timeZone}" is not a time zone`, {
       found: timeZone,
       allowed: "an IANA name such as Europe/Berlin, or UTC",
+      next: zoneMeantBy(timeZone),
     });
   if (schedule !== undefined) return { cron: schedule, timeZone: timeZone ?? "UTC", jitterMs: jitterMs ?? 0 };
   for (const key of ["timeZone", "jitter"] as const)
@@ -30,4 +31,11 @@ function isTimeZone(name: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** A city without its continent, or another case. */
+function zoneMeantBy(text: string): string | undefined {
+  const city = text.split("/").at(-1)?.replaceAll(" ", "_").toLowerCase() ?? "";
+  const zone = Intl.supportedValuesOf("timeZone").find((one) => one.toLowerCase().endsWith(`/${city}`));
+  return zone === undefined ? undefined : `Did you mean "${zone}"?`;
 }

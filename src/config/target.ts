@@ -3,6 +3,7 @@ import { isAbsolute, resolve } from "node:path";
 import { TagferryError } from "../errors/error.ts";
 import { hasRegistry, type Location, parseRepository } from "../oci/reference.ts";
 import type { Storage, Target } from "./config.ts";
+import { closest } from "./file/closest.ts";
 import type { MirrorShape } from "./file/schema.ts";
 import type { MirrorReader } from "./mirror-reader.ts";
 
@@ -11,6 +12,12 @@ export function readLocation(text: string, { directory }: MirrorReader): Locatio
     const path = text.slice("oci:".length);
     return { kind: "layout", directory: isAbsolute(path) ? path : resolve(directory, path) };
   }
+  if (/^(?:[a-z\d-]+\.)+[a-z]{2,}$/.test(text))
+    throw new TagferryError("CONFIG_REPOSITORY", `"${text}" names a registry and no repository`, {
+      found: text,
+      allowed: "registry/repository",
+      next: `Write the repository too: ${text}/REPOSITORY. For Docker Hub: docker.io/library/${text}.`,
+    });
   return { kind: "registry", ...parseRepository(text) };
 }
 
@@ -41,6 +48,14 @@ export function requireRegistry(text: string, { stream }: { readonly stream: boo
 }
 
 export function readTarget(text: string, reader: MirrorReader): Target | undefined {
+  const [, scheme = ""] = /^([\w-]+):(?=[a-z])/i.exec(text) ?? [];
+  const meant = closest(scheme, ["imagestream"]);
+  if (meant !== undefined && meant !== scheme)
+    return reader.fail(["target"], "CONFIG_KUBERNETES_NAME", `"${scheme}:" is not a kind of target`, {
+      found: text,
+      allowed: "imagestream:NAMESPACE/NAME, registry/repository, or oci:DIR",
+      next: `Did you mean "${meant}:${text.slice(scheme.length + 1)}"?`,
+    });
   if (!text.startsWith("imagestream:"))
     return reader.attempt(["target"], () => {
       const location = readLocation(text, reader);
@@ -58,12 +73,16 @@ export function readTarget(text: string, reader: MirrorReader): Target | undefin
   if (rest.length > 0 || stream === "")
     return fail(
       "it must have two parts",
-      "Write `imagestream:NAMESPACE/NAME`, such as imagestream:web/nginx.",
+      `Write the namespace too: \`imagestream:NAMESPACE/${namespace === "" ? "NAME" : namespace}\`, such as imagestream:web/nginx.`,
     );
   if (stream.includes(":") || stream.includes("@"))
     return fail("it has a tag or a digest", "Write tags under `tags:`.");
   if (namespace.includes(":")) return fail("only one cluster is possible, and it has no name here");
-  if (!NAMESPACE.test(namespace)) return fail(`"${namespace}" is not a namespace`);
+  if (!NAMESPACE.test(namespace))
+    return fail(
+      `"${namespace}" is not a namespace`,
+      "Write the namespace as `oc projects` shows it: lower-case letters, digits and `-`, at most 63 characters.",
+    );
   if (!STREAM.test(stream)) return fail(`"${stream}" is not a name in the integrated registry`);
   if (name.length > 255) return fail("it is longer than 255 characters");
   return { kind: "imagestream", namespace, name: stream };

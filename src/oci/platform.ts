@@ -40,8 +40,31 @@ export function parsePlatform(text: string): Platform {
       allowed: Object.entries(ARCHITECTURES)
         .flatMap(([system, architectures]) => architectures.map((one) => `${system}/${one}`))
         .join(", "),
+      ...nextFor(text),
     });
   return { os, architecture, ...(variant === undefined ? {} : { variant }) };
+}
+
+/** Names of the kernel and of other tools. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  x86_64: "amd64",
+  "x86-64": "amd64",
+  x64: "amd64",
+  aarch64: "arm64",
+  i386: "386",
+  i686: "386",
+  armv7l: "arm/v7",
+  armv7: "arm/v7",
+  ppc64el: "ppc64le",
+};
+
+/** What was probably meant by a name that is no platform. */
+function nextFor(text: string): { readonly next?: string } {
+  const [first = "", second] = text.toLowerCase().split("/");
+  const [os, architecture] = second === undefined ? ["linux", first] : [first, second];
+  const right = OTHER_NAMES[architecture] ?? architecture;
+  const known = Object.hasOwn(ARCHITECTURES, os) && ARCHITECTURES[os]?.includes(right.split("/")[0] ?? "");
+  return known ? { next: `Write ${os}/${right}.` } : {};
 }
 
 export function formatPlatform({ os, architecture, variant }: Platform): string {

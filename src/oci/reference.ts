@@ -44,6 +44,7 @@ export function parseTag(text: string): string {
   throw new TagferryError("CONFIG_TAG", `"${text}" is not a tag`, {
     found: text,
     allowed: "letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`, at most 128",
+    ...(isTag(text.slice(1)) ? { next: `Write it without the first character: ${text.slice(1)}.` } : {}),
   });
 }
 
@@ -88,6 +89,7 @@ export function parseRegistry(text: string): string {
     throw new TagferryError("CONFIG_PORT", `"${text}" has no port after its colon`, {
       found: text,
       allowed: "1 to 65535",
+      next: "Write the number of the port, or leave the colon out.",
     });
   const match = HOST.exec(text);
   if (!match) throw bad("this is not a host name");
@@ -184,9 +186,11 @@ function parseRepositoryName(name: string, text: string): Repository {
   const lower = path.toLowerCase();
   throw new TagferryError("CONFIG_REPOSITORY", `"${text}": "${path}" is not a repository name`, {
     found: path,
-    allowed: isRepositoryName(lower)
-      ? `lower case: ${lower}`
-      : "lower-case letters and digits with `.`, `_`, `__`, `-` or `/` between them, at most 255",
+    ...(isRepositoryName(lower)
+      ? { allowed: `lower case: ${lower}`, next: `Write it in lower case: ${lower}.` }
+      : {
+          allowed: "lower-case letters and digits with `.`, `_`, `__`, `-` or `/` between them, at most 255",
+        }),
   });
 }
 

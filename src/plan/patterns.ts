@@ -133,6 +133,7 @@ export function compileRange(range: string): TagTest {
       cause,
       found: range,
       allowed: 'such as ">=1.25 <2", "^1.27", "~3.11", "1.x"',
+      next: 'Write a range of versions, such as ">=1.25 <2". For other tags, write `glob` or `regex`.',
     });
   }
   return (tag) => {
@@ -149,6 +150,7 @@ export type RuleProblem = {
   readonly message: string;
   readonly found?: unknown;
   readonly allowed?: unknown;
+  readonly next?: string | undefined;
 };
 
 /** Compiles every pattern of every mirror, and returns the problems. */
@@ -192,7 +194,9 @@ function problem(path: readonly (string | number)[], value: string, compile: () 
     return [];
   } catch (error) {
     if (!isTagferryError(error)) throw error;
-    const { found, allowed } = error.details;
-    return [{ path, value, code: error.code, message: error.message, found, allowed }];
+    const { found, allowed, next } = error.details;
+    const { code, message } = error;
+    const advice = typeof next === "string" ? next : undefined;
+    return [{ path, value, code, message, found, allowed, next: advice }];
   }
 }

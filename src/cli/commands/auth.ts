@@ -1,6 +1,6 @@
 import { type Candidate, openCredentials } from "../../config/credentials/credentials.ts";
 import { ERROR_CODES } from "../../errors/codes.ts";
-import { failureOf } from "../../errors/error.ts";
+import { type Failure, failureOf } from "../../errors/error.ts";
 import type { Credential } from "../../oci/credential.ts";
 import { parseReference, parseRegistry, type Repository } from "../../oci/reference.ts";
 import { contextOf } from "../clients.ts";
@@ -29,7 +29,7 @@ export async function authCommand(
         return { ...rowOf(repository, candidates), works: true };
       } catch (error) {
         process.signal.throwIfAborted();
-        return { ...rowOf(repository, candidates), works: false, failure: failureOf(error) };
+        return { ...rowOf(repository, candidates), works: false, failure: failureWith(error, candidates) };
       }
     }),
   );
@@ -39,6 +39,18 @@ export async function authCommand(
     ({ failure }) => failure !== undefined && ERROR_CODES[failure.code].class === "credentials",
   );
   return refused ? EXIT.credentials : EXIT.all;
+}
+
+/** The advice of AUTH_DENIED is to run this command. Here it names the place of the credentials. */
+function failureWith(error: unknown, candidates: readonly Candidate[]): Failure {
+  const failure = failureOf(error);
+  if (failure.code !== "AUTH_DENIED") return failure;
+  const from = candidates.find(({ found }) => found !== undefined)?.from;
+  const next =
+    from === undefined
+      ? "Write `credentials` for this registry under `registries`, or log in with `podman login` or `docker login`."
+      : `Correct the user and the password in ${from}.`;
+  return { ...failure, next };
 }
 
 /** The argument is a host or a repository: credentials can belong to a path. */

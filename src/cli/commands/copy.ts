@@ -85,6 +85,7 @@ function parseMaxImageSize(text: string): number {
   throw new TagferryError("USAGE", `--max-image-size ${text} is not the size of an image`, {
     found: text,
     allowed: "a number and a unit: 500MiB, 100GiB, 2TiB",
+    next: "Write a number and a unit, such as --max-image-size 100GiB.",
   });
 }
 

@@ -2,7 +2,7 @@ import { rename, rm, stat, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
 import { loadConfig } from "../../config/file/load.ts";
-import { isProblems } from "../../config/file/problems.ts";
+import { isProblems, type Problem } from "../../config/file/problems.ts";
 import { TagferryError } from "../../errors/error.ts";
 import { checkTagRules } from "../../plan/patterns.ts";
 import { EXIT } from "../exit-code.ts";
@@ -122,17 +122,11 @@ async function writeValid(file: string, text: string, { env, directory }: Proces
   }
 }
 
-function wrongAnswer(
-  problem:
-    | { readonly code: string; readonly message: string; readonly allowed?: unknown; readonly next: string }
-    | undefined,
-): TagferryError {
-  const { code = "", message = "the answers are not valid", allowed, next } = problem ?? {};
-  return new TagferryError("USAGE", message, {
-    found: code,
-    ...(allowed === undefined ? {} : { allowed }),
-    ...(next === undefined ? {} : { next }),
-  });
+/** The file that the problem is in does not stay, so its line is not told. */
+function wrongAnswer(problem: Problem | undefined): TagferryError {
+  if (!problem) return new TagferryError("USAGE", "the answers are not valid");
+  const { code, message, found, allowed, next } = problem;
+  return new TagferryError(code, message, { found, allowed, next });
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -25,7 +25,8 @@ export async function planCommand(
   flags: PlanFlags,
   process: Process,
 ): Promise<number> {
-  const config = await readConfig(flags, process);
+  // a mirror without a cluster fails with this reason
+  const config = await readConfig(flags, process, { quiet: ["CONFIG_KUBECONFIG"] });
   await using context = contextOf(config, flags, process);
   const planned = await planMirrors(chooseMirrors(config, names), context, { signal: process.signal });
   for (const one of planned) if (one.kind === "planned") printWarnings(one.plan.warnings, process.stderr);

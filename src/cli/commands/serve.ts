@@ -104,6 +104,7 @@ function addressOf(text: string | undefined): Config["daemon"]["listen"] | undef
   throw new TagferryError("CONFIG_LISTEN", `"${text}" is not an address to listen on`, {
     found: text,
     allowed: "HOST:PORT",
+    ...(/^\d+$/.test(text) ? { next: `Write the address too: 127.0.0.1:${text}.` } : {}),
   });
 }
 
@@ -126,6 +127,7 @@ function workersOf({ workers: text }: ServeFlags): number | undefined {
   throw new TagferryError("USAGE", `--workers ${text} is not a number of workers`, {
     found: text,
     allowed: `0 to ${WORKERS_MAX}`,
+    next: "Write a number, such as --workers 4.",
   });
 }
 

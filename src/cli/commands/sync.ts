@@ -16,7 +16,8 @@ export async function syncCommand(
   flags: SyncFlags,
   process: Process,
 ): Promise<number> {
-  const config = await readConfig(flags, process);
+  // a mirror without a cluster fails with this reason
+  const config = await readConfig(flags, process, { quiet: ["CONFIG_KUBECONFIG"] });
   const mirrors = chooseMirrors(config, names);
   await using proofs = proofsOf(process);
   await using context = contextOf(config, flags, process, { proofs });

@@ -20,6 +20,8 @@ import { type Path, readYaml, type YamlFile } from "./yaml.ts";
 
 /** A problem that only an upper layer can detect: a pattern that does not compile, a schedule that never fires. */
 export type UpperProblem = Pick<Problem, "code" | "message" | "found" | "allowed"> & {
+  /** Default: the advice of the code. */
+  readonly next?: string | undefined;
   /** The configuration works, but probably not as intended. */
   readonly warning?: boolean;
   readonly path: Path;
@@ -146,9 +148,9 @@ function upper(
 ): readonly { readonly problem: Problem; readonly warning: boolean }[] {
   return checks
     .flatMap((check) => check(config))
-    .map(({ path, value, code, message, found, allowed, warning = false }) => ({
+    .map(({ path, value, code, message, found, allowed, next, warning = false }) => ({
       warning,
-      problem: yaml.problem(exactPath(yaml, path, value), code, message, { found, allowed }),
+      problem: yaml.problem(exactPath(yaml, path, value), code, message, { found, allowed, next }),
     }));
 }
 

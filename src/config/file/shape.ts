@@ -1,6 +1,8 @@
 import type { z } from "zod";
 
 import type { ErrorCode } from "../../errors/codes.ts";
+import { adviceOnKey, adviceOnType } from "./advice.ts";
+import { closest } from "./closest.ts";
 import { isSecretPath } from "./mask-secrets.ts";
 import type { Problem } from "./problems.ts";
 import type { Path, YamlFile } from "./yaml.ts";
@@ -17,9 +19,12 @@ export function problemsOfShape(
 ): readonly Problem[] {
   const misspelt = new Set(issues.flatMap((issue) => meantKeys(issue, keysAt)));
   return issues
-    .filter((issue) => issue.code !== "invalid_type" || !misspelt.has(JSON.stringify(issue.path)))
+    .filter(({ code, path }) => !MISSING.has(code) || !misspelt.has(JSON.stringify(path)))
     .flatMap((issue) => problemOf(issue, [], yaml, keysAt));
 }
+
+/** What zod says of a key that is missing. */
+const MISSING: ReadonlySet<string> = new Set(["invalid_type", "invalid_value"] satisfies Issue["code"][]);
 
 /** The paths of keys that were probably meant by misspelt ones. That they are missing is the same problem. */
 function meantKeys(issue: Issue, keysAt: (path: Path) => readonly string[]): string[] {
@@ -42,11 +47,11 @@ function problemOf(
   const name = keyName(path);
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) => unknownKey(key, path, yaml, keysAt(path)));
+      return issue.keys.map((key) => unknownKey(key, path, yaml, keysAt));
     case "invalid_union":
       return unionProblem(issue, path, yaml, keysAt);
     case "invalid_type":
-      return [typeProblem(issue.expected, found, path, name, yaml)];
+      return [typeProblem(issue.expected, found, path, yaml, keysAt)];
     case "invalid_value":
       return [valueProblem(issue.values, found, path, name, yaml)];
     case "too_small":
@@ -61,16 +66,18 @@ function problemOf(
   }
 }
 
-function unknownKey(key: string, path: Path, yaml: YamlFile, known: readonly string[]): Problem {
-  const near = closest(key, known);
+function unknownKey(
+  key: string,
+  path: Path,
+  yaml: YamlFile,
+  keysAt: (path: Path) => readonly string[],
+): Problem {
+  const known = keysAt(path);
   return yaml.problem([...path, key], "CONFIG_UNKNOWN_KEY", `"${key}" is not a key of ${keyName(path)}`, {
     key: true,
     found: key,
     allowed: known.join(", "),
-    next:
-      near === undefined
-        ? "Remove it, or use a key that is allowed; docs/config.md describes all keys."
-        : `Did you mean "${near}"?`,
+    next: adviceOnKey(key, path, keysAt),
   });
 }
 
@@ -95,7 +102,7 @@ function unionProblem(
     yaml.problem(path, "CONFIG_TYPE", `${keyName(path)} has the wrong type`, {
       found: shownValue(found),
       allowed: [...new Set(allowed)].join(" or "),
-      next: adviceFor(found, path, allowed.includes("text"), yaml),
+      next: adviceOnType(found, path, allowed, yaml, keysAt(path)),
     }),
   ];
 }
@@ -110,7 +117,14 @@ const WORDS: Readonly<Record<string, string>> = {
   boolean: "true or false",
 };
 
-function typeProblem(expected: string, found: unknown, path: Path, name: string, yaml: YamlFile): Problem {
+function typeProblem(
+  expected: string,
+  found: unknown,
+  path: Path,
+  yaml: YamlFile,
+  keysAt: (path: Path) => readonly string[],
+): Problem {
+  const name = keyName(path);
   if (found === undefined)
     return yaml.problem(path.slice(0, -1), "CONFIG_TYPE", `${name} is missing`, {
       allowed: WORDS[expected] ?? expected,
@@ -122,7 +136,7 @@ function typeProblem(expected: string, found: unknown, path: Path, name: string,
   return yaml.problem(path, code, `${name} has the wrong type`, {
     found: shownValue(found),
     allowed: WORDS[expected] ?? expected,
-    next: adviceFor(found, path, expected === "string", yaml),
+    next: adviceOnType(found, path, [WORDS[expected] ?? expected], yaml, keysAt(path)),
   });
 }
 
@@ -139,7 +153,7 @@ function valueProblem(
       path.slice(0, -1),
       path.at(-1) === "version" ? "CONFIG_VERSION" : "CONFIG_TYPE",
       `${name} is missing`,
-      { found: "nothing", allowed },
+      { found: "nothing", allowed, next: `Add the line \`${String(path.at(-1))}: ${allowed}\`.` },
     );
   if (path.at(-1) === "version" && path.length === 1)
     return yaml.problem(
@@ -149,6 +163,7 @@ function valueProblem(
       {
         found: shownValue(found),
         allowed,
+        next: found === allowed ? `Write \`version: ${allowed}\`, without quotes.` : undefined,
       },
     );
   const near = typeof found === "string" ? closest(found, values.map(String)) : undefined;
@@ -188,33 +203,8 @@ function sizeProblem(
   return yaml.problem(path, "CONFIG_RANGE", `${name} is out of range`, {
     found: shownValue(found),
     allowed: bound,
+    next: `Write a number of ${bound}.`,
   });
-}
-
-const DURATION_KEYS = new Set(["since", "grace", "jitter"]);
-
-/** Advice about a value of the wrong type. */
-function adviceFor(found: unknown, path: Path, textIsAllowed: boolean, yaml: YamlFile): string | undefined {
-  const key = String(path.at(-1));
-  if (found === null) return "Write a value, or remove the key.";
-  if (path.length === 0)
-    return "Write a map with the keys `version` and `mirrors`; `tagferry init` writes a first file.";
-  if (found === "yes" || found === "no" || found === "on" || found === "off") return "Write true or false.";
-  if (!textIsAllowed) return undefined;
-  if (typeof found === "number" && DURATION_KEYS.has(key))
-    return `Write its unit too: ${["s", "m", "h", "d"].map((unit) => `${found}${unit}`).join(", ")}.`;
-  if (typeof found === "number" && key === "listen") return `Write the address too: 127.0.0.1:${found}.`;
-  // YAML reads 1.10 as a number and drops the zero
-  if (typeof found === "number")
-    return `Quote it if you mean text: "${writtenAt(path, yaml)}" (YAML reads 1.10 as the number 1.1).`;
-  return typeof found === "boolean" ? `Quote it if you mean text: "${found}".` : undefined;
-}
-
-/** A value as the file writes it: 1.10, and not 1.1. */
-function writtenAt(path: Path, yaml: YamlFile): string {
-  const { line, column } = yaml.placeOf(path);
-  const rest = (yaml.text.split(/\r?\n/)[line - 1] ?? "").slice(column - 1);
-  return /^[\w.+-]+/.exec(rest)?.[0] ?? String(valueAt(yaml.value, path));
 }
 
 /** Replaces a value that is a secret, or was intended as one. */
@@ -249,31 +239,4 @@ export function valueAt(value: unknown, path: Path): unknown {
         : undefined,
     value,
   );
-}
-
-/** The known word that is closest to a misspelled word; undefined when none is close. */
-export function closest(word: string, known: readonly string[]): string | undefined {
-  const ranked = known
-    .map((one) => ({ one, distance: distance(word.toLowerCase(), one.toLowerCase()) }))
-    .toSorted((left, right) => left.distance - right.distance);
-  const [best] = ranked;
-  return best && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.one : undefined;
-}
-
-/** The Levenshtein distance. */
-function distance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, position) => position);
-  for (const [line, left] of one.split("").entries()) {
-    const next = [line + 1];
-    for (const [column, right] of other.split("").entries())
-      next.push(
-        Math.min(
-          (row[column + 1] ?? 0) + 1,
-          (next[column] ?? 0) + 1,
-          (row[column] ?? 0) + (left === right ? 0 : 1),
-        ),
-      );
-    row = next;
-  }
-  return row.at(-1) ?? 0;
 }

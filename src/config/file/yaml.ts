@@ -71,7 +71,7 @@ export function readYaml(
     throw new TagferryError("CONFIG_SYNTAX", `${file} is not YAML: ${messageOf(error)}`, {
       where: `${file}:${line}:${column}`,
       found: maskSecrets(text.split(/\r?\n/)[line - 1] ?? "").trimEnd(),
-      ...unclosedQuote(error, text),
+      ...adviceOnSyntax(error, text, line),
     });
   }
   if (second) {
@@ -124,13 +124,24 @@ function messageOf({ message }: Error): string {
     .replace(/(?<= in YAML stream| token): ".*"$/, "");
 }
 
-/** The parser notices an open quote only at the end of the file. It begins on the first line with one quote. */
-function unclosedQuote({ message }: Error, text: string): { readonly next?: string } {
-  const [, quote] = /^Missing closing (["'])/.exec(message) ?? [];
-  if (quote === undefined) return {};
+/** Advice on the mistakes that people make. The parser notices an open quote only at the end of the file. */
+function adviceOnSyntax({ message }: Error, text: string, at: number): { readonly next?: string } {
   const lines = text.split(/\r?\n/);
-  const line = lines.findIndex((one) => one.split(quote).length % 2 === 0) + 1;
-  return { next: `Close the quote ${quote}${line === 0 ? "" : ` that begins on line ${line}`}.` };
+  const [, quote] = /^Missing closing (["'])/.exec(message) ?? [];
+  if (quote !== undefined) {
+    const line = lines.findIndex((one) => one.split(quote).length % 2 === 0) + 1;
+    return { next: `Close the quote ${quote}${line === 0 ? "" : ` that begins on line ${line}`}.` };
+  }
+  const [, bracket] = /end with a ([\]}])/.exec(message) ?? [];
+  if (bracket !== undefined)
+    return { next: `Write the missing ${bracket} in front of this line, where the list or map ends.` };
+  if (message.startsWith("Tabs are not allowed"))
+    return { next: `Replace the tabs at the start of line ${at} by spaces.` };
+  if (message.startsWith("Sequence item without - indicator"))
+    return { next: `Indent line ${at} exactly as far as the keys above it.` };
+  if (/(?:^|\s)\*\//.test(lines[at - 1] ?? ""))
+    return { next: 'Quote the text that begins with *: "*/30 * * * *".' };
+  return {};
 }
 
 function defined(facts: Readonly<Record<string, unknown>>): Record<string, unknown> {

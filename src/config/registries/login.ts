@@ -14,8 +14,8 @@ export function readCredentials(
   const { anonymous, tokenFile, username, usernameFile, password, passwordFile } = shape;
   const given = Object.keys(shape);
   const at: Path = ["credentials"];
-  const fail = (message: string, allowed: string): undefined =>
-    report.problem(at, "CONFIG_TYPE", message, { found: given.join(", "), allowed });
+  const fail = (message: string, allowed: string, next = "Keep the keys of one of these forms."): undefined =>
+    report.problem(at, "CONFIG_TYPE", message, { found: given.join(", "), allowed, next });
   const forms =
     "usernameFile (or username) and passwordFile (or password), or tokenFile alone, or anonymous: true alone";
   if (anonymous === true)
@@ -40,7 +40,12 @@ export function readCredentials(
       : password !== undefined
         ? inlineSecret(report)
         : undefined;
-  if (!user || !secret) return fail("the credentials are not complete", forms);
+  if (!user || !secret)
+    return fail(
+      `the credentials have no ${user ? "password" : "user"}`,
+      forms,
+      user ? "Add `passwordFile`, or `password: ${NAME}`." : "Add `username`, or `usernameFile`.",
+    );
   return { kind: "basic", username: user, password: secret };
 }
 

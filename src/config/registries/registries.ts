@@ -90,8 +90,13 @@ function readKey(
     });
   } catch (error) {
     if (!isTagferryError(error)) throw error;
-    const { found, allowed } = error.details;
-    report.problem([], error.code, error.message, { key: true, found, allowed });
+    const { found, allowed, next } = error.details;
+    report.problem([], error.code, error.message, {
+      key: true,
+      found,
+      allowed,
+      ...(typeof next === "string" ? { next } : {}),
+    });
   }
   return undefined;
 }

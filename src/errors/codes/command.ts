@@ -37,7 +37,7 @@ export const COMMAND_CODES = {
   PROXY_INVALID: {
     class: "usage",
     meaning: "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is not a valid proxy address.",
-    next: "Write it as http://host:port, or unset it.",
+    next: "Write it as http://HOST:PORT, or unset it.",
   },
   PROXY_REFUSED: {
     class: "environment",
@@ -57,7 +57,7 @@ export const COMMAND_CODES = {
   MIRROR_UNKNOWN: {
     class: "usage",
     meaning: "There is no mirror with this name.",
-    next: "Use a name from the list in the message.",
+    next: "Write one of the names that are allowed, or none for all mirrors.",
   },
   REFERENCE_INVALID: {
     class: "usage",

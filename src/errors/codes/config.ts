@@ -15,7 +15,7 @@ export const CONFIG_CODES = {
   CONFIG_NOT_FILE: {
     class: "usage",
     meaning: "The path is a directory, a pipe or a device.",
-    next: "Name a regular file.",
+    next: "Name the file itself, such as tagferry.yaml in the directory.",
   },
   CONFIG_READ: {
     class: "usage",
@@ -85,7 +85,7 @@ export const CONFIG_CODES = {
   CONFIG_SECRET: {
     class: "usage",
     meaning: "A file with a secret is missing, empty or unreadable.",
-    next: "Create the file, or make it readable. Its content is never shown.",
+    next: "Write the secret into a file at this path that Tagferry can read. Its content is never shown.",
   },
   CONFIG_INLINE_SECRET: {
     class: "usage",
@@ -136,25 +136,29 @@ export const CONFIG_CODES = {
   CONFIG_REGEX: {
     class: "usage",
     meaning: "The regular expression is not valid.",
-    next: "Fix it at the position that the message shows.",
+    next: "Correct the part that `found` names. In front of ( ) [ ] { } . + * ? and | as text, write a backslash.",
   },
   CONFIG_REGEX_UNSAFE: {
     class: "usage",
     meaning:
       "The regular expression is longer than 1,000 characters, or uses lookaround or backreferences, which need more than linear time.",
-    next: "Use RE2 syntax, a glob or a semver range.",
+    next: "Select with `glob`, `semver` or a simpler `regex`, and name what is not wanted in `exclude`.",
   },
   CONFIG_FILTER: {
     class: "usage",
     meaning: "A glob or a semver range is not valid.",
-    next: "Fix it as the message says.",
+    next: "Write the glob or the range as the examples in docs/config.md.",
   },
   FILTER_EMPTY: {
     class: "usage",
     meaning: "Warning: the rules select no tag of the source. Nothing is deleted because of this.",
     next: "Run `tagferry plan --explain` to see which rule dropped each tag.",
   },
-  CONFIG_SELF: { class: "usage", meaning: "Source and target are the same.", next: "Change one of the two." },
+  CONFIG_SELF: {
+    class: "usage",
+    meaning: "Source and target are the same.",
+    next: "Write another repository as `source`, or as `target`.",
+  },
   CONFIG_OVERLAP: {
     class: "usage",
     meaning: "Two mirrors write the same tag of the same target.",
@@ -169,7 +173,7 @@ export const CONFIG_CODES = {
   CONFIG_CRON: {
     class: "usage",
     meaning: "The schedule is not valid, or never fires.",
-    next: "Write five fields: minute hour day-of-month month day-of-week.",
+    next: 'Write five fields: minute hour day-of-month month day-of-week, such as "*/30 * * * *".',
   },
   CONFIG_CRON_BOTH_DAYS: {
     class: "usage",
@@ -205,12 +209,12 @@ export const CONFIG_CODES = {
   CONFIG_RANGE: {
     class: "usage",
     meaning: "The number is out of range.",
-    next: "Use a number in the range that the message shows.",
+    next: "Write a number in the range that is allowed.",
   },
   CONFIG_PLATFORM: {
     class: "usage",
     meaning: "The platform is unknown, or cannot be chosen for this target.",
-    next: "Use os/architecture[/variant], for example linux/amd64; the message lists them.",
+    next: "Write os/architecture[/variant], for example linux/amd64; `allowed` lists them.",
   },
   CONFIG_CA: {
     class: "usage",

@@ -111,7 +111,7 @@ export const CONTENT_CODES = {
   PLATFORM_ABSENT: {
     class: "source",
     meaning: "The image has none of the requested platforms.",
-    next: "Choose from the platforms that the message lists.",
+    next: "Choose from the platforms that the image has, as `found` shows them.",
   },
   DIGEST_MISMATCH: {
     class: "source",

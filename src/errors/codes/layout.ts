@@ -5,7 +5,7 @@ export const LAYOUT_CODES = {
   LAYOUT_INVALID: {
     class: "source",
     meaning: "The directory is not an OCI image layout, or its index cannot be read.",
-    next: "Check oci-layout and index.json in the directory.",
+    next: "Check the path. The directory of an image layout contains oci-layout and index.json.",
   },
   LAYOUT_LOCKED: {
     class: "target",

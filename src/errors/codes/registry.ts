@@ -5,7 +5,7 @@ export const REGISTRY_CODES = {
   REGISTRY_UNREACHABLE: {
     class: "source",
     meaning: "No connection to the host (refused, reset, timed out).",
-    next: "Check network, proxy and firewall. Tagferry tries again at the next run.",
+    next: "Check the host and port {registry}, then network, proxy and firewall. Tagferry tries again at the next run.",
     retry: "again",
   },
   REGISTRY_UNRESPONSIVE: {
@@ -18,7 +18,7 @@ export const REGISTRY_CODES = {
   REGISTRY_DNS: {
     class: "source",
     meaning: "The host name cannot be resolved.",
-    next: "Check the spelling and the name server.",
+    next: "Check the spelling of {registry}, then the name server.",
     retry: "again",
   },
   REGISTRY_TLS: {
@@ -71,12 +71,12 @@ export const REGISTRY_CODES = {
   NAME_UNKNOWN: {
     class: "source",
     meaning: "The repository does not exist, or these credentials do not see it.",
-    next: "Check the spelling. Without credentials, a private repository looks like one that does not exist.",
+    next: "Check the spelling of {repository}. Without credentials, a private repository looks like one that does not exist.",
   },
   TAGS_INVALID: {
     class: "source",
     meaning: "The answer is not a tag listing: not JSON, not an array, or with names that are not tags.",
-    next: "Check the proxies between Tagferry and the registry.",
+    next: "Check the host name {registry}: a web site or a proxy may answer there instead of a registry.",
     retry: "again",
   },
   REFERRERS_INVALID: {

@@ -1,4 +1,4 @@
-import { TagferryError } from "../../errors/error.ts";
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { parseStrictJson } from "../../oci/json.ts";
 import { isTag } from "../../oci/reference.ts";
 import type { TagListing } from "./tag-listing.ts";
@@ -33,10 +33,20 @@ const CODES = {
   encoding: "TAGS_INVALID",
 } as const;
 
+/** Adds to the errors of `parse` where they happened. */
+function parseAt(where: string, parse: () => unknown): unknown {
+  try {
+    return parse();
+  } catch (error) {
+    if (!isTagferryError(error)) throw error;
+    throw new TagferryError(error.code, error.message, { ...error.details, where, cause: error });
+  }
+}
+
 /** `null` means an empty repository (docker-registry, Nexus). An answer without `tags` is not a listing. */
 function namesIn(bytes: Uint8Array, name: string): readonly unknown[] {
   const subject = `the tag listing of ${name}`;
-  const json = parseStrictJson(bytes, { subject, codes: CODES });
+  const json = parseAt(name, () => parseStrictJson(bytes, { subject, codes: CODES }));
   const invalid = (found: string): TagferryError =>
     new TagferryError("TAGS_INVALID", `${subject} is not valid`, { where: name, found });
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("no object");
