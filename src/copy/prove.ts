@@ -10,6 +10,7 @@ import { readAtTarget } from "./at-target.ts";
 import { openGroup } from "./group.ts";
 import { type CopyMemory, memoryOfBlob } from "./memory.ts";
 import { choosePlatforms, platformsOf } from "./platforms.ts";
+import { DEPTH_MAX } from "./referrers.ts";
 import type { ImageFacts } from "./summary.ts";
 
 export type ProveOptions = Cancellable & {
@@ -119,7 +120,8 @@ export type ComparedReferrers = {
 };
 
 /**
- * Compares the referrers that the source and the target list for these manifests.
+ * Compares the referrers that the source and the target list for these manifests, and the referrers of those that both
+ * list: a run that was killed may have written an SBOM without its signature.
  *
  * This costs one question to the source for each subject, and one to the target where the source lists anything.
  *
@@ -136,16 +138,24 @@ export async function compareReferrers(
   const onlyTags = target.capabilities.referrers === "tags";
   const late: Referrer[] = [];
   const listed: Referrer[] = [];
-  await group.all(
-    subjects.map(async (subject) => {
-      const all = await Array.fromAsync(source.referrers(subject, { signal, occasion }));
-      const wanted = all.filter(({ tag }) => tag !== undefined || !onlyTags);
-      if (wanted.length === 0) return;
-      const kept = new Set<string>();
-      for await (const referrer of target.referrers(subject, { signal })) kept.add(keyOf(referrer));
-      for (const referrer of wanted) (kept.has(keyOf(referrer)) ? listed : late).push(referrer);
-    }),
-  );
+  const seen = new Set(subjects);
+
+  async function compare(subject: Digest, depth: number): Promise<void> {
+    const all = await Array.fromAsync(source.referrers(subject, { signal, occasion }));
+    const wanted = all.filter(({ tag }) => tag !== undefined || !onlyTags);
+    if (wanted.length === 0) return;
+    const kept = new Set<string>();
+    for await (const referrer of target.referrers(subject, { signal })) kept.add(keyOf(referrer));
+    const both = wanted.filter((referrer) => kept.has(keyOf(referrer)));
+    late.push(...wanted.filter((referrer) => !kept.has(keyOf(referrer))));
+    listed.push(...both);
+    const next = both
+      .map(({ descriptor }) => descriptor.digest)
+      .filter((one) => seen.size < seen.add(one).size);
+    if (depth < DEPTH_MAX) await group.all(next.map((one) => compare(one, depth + 1)));
+  }
+
+  await group.all(subjects.map((subject) => compare(subject, 1)));
   return { late, listed };
 }
 

@@ -22,7 +22,8 @@ export type FoundReferrers = {
 
 type Listed = Referrer & { readonly subject: Digest };
 
-const DEPTH_MAX = 8;
+/** How far referrers of referrers are followed. */
+export const DEPTH_MAX = 8;
 const REFERRERS_MAX = 10_000;
 
 /**

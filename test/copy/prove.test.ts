@@ -138,6 +138,21 @@ test.for([
   expect((await compareReferrers([subject], fresh, at)).late).toEqual([]);
 });
 
+test("finds the signature of an SBOM that is in place", async () => {
+  await using setting = await openCopySetting();
+  const { from, source, target } = setting;
+  const plain = buildImage({ layers: 1 });
+  const sbom = buildSbom(plain);
+  await pushTo(from, "team/app", withReferrers(plain, sbom), "v1");
+  const subject = plain.manifest.digest;
+  await copied(subject, source, target, { tag: "v1", referrers: true });
+  expect(await compareReferrers([subject], source, target)).toMatchObject({ late: [], listed: [{}] });
+  const signature = buildSbom(sbom);
+  await pushTo(from, "team/app", withReferrers(sbom, signature), "sbom");
+  const { late } = await compareReferrers([subject], setting.client(from).repository("team/app"), target);
+  expect(late).toMatchObject([{ descriptor: { digest: signature.manifest.digest } }]);
+});
+
 function digestsOf(descriptors: readonly { readonly digest: Digest }[]): ReadonlySet<Digest> {
   return new Set(descriptors.map((one) => one.digest));
 }

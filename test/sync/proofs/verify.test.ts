@@ -91,6 +91,21 @@ test.for(["manifest", "blob"] as const)("a referrer whose %s the target lost is 
   expect(await run()).toEqual({ app: { "1": "unchanged" } });
 });
 
+test("the signature of an SBOM that is in place travels, too", async () => {
+  const { run, source, target, forward, outcomes } = openScene();
+  const sbom = buildSbom(image);
+  source().seed(withReferrers(image, sbom), "1");
+  source().seed(sbom);
+  await run();
+  const signature = buildSbom(sbom);
+  source().seed(withReferrers(sbom, signature));
+  source().seed(signature);
+  forward(24 * HOUR_MS);
+  expect(await run()).toEqual({ app: { "1": "copied" } });
+  expect(outcomes.at(-1)).toMatchObject({ healed: { content: 0, referrers: 1 } });
+  expect(target().manifests.has(signature.manifest.digest)).toBe(true);
+});
+
 test("an image beyond `maxImageSize` is refused by policy", async () => {
   const { run, target } = openScene({ maxImageBytes: 600 });
   expect(await run()).toEqual({ app: { "1": "IMAGE_TOO_LARGE" } });
