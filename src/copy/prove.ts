@@ -145,7 +145,8 @@ export async function compareReferrers(
     const wanted = all.filter(({ tag }) => tag !== undefined || !onlyTags);
     if (wanted.length === 0) return;
     const kept = new Set<string>();
-    for await (const referrer of target.referrers(subject, { signal })) kept.add(keyOf(referrer));
+    for await (const referrer of target.referrers(subject, { damaged: "absent", signal }))
+      kept.add(keyOf(referrer));
     const both = wanted.filter((referrer) => kept.has(keyOf(referrer)));
     late.push(...wanted.filter((referrer) => !kept.has(keyOf(referrer))));
     listed.push(...both);

@@ -141,7 +141,8 @@ async function listedAtTarget(
 ): Promise<ReadonlySet<Digest>> {
   const listed = new Set<Digest>();
   try {
-    for await (const { descriptor } of target.referrers(subject, { signal })) listed.add(descriptor.digest);
+    for await (const { descriptor } of target.referrers(subject, { damaged: "absent", signal }))
+      listed.add(descriptor.digest);
   } catch (error) {
     signal.throwIfAborted();
     if (!isTagferryError(error)) throw error;

@@ -1,4 +1,4 @@
-import { isTagferryError } from "../errors/error.ts";
+import { isTagferryError, type TagferryError } from "../errors/error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
@@ -10,6 +10,11 @@ export type ManifestLinks = {
   readonly referrers: ReadonlyMap<Digest, readonly Descriptor[]>;
   /** Manifests that an index lists. */
   readonly listed: ReadonlySet<Digest>;
+  /**
+   * Why a manifest without a tag could not be read. It may be a referrer of any image. A damaged image with a tag is
+   * reported when its tag is read, and must not block the other images.
+   */
+  readonly damage: TagferryError | undefined;
 };
 
 type Facts = Pick<Manifest, "children" | "subject"> & { readonly descriptor: Descriptor };
@@ -37,14 +42,14 @@ export function linksReader(read: ReadManifest): (index: LayoutIndex) => Promise
     const referrers = new Map<Digest, Descriptor[]>();
     const listed = new Set<Digest>();
     const seen = new Set<Digest>();
+    let damage: TagferryError | undefined;
     const visit = async (descriptor: Descriptor, { named }: { readonly named: boolean }): Promise<void> => {
       if (seen.has(descriptor.digest)) return;
       seen.add(descriptor.digest);
       const facts = await factsOf(descriptor).catch((error: unknown) => {
-        // a damaged image with a tag is reported when its tag is read, and must not block the other images; without
-        // a tag it would never be reported, so it is an error here
-        if (named && isTagferryError(error)) return undefined;
-        throw error;
+        if (!isTagferryError(error)) throw error;
+        if (!named) damage ??= error;
+        return undefined;
       });
       if (!facts) return;
       const { subject, children } = facts;
@@ -56,16 +61,17 @@ export function linksReader(read: ReadManifest): (index: LayoutIndex) => Promise
       }
     };
     for (const { descriptor, name } of entries) await visit(descriptor, { named: name !== undefined });
-    return { referrers, listed };
+    return { referrers, listed, damage };
   }
 
   return (index) => {
     if (latest?.index === index) return latest.links;
     const links = walk(index);
     latest = { index, links };
-    links.catch(() => {
-      latest = undefined;
-    });
+    const forget = (): void => {
+      latest = undefined; // the file may be mended, and the index stays the same
+    };
+    links.then(({ damage }) => damage && forget(), forget);
     return links;
   };
 }

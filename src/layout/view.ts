@@ -63,10 +63,12 @@ export function openRepositoryView(
       signal?.throwIfAborted();
       return bytes ? blobs.isWhole(descriptor, { signal }) : blobs.has(descriptor);
     },
-    async *referrers(digest, { signal } = {}) {
+    async *referrers(digest, { damaged = "error", signal } = {}) {
       signal?.throwIfAborted();
       const current = await index.read();
-      yield* referrersOf(digest, { index: current, links: await linksOf(current), repository });
+      const links = await linksOf(current);
+      if (links.damage && damaged === "error") throw links.damage;
+      yield* referrersOf(digest, { index: current, links, repository });
     },
     async *listing({ signal } = {}) {
       signal?.throwIfAborted();

@@ -62,7 +62,14 @@ export interface ImageSource {
  * `occasion` names the check that found the image. A listing that the source remembers is used only if it was read
  * for the same occasion, so it is newer than that check. Without an occasion, a listing of the last minute is used.
  */
-export type ReferrersOptions = Cancellable & { readonly occasion?: string | undefined };
+export type ReferrersOptions = Cancellable & {
+  readonly occasion?: string | undefined;
+  /**
+   * What a damaged manifest of a layout means, which may be a referrer. `error` (default): the question fails, because
+   * a source may not lose a signature. `absent`: it is not there; a target gets it again.
+   */
+  readonly damaged?: "error" | "absent";
+};
 
 /** A tag in a listing. `image` and `pushedAt` (ISO date) only where the registry's listing carries them. */
 export type ListedTag = { readonly tag: string; readonly image?: Descriptor; readonly pushedAt?: string };
@@ -108,7 +115,7 @@ export interface ImageTarget {
   pushManifest(manifest: Manifest, options?: PushManifestOptions): Promise<void>;
 
   /** The referrers of a manifest here. As `ImageSource.referrers`. */
-  referrers(digest: Digest, options?: Cancellable): AsyncIterable<Referrer>;
+  referrers(digest: Digest, options?: ReferrersOptions): AsyncIterable<Referrer>;
 
   /**
    * Whether a blob with the length of its descriptor is here, by the cheapest request that this target answers

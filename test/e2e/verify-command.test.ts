@@ -3,9 +3,17 @@ import { join } from "node:path";
 
 import { expect, test } from "vitest";
 
-import { encodedOf } from "../../src/oci/digest.ts";
+import { type Digest, encodedOf } from "../../src/oci/digest.ts";
 import type { Report } from "../../src/sync/report.ts";
-import { buildImage, buildIndex, cosignTag, pushTo, signCosign } from "../support/images/images.ts";
+import {
+  buildImage,
+  buildIndex,
+  buildSbom,
+  cosignTag,
+  pushTo,
+  signCosign,
+  withReferrers,
+} from "../support/images/images.ts";
 import { startRegistry } from "../support/registry/registry.ts";
 import { skopeo, startDockerRegistry } from "../support/servers.ts";
 import { type Run, tagferry, writeConfig } from "../support/tagferry.ts";
@@ -52,6 +60,24 @@ test("`--verify=presence` finds a file that was cut off, and one that is gone", 
   const healing = await run({ target: `oci:${layout}` }, "--verify=presence");
   expect(outcomeOf(healing)).toMatchObject({ kind: "copied", healed: { content: 2 } });
   await skopeo(["copy", "--all", `oci:${layout}:1`, `oci:${directory.join("pulled")}:1`]);
+});
+
+test("`--verify=presence` finds an SBOM of a layout whose manifest was cut off", async () => {
+  await using setting = await openSetting();
+  const { directory, run } = setting;
+  const layout = directory.join("layout");
+  const sbom = await setting.describe();
+  await run({ target: `oci:${layout}` });
+  const path = join(layout, "blobs", "sha256", encodedOf(sbom));
+  const whole = await readFile(path);
+  await truncate(path, 100);
+  const healing = await run({ target: `oci:${layout}` }, "--verify=presence");
+  expect(outcomeOf(healing)).toMatchObject({ kind: "copied", healed: { content: 0, referrers: 1 } });
+  expect(healing.code).toBe(0);
+  expect(await readFile(path)).toEqual(whole);
+  expect(outcomeOf(await run({ target: `oci:${layout}` }, "--verify=presence"))).toMatchObject({
+    kind: "unchanged",
+  });
 });
 
 test("a file that was altered in docker-registry's storage is named, and healed when the registry has no file any more", async () => {
@@ -124,6 +150,8 @@ type Setting = AsyncDisposable & {
     ...flags: readonly string[]
   ) => Promise<Run>;
   sign(): Promise<void>;
+  /** Gives the image an SBOM. Returns its digest. */
+  describe(): Promise<Digest>;
 };
 
 async function openSetting(): Promise<Setting> {
@@ -143,6 +171,11 @@ async function openSetting(): Promise<Setting> {
       });
       const env = { XDG_CACHE_HOME: directory.join("cache") };
       return tagferry(["sync", "-c", config, "-o", "json", ...flags], { env });
+    },
+    async describe() {
+      const sbom = buildSbom(image);
+      await pushTo(source, "team/app", withReferrers(image, sbom), "1");
+      return sbom.manifest.digest;
     },
     async sign() {
       await pushTo(source, "team/app", signCosign(image), "1");
