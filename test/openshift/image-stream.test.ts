@@ -48,6 +48,7 @@ const PUSHED = streamOf({
 describe("the current event of a tag", () => {
   test("is the first of its history, which is the newest", () => {
     expect(currentEvent(PUSHED, "1.0")).toEqual({
+      created: "2026-01-02T03:04:05Z",
       image: NEW,
       dockerImageReference: `${INTERNAL}@${NEW}`,
     });
