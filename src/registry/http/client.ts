@@ -23,7 +23,9 @@ export function openRequester(options: RequesterOptions): Requester {
   const authorized = openAuthorized(options, openSend(options, pause), pause);
 
   async function askOnce(ask: Ask, { signal }: Cancellable = {}): Promise<Answer> {
-    breaker.check(); // fails before it waits in the queue
+    // both fail before it waits in the queue
+    breaker.check();
+    pause.check();
     // Streamed uploads have their own queue. Otherwise a copy within one registry would wait for itself.
     const queue = isStream(ask.body) ? uploadQueueOf(registry) : registry;
     const slot = await rateLimit.request(queue, { signal });

@@ -1,9 +1,16 @@
-import { isTagferryError } from "../../errors/error.ts";
+import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { DEFAULT_RETRY } from "../../errors/retry.ts";
 import type { RequesterOptions } from "./request.ts";
 
 /** Pauses a registry that answers with 429: as long as it says, otherwise longer with each such answer. */
 export type PauseAfter429 = {
+  /**
+   * Fails at once while the registry is paused and has said nothing but 429 for `retriesMs`. Before that, requests wait
+   * for the end of the pause.
+   *
+   * @throws {TagferryError} RATE_LIMITED, with `retryAt`
+   */
+  check(): void;
   /** Throws the error again. If it is RATE_LIMITED, the registry is paused for all callers. */
   heard(error: unknown): never;
   /**
@@ -24,7 +31,16 @@ export function openPauseAfter429({
   let complaints = 0;
   let untilMs = 0;
   let firstMs: number | undefined;
+  const isOver = (): boolean => firstMs !== undefined && performance.now() - firstMs >= retriesMs;
   return {
+    check() {
+      if (!isOver() || Date.now() >= untilMs) return;
+      const retryAt = new Date(untilMs).toISOString();
+      throw new TagferryError("RATE_LIMITED", `${registry} still asks for a pause, until ${retryAt}`, {
+        where: registry,
+        retryAt,
+      });
+    },
     heard(error) {
       if (!isTagferryError(error, "RATE_LIMITED")) throw error;
       const { retryAt } = error.details;
@@ -37,10 +53,7 @@ export function openPauseAfter429({
       rateLimit.pauseUntil(registry, new Date(untilMs));
       throw error;
     },
-    mayRetry: (error) =>
-      !isTagferryError(error, "RATE_LIMITED") ||
-      firstMs === undefined ||
-      performance.now() - firstMs < retriesMs,
+    mayRetry: (error) => !isTagferryError(error, "RATE_LIMITED") || !isOver(),
     answered() {
       complaints = 0;
       firstMs = undefined;

@@ -189,9 +189,28 @@ test("after two minutes of nothing but 429, each question is asked once, until a
   expect(await asked("1")).toBeGreaterThan(1);
   await delay(200);
   expect(await asked("1")).toBe(1);
+  await delay(30); // the pause
   expect(await asked("2")).toBe(1);
+  await delay(30);
   await Array.fromAsync(repository.listing());
   expect(await asked("1")).toBeGreaterThan(1);
+});
+
+test("while the pause lasts, each question then fails at once, with the time of the next one", async () => {
+  await using registry = await withImage();
+  registry.on({ kind: "manifest", always: true }, status(429));
+  await using client = registryClient(registry.host, {
+    timeouts: { ...timeouts, retriesMs: 50 },
+    retry: { attempts: 2, baseMs: 60_000, capMs: 60_000 },
+  });
+  const repository = client.repository(REPOSITORY);
+  const limited = { code: "RATE_LIMITED", details: { retryAt: expect.stringMatching(/^\d{4}-/) } };
+  await expect(repository.resolve("1")).rejects.toMatchObject({ code: "RATE_LIMITED" });
+  await delay(60);
+  await expect(repository.resolve("1")).rejects.toMatchObject(limited);
+  await expect(Array.fromAsync(repository.listing())).rejects.toMatchObject(limited);
+  expect(registry.ledger.count({ kind: "manifest" })).toBe(1);
+  expect(registry.ledger.count({ kind: "tags" })).toBe(0);
 });
 
 describe("a token server", () => {
