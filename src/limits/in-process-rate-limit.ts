@@ -1,23 +1,28 @@
 import { TagferryError } from "../errors/error.ts";
 import { DEFAULT_RETRY } from "../errors/retry.ts";
 import { type Cancellable, sleep } from "../lib/cancel.ts";
+import { type Moment, momentAt } from "../lib/moment.ts";
 import { openSemaphore } from "../lib/semaphore.ts";
 import { type RateLimit, type RateLimits, registryOfQueue } from "../oci/rate-limit.ts";
 
 /** Rate limits for the tasks of one process. `limitsOf` tells those of a registry. */
 export function inProcessRateLimit(limitsOf: (line: string) => RateLimits): RateLimit {
   const gates = new Map<string, Gate>();
-  const pausedUntilMs = new Map<string, number>();
-  const pausedSinceMs = new Map<string, number>();
+  const pauses = new Map<string, { readonly since: Date; readonly until: Moment }>();
+
+  const pauseOf = (registry: string): { readonly since: Date; readonly until: Moment } | undefined => {
+    const pause = pauses.get(registry);
+    return pause && pause.until.restMs() > 0 ? pause : undefined;
+  };
 
   /** Who waits holds his place in the line: nobody else could use it. Tells whether there was a wait. */
   async function waitForPause(registry: string, { signal }: Cancellable): Promise<boolean> {
     for (let waited = false; ; waited = true) {
-      const untilMs = pausedUntilMs.get(registry) ?? 0;
-      const waitMs = untilMs - Date.now();
-      if (waitMs <= 0) return waited;
-      if (waitMs > DEFAULT_RETRY.patienceMs) throw rateLimited(registry, new Date(untilMs));
-      await sleep(waitMs, { signal });
+      const pause = pauseOf(registry);
+      if (!pause) return waited;
+      const waitMs = pause.until.restMs();
+      if (waitMs > DEFAULT_RETRY.patienceMs) throw rateLimited(registry, pause.until.at);
+      await sleep(Math.max(1, waitMs), { signal });
     }
   }
 
@@ -29,20 +34,15 @@ export function inProcessRateLimit(limitsOf: (line: string) => RateLimits): Rate
       gates.set(line, gate);
       return gate.enter(options);
     },
-    pauseUntil(registry, until) {
+    pauseUntil(registry, at) {
+      const until = momentAt(at);
+      const pause = pauseOf(registry);
+      if (pause && pause.until.restMs() >= until.restMs()) return;
       // a pause that is made longer began with the first request for it
-      if ((pausedUntilMs.get(registry) ?? 0) <= Date.now()) pausedSinceMs.set(registry, Date.now());
-      pausedUntilMs.set(registry, Math.max(until.getTime(), pausedUntilMs.get(registry) ?? 0));
+      pauses.set(registry, { since: pause?.since ?? new Date(), until });
     },
-    async pausedUntil(registry) {
-      const untilMs = pausedUntilMs.get(registry) ?? 0;
-      return untilMs > Date.now() ? new Date(untilMs) : undefined;
-    },
-    async pausedSince(registry) {
-      const sinceMs = pausedSinceMs.get(registry);
-      const isPaused = (pausedUntilMs.get(registry) ?? 0) > Date.now();
-      return isPaused && sinceMs !== undefined ? new Date(sinceMs) : undefined;
-    },
+    pausedUntil: async (registry) => pauseOf(registry)?.until.at,
+    pausedSince: async (registry) => pauseOf(registry)?.since,
     inUse: async (registry) => gates.get(registry)?.inUse() ?? 0,
   };
 }

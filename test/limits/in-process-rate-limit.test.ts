@@ -119,6 +119,21 @@ describe("inProcessAllowance", () => {
     expect(await waiting).toBeGreaterThanOrEqual(until);
   });
 
+  test("pauses no longer because the clock goes back meanwhile", async () => {
+    vi.useFakeTimers({ toFake: ["performance", "Date"] });
+    try {
+      const rateLimit = inProcessRateLimit(() => ({ connections: 1 }));
+      rateLimit.pauseUntil("r", new Date(Date.now() + 60_000));
+      vi.setSystemTime(Date.now() - 3_600_000);
+      expect(await rateLimit.pausedUntil("r")).toBeDefined();
+      vi.advanceTimersByTime(60_000);
+      expect(await rateLimit.pausedUntil("r")).toBeUndefined();
+      (await rateLimit.request("r"))[Symbol.dispose]();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test("refuses at once, with the time, what would wait for longer than anybody has patience", async () => {
     const rateLimit = inProcessRateLimit(() => ({ connections: 1 }));
     const until = new Date(Date.now() + 3_600_000);

@@ -1,5 +1,6 @@
 import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
+import { type Moment, momentIn } from "../../lib/moment.ts";
 
 /**
  * Stops requests to a host that does not answer. It opens after several requests in a row without an answer over some
@@ -50,16 +51,17 @@ export function openBreaker(
   { failures, silentMs, restMs, restMaxMs, log, role = "registry" }: BreakerOptions,
 ): Breaker {
   let failed = 0;
-  let silentSinceMs = Infinity;
+  /** When the first request without an answer began. */
+  let silent: { readonly since: Date; readonly sinceMs: number } | undefined;
   let rests = 0;
-  let retryAtMs: number | undefined;
+  let next: Moment | undefined;
   let probe: Attempt | undefined;
 
   const name = role === "registry" ? host : `the ${role} ${host}`;
 
-  const refuse = (untilMs: number): TagferryError => {
-    const retryAt = new Date(untilMs).toISOString();
-    const since = new Date(silentSinceMs).toISOString();
+  const refuse = (until: Date): TagferryError => {
+    const retryAt = until.toISOString();
+    const since = (silent?.since ?? new Date()).toISOString();
     return new TagferryError(
       "REGISTRY_UNRESPONSIVE",
       `${name} has not answered since ${since}; it is asked again after ${retryAt}`,
@@ -68,23 +70,23 @@ export function openBreaker(
   };
 
   function check(): void {
-    if (retryAtMs === undefined) return;
-    if (probe) throw refuse(Date.now() + restMs);
-    if (Date.now() < retryAtMs) throw refuse(retryAtMs);
+    if (!next) return;
+    if (probe) throw refuse(new Date(Date.now() + restMs));
+    if (next.restMs() > 0) throw refuse(next.at);
   }
 
   function open(): void {
-    retryAtMs = Date.now() + Math.min(restMaxMs, restMs * 2 ** rests);
+    next = momentIn(Math.min(restMaxMs, restMs * 2 ** rests));
     rests += 1;
-    log.warn({ registry: host, retryAt: new Date(retryAtMs).toISOString() }, `the ${role} does not answer`);
+    log.warn({ registry: host, retryAt: next.at.toISOString() }, `the ${role} does not answer`);
   }
 
   function close(): void {
-    if (retryAtMs !== undefined) log.info({ registry: host }, `the ${role} answers again`);
+    if (next) log.info({ registry: host }, `the ${role} answers again`);
     failed = 0;
     rests = 0;
-    silentSinceMs = Infinity;
-    retryAtMs = undefined;
+    silent = undefined;
+    next = undefined;
     probe = undefined;
   }
 
@@ -92,14 +94,13 @@ export function openBreaker(
     check,
     begin() {
       check();
-      const startedMs = Date.now();
+      const started = { since: new Date(), sinceMs: performance.now() };
       const attempt: Attempt = {
         answered: close,
         unanswered() {
           failed += 1;
-          silentSinceMs = Math.min(silentSinceMs, startedMs);
-          const isDue =
-            retryAtMs === undefined && failed >= failures && Date.now() - silentSinceMs >= silentMs;
+          silent = silent && silent.sinceMs < started.sinceMs ? silent : started;
+          const isDue = !next && failed >= failures && performance.now() - silent.sinceMs >= silentMs;
           if (isDue || probe === attempt) open();
           if (probe === attempt) probe = undefined;
         },
@@ -107,10 +108,9 @@ export function openBreaker(
           if (probe === attempt) probe = undefined;
         },
       };
-      if (retryAtMs !== undefined) probe = attempt;
+      if (next) probe = attempt;
       return attempt;
     },
-    state: () =>
-      retryAtMs === undefined ? undefined : { since: new Date(silentSinceMs), retryAt: new Date(retryAtMs) },
+    state: () => (next && silent ? { since: silent.since, retryAt: next.at } : undefined),
   };
 }

@@ -1,6 +1,7 @@
 import { isTagferryError, TagferryError } from "../../errors/error.ts";
 import { DEFAULT_RETRY } from "../../errors/retry.ts";
-import type { RequesterOptions } from "./request.ts";
+import { type Moment, momentAt, momentIn } from "../../lib/moment.ts";
+import type { RequesterOptions, RequestTimeouts } from "./request.ts";
 
 /** Pauses a registry that answers with 429: as long as it says, otherwise longer with each such answer. */
 export type PauseAfter429 = {
@@ -26,16 +27,29 @@ export function openPauseAfter429({
   rateLimit,
   retry,
   timeouts: { retriesMs },
-}: Pick<RequesterOptions, "registry" | "rateLimit" | "retry" | "timeouts">): PauseAfter429 {
+}: Pick<RequesterOptions, "registry" | "rateLimit" | "retry"> & {
+  readonly timeouts: Pick<RequestTimeouts, "retriesMs">;
+}): PauseAfter429 {
   const { baseMs, capMs } = { ...DEFAULT_RETRY, ...retry };
   let complaints = 0;
-  let untilMs = 0;
-  let firstMs: number | undefined;
-  const isOver = (): boolean => firstMs !== undefined && performance.now() - firstMs >= retriesMs;
+  let until: Moment | undefined;
+  /** When the registry began to say nothing but 429 (`performance.now()`). */
+  let sinceMs: number | undefined;
+
+  const isPaused = (): boolean => until !== undefined && until.restMs() > 0;
+  const isOver = (): boolean => sinceMs !== undefined && performance.now() - sinceMs >= retriesMs;
+  /** Nobody has asked for so long after the pause that what was said before says nothing about now. */
+  const isForgotten = (): boolean => until !== undefined && -until.restMs() > retriesMs;
+
+  const forget = (): void => {
+    complaints = 0;
+    sinceMs = undefined;
+  };
+
   return {
     check() {
-      if (!isOver() || Date.now() >= untilMs) return;
-      const retryAt = new Date(untilMs).toISOString();
+      if (!until || !isPaused() || !isOver()) return;
+      const retryAt = until.at.toISOString();
       throw new TagferryError("RATE_LIMITED", `${registry} still asks for a pause, until ${retryAt}`, {
         where: registry,
         retryAt,
@@ -43,20 +57,18 @@ export function openPauseAfter429({
     },
     heard(error) {
       if (!isTagferryError(error, "RATE_LIMITED")) throw error;
+      if (isForgotten()) forget();
+      sinceMs ??= performance.now();
       const { retryAt } = error.details;
-      firstMs ??= performance.now();
       const namesTime = typeof retryAt === "string";
       // requests that were already in progress at the first such answer do not count
-      if (!namesTime && Date.now() < untilMs) throw error;
-      untilMs = namesTime ? Date.parse(retryAt) : Date.now() + Math.min(capMs, baseMs * 2 ** complaints);
+      if (!namesTime && isPaused()) throw error;
+      until = namesTime ? momentAt(new Date(retryAt)) : momentIn(Math.min(capMs, baseMs * 2 ** complaints));
       complaints += 1;
-      rateLimit.pauseUntil(registry, new Date(untilMs));
+      rateLimit.pauseUntil(registry, until.at);
       throw error;
     },
     mayRetry: (error) => !isTagferryError(error, "RATE_LIMITED") || !isOver(),
-    answered() {
-      complaints = 0;
-      firstMs = undefined;
-    },
+    answered: forget,
   };
 }

@@ -13,10 +13,10 @@ const policy = {
   log: SILENT,
 };
 
-beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+beforeEach(() => void vi.useFakeTimers({ toFake: ["Date", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
-const pass = (durationMs: number): void => void vi.setSystemTime(Date.now() + durationMs);
+const pass = (durationMs: number): void => void vi.advanceTimersByTime(durationMs);
 
 function fail(breaker: Breaker, tookMs = 4 * SECOND): void {
   using attempt = breaker.begin();
@@ -75,6 +75,18 @@ describe("a registry that does not answer", () => {
     }
     expect(rests).toEqual([10_000, 20_000, 20_000, 20_000]);
   });
+
+  test.for([-3_600, 3_600])(
+    "is asked again in its time though the clock of the wall is %i s off",
+    (jumpS) => {
+      const breaker = opened();
+      vi.setSystemTime(Date.now() + jumpS * SECOND);
+      pass(4 * SECOND);
+      expect(() => breaker.check()).toThrow("has not answered");
+      pass(1 * SECOND);
+      expect(() => breaker.check()).not.toThrow();
+    },
+  );
 
   test("is asked by the next one when the request that asked again was called off", () => {
     const breaker = opened();
