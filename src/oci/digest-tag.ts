@@ -5,6 +5,12 @@ import { algorithmOf, type Digest, encodedOf } from "./digest.ts";
  * a tag of cosign (`sha256-HEX.sig`, `.att`, `.sbom`).
  */
 const DIGEST_TAG = /^(sha(?:256|512)-[0-9a-f]{64})(?:\.(?:sig|att|sbom))?$/;
+const ANY_DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64}(?:\.\w+)?$/;
+
+/** Whether a tag names an image by its digest, as all tags of cosign do, whatever they contain. */
+export function isDigestTag(tag: string): boolean {
+  return ANY_DIGEST_TAG.test(tag);
+}
 
 /** The part that all digest tags of an image have in common. */
 export function digestTagStem(digest: Digest): string {

@@ -1,5 +1,6 @@
 import type { TagRules } from "../config/config.ts";
 import { TagferryError } from "../errors/error.ts";
+import { isDigestTag } from "../oci/digest-tag.ts";
 import type { ListedTag } from "../oci/store.ts";
 import { compileGlob, compileMatcher, describeMatcher } from "./patterns.ts";
 import { compareVersions, parseVersion, type Version } from "./version.ts";
@@ -31,8 +32,7 @@ export function include(rules: Rules, listed: readonly ListedTag[]): Selected {
   const excludes = rules.exclude.map((glob) => ({ test: compileGlob(glob), rule: `exclude: "${glob}"` }));
   const meant = rules.include.some((matcher) => JSON.stringify(matcher).includes("sha256-"));
   return decide(listed, ({ tag }) => {
-    if (!meant && DIGEST_TAG.test(tag))
-      return { kept: false, rule: "a signature: it is copied with its image" };
+    if (!meant && isDigestTag(tag)) return { kept: false, rule: "a signature: it is copied with its image" };
     const included = includes.find(({ test }) => test(tag));
     if (!included) return { kept: false, rule: NOT_INCLUDED };
     const excluded = excludes.find(({ test }) => test(tag));
@@ -42,8 +42,6 @@ export function include(rules: Rules, listed: readonly ListedTag[]): Selected {
 
 /** The `rule` of a tag that no rule includes. */
 export const NOT_INCLUDED = "no rule includes it";
-
-const DIGEST_TAG = /^sha256-[0-9a-f]{64}(?:\.\w+)?$/;
 
 /** Whether the second stage needs push dates, which cost requests where the listing has none. */
 export function needsDates({ sinceMs, newest }: Rules): boolean {

@@ -39,8 +39,14 @@ export async function applyPlan(
   );
   const verifications = all.filter(isVerification);
   const changes = all.filter((change) => !isVerification(change));
-  await applyPushes(plan.actions, mirror, publisher, context, options, settle);
-  await applyVerifications(verifications, mirror, context, options, settle);
+  const pushes = plan.actions.filter((action) => action.kind === "push");
+  const push = async (action: Push): Promise<Outcome> => {
+    const { moved } = await copyOne(action, mirror, publisher, context, options);
+    return { kind: "pushed", mirror: mirror.name, tag: action.tag, digest: action.image.digest, moved };
+  };
+  const verify = (change: Verification): Promise<Outcome> => verifyTag(change, mirror, context, options);
+  await applyEach(pushes, push, publisher, options, settle);
+  await applyEach(verifications, verify, publisher, options, settle);
   if (changes.length > 0) await applyChanges(changes, mirror, publisher, context, options, settle);
   await applyRemovals(plan.actions, publisher, options, settle);
   return plan.actions.flatMap(({ tag }) => outcomes.get(tag) ?? []);
@@ -68,45 +74,23 @@ export function failedOutcome(
   return { kind, mirror: of.mirror, tag: of.tag, failure };
 }
 
-/** Neither claims nor confirms anything: without a tag, nobody sees what was pushed. */
-async function applyPushes(
-  actions: readonly Action[],
-  mirror: Mirror,
+/** Applies Actions that write no tag, so that they need no claim and do not wait for each other. */
+async function applyEach<A extends Push | Verification>(
+  actions: readonly A[],
+  apply: (action: A) => Promise<Outcome>,
   publisher: Publisher,
-  context: Context,
-  options: ApplyOptions,
+  { signal, copies }: ApplyOptions,
   settle: (outcome: Outcome) => void,
 ): Promise<void> {
-  const { signal, copies } = options;
-  const push = async (action: Push): Promise<void> => {
+  const applied = async (action: A): Promise<void> => {
     try {
-      const { moved } = await copies(() => copyOne(action, mirror, publisher, context, options), { signal });
-      settle({ kind: "pushed", mirror: mirror.name, tag: action.tag, digest: action.image.digest, moved });
+      settle(await copies(() => apply(action), { signal }));
     } catch (error) {
       signal?.throwIfAborted();
       settle(failedOutcome(action, publisher.explain(failureOf(error))));
     }
   };
-  await Promise.all(actions.filter((action) => action.kind === "push").map(push));
-}
-
-async function applyVerifications(
-  verifications: readonly Verification[],
-  mirror: Mirror,
-  context: Context,
-  options: ApplyOptions,
-  settle: (outcome: Outcome) => void,
-): Promise<void> {
-  const { signal, copies } = options;
-  const verify = async (change: Verification): Promise<void> => {
-    try {
-      settle(await copies(() => verifyTag(change, mirror, context, options), { signal }));
-    } catch (error) {
-      signal?.throwIfAborted();
-      settle(failedOutcome(change, failureOf(error)));
-    }
-  };
-  await Promise.all(verifications.map(verify));
+  await Promise.all(actions.map(applied));
 }
 
 async function applyChanges(

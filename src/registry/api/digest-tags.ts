@@ -1,5 +1,6 @@
 import { isTagferryError } from "../../errors/error.ts";
 import { unlessAborted } from "../../lib/cancel.ts";
+import { isDigestTag } from "../../oci/digest-tag.ts";
 import type { ReferrersOptions } from "../../oci/store.ts";
 import type { RepositoryClient } from "../repository-client.ts";
 import { listTags } from "./tags.ts";
@@ -17,7 +18,6 @@ export type DigestTags = {
   forget(): void;
 };
 
-const DIGEST_TAG = /^sha(?:256|512)-[0-9a-f]{64}/;
 /** For longer listings, separate requests for each tag cost less. */
 const LISTING_MAX_TAGS = 5_000;
 const LISTING_GOOD_FOR_MS = 60_000;
@@ -68,7 +68,7 @@ export function openDigestTags(): DigestTags {
       return tags.has(tag) ? "yes" : "no";
     },
     written(tag) {
-      if (DIGEST_TAG.test(tag)) readings.clear();
+      if (isDigestTag(tag)) readings.clear();
     },
     forget: () => readings.clear(),
   };
@@ -82,7 +82,7 @@ async function readDigestTags(client: RepositoryClient): Promise<ReadonlySet<str
     for await (const { tag } of listTags(client)) {
       listed += 1;
       if (listed > LISTING_MAX_TAGS) return undefined;
-      if (DIGEST_TAG.test(tag)) tags.add(tag);
+      if (isDigestTag(tag)) tags.add(tag);
     }
     return tags;
   } catch (error) {
