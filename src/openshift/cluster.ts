@@ -5,6 +5,7 @@ import { Agent, type Dispatcher, ProxyAgent } from "undici";
 import { retry, type RetryPolicy } from "../errors/retry.ts";
 import { type Cancellable, unlessAborted, within } from "../lib/cancel.ts";
 import type { Log } from "../lib/log.ts";
+import { trustSystem } from "../lib/system-trust.ts";
 import type { KubeAccess, KubeAccessOptions } from "./access/kube-access-types.ts";
 import { openKubeAccess } from "./access/kube-access.ts";
 import { readJson, readLines } from "./answer-body.ts";
@@ -145,6 +146,7 @@ function dispatcherFor(
   { connections }: { readonly connections: number | null },
 ): Dispatcher {
   const { ca, cert, key, ...rest } = tls;
+  if (ca === undefined || proxy?.protocol === "https:") trustSystem();
   // parsed once, not for each connection
   const connect = { ...rest, secureContext: createSecureContext({ ca, cert, key }), timeout: 10_000 };
   const common = {

@@ -1,6 +1,7 @@
 import type { MirrorDetail, MirrorStatus } from "../../daemon/view/view.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Cancellable } from "../../lib/cancel.ts";
+import { trustSystem } from "../../lib/system-trust.ts";
 
 /** The API of a running daemon. */
 export type DaemonClient = {
@@ -18,6 +19,7 @@ export function openDaemonClient(base: string, token: (() => Promise<string>) | 
 
   async function get(path: string, { signal }: Cancellable = {}): Promise<Response> {
     const url = new URL(path, address);
+    if (url.protocol === "https:") trustSystem();
     const headers = token ? { authorization: `Bearer ${await token()}` } : {};
     const deadline = AbortSignal.timeout(TIMEOUT_MS);
     try {

@@ -5,6 +5,7 @@ import { Redis, type RedisOptions } from "ioredis";
 import type { RedisSettings } from "../../config/config.ts";
 import { TagferryError } from "../../errors/error.ts";
 import type { Log } from "../../lib/log.ts";
+import { trustSystem } from "../../lib/system-trust.ts";
 
 /** The prefix of all our keys. The braces keep them on one node of a Redis cluster. */
 export const REDIS_PREFIX = "{tagferry}";
@@ -119,6 +120,7 @@ function judge(policy: string | undefined, version: readonly number[] | undefine
 function addressOf({ url: text, ca }: RedisSettings): RedisOptions {
   const url = new URL(text);
   if (url.protocol === "unix:") return { path: url.pathname };
+  if (url.protocol === "rediss:" && ca === undefined) trustSystem();
   const database = Number(url.pathname.slice(1));
   return {
     host: url.hostname.replace(/^\[(.*)\]$/, "$1"),

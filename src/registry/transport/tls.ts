@@ -6,6 +6,8 @@ import {
   type SecureContextOptions,
 } from "node:tls";
 
+import { trustSystem } from "../../lib/system-trust.ts";
+
 export type TrustOptions = {
   /** PEM. Trusted in addition to the system's authorities. */
   readonly ca?: string | undefined;
@@ -24,18 +26,29 @@ export type TrustedOptions = Pick<ConnectionOptions, "secureContext" | "rejectUn
  * authorities, which costs megabytes and milliseconds.
  */
 export function openTrust({ ca, clientCertificate, insecure }: TrustOptions): Trust {
-  const authorities = ca === undefined ? {} : { ca: [...getCACertificates("default"), ca] };
   const { certificate: cert, key } = clientCertificate ?? {};
-  const foreign = parsedOnce(authorities);
-  const own = cert === undefined ? foreign : parsedOnce({ ...authorities, cert, key });
+  const foreign = parsedOnce({ ca });
+  const own = cert === undefined ? foreign : parsedOnce({ ca, cert, key });
   return {
     own: () => ({ ...own(), ...(insecure ? { rejectUnauthorized: false } : {}) }),
     foreign,
   };
 }
 
-function parsedOnce(certificates: SecureContextOptions): () => { readonly secureContext?: SecureContext } {
+function parsedOnce({
+  ca,
+  ...identity
+}: Pick<SecureContextOptions, "cert" | "key"> & Pick<TrustOptions, "ca">): () => {
+  readonly secureContext?: SecureContext;
+} {
   let secureContext: SecureContext | undefined;
-  const isPlain = Object.keys(certificates).length === 0;
-  return () => (isPlain ? {} : { secureContext: (secureContext ??= createSecureContext(certificates)) });
+  const isPlain = ca === undefined && identity.cert === undefined;
+  const parsed = (): SecureContext => {
+    trustSystem();
+    return createSecureContext({
+      ...identity,
+      ...(ca === undefined ? {} : { ca: [...getCACertificates("default"), ca] }),
+    });
+  };
+  return () => (isPlain ? {} : { secureContext: (secureContext ??= parsed()) });
 }

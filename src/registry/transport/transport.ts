@@ -1,5 +1,6 @@
 import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from "undici";
 
+import { trustSystem } from "../../lib/system-trust.ts";
 import { type Direct, openDirect } from "./large-reads.ts";
 import type { ProxyRules } from "./proxy.ts";
 import { openRedirectGuard, type RedirectGuard, type Resolve } from "./redirect-guard.ts";
@@ -69,6 +70,7 @@ export function openTransport(options: TransportOptions): Transport {
     dispatcherFor(url) {
       const isOwn = url.origin === registryUrl.origin;
       const through = proxy(url);
+      if (url.protocol === "https:" || through?.protocol === "https:") trustSystem();
       const key = `${isOwn ? "own" : "other"} ${through?.href ?? ""}`;
       const dispatcher = open.get(key) ?? openDispatcher(isOwn, through);
       open.set(key, dispatcher);
@@ -76,6 +78,7 @@ export function openTransport(options: TransportOptions): Transport {
     },
     directTo(url) {
       if (!options.largeReads || proxy(url)) return undefined;
+      if (url.protocol === "https:") trustSystem();
       return url.origin === registryUrl.origin ? direct.own : direct.foreign;
     },
     mayRedirectTo: guard.allows,
